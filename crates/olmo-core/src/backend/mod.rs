@@ -1,0 +1,4 @@
+//! The two implementations of [`Ops`](crate::ops::Ops).
+
+pub mod candle;
+pub mod cpu;

@@ -1,0 +1,85 @@
+//! Where a model runs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::{Error, Result};
+
+/// A device, as asked for by name: `cpu`, `cuda`, `cuda:N`, `metal` or `auto`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// The best this build and machine have: CUDA, else Metal, else the CPU.
+    #[default]
+    Auto,
+    Cpu,
+    Cuda(usize),
+    Metal,
+}
+
+impl FromStr for Device {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Device> {
+        let unknown = || {
+            Error::option(
+                "device",
+                format!("`{name}`"),
+                "it must be auto, cpu, cuda, cuda:N or metal",
+            )
+        };
+        match name {
+            "auto" => Ok(Device::Auto),
+            "cpu" => Ok(Device::Cpu),
+            "cuda" => Ok(Device::Cuda(0)),
+            "metal" => Ok(Device::Metal),
+            _ => {
+                let ordinal = name.strip_prefix("cuda:").ok_or_else(unknown)?;
+                Ok(Device::Cuda(ordinal.parse().map_err(|_| unknown())?))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Device::Auto => write!(f, "auto"),
+            Device::Cpu => write!(f, "cpu"),
+            Device::Cuda(ordinal) => write!(f, "cuda:{ordinal}"),
+            Device::Metal => write!(f, "metal"),
+        }
+    }
+}
+
+impl Device {
+    /// Turns [`Device::Auto`] into a device there is.
+    pub fn resolve(self) -> Device {
+        match self {
+            Device::Auto if Device::Cuda(0).candle().is_ok() => Device::Cuda(0),
+            Device::Auto if Device::Metal.candle().is_ok() => Device::Metal,
+            Device::Auto => Device::Cpu,
+            device => device,
+        }
+    }
+
+    /// candle's handle for the device, or the reason why there is none.
+    pub fn candle(self) -> Result<candle_core::Device> {
+        let unavailable =
+            |reason: String| Error::DeviceUnavailable { device: self.to_string(), reason };
+        match self {
+            Device::Auto => self.resolve().candle(),
+            Device::Cpu => Ok(candle_core::Device::Cpu),
+            Device::Cuda(_) if !cfg!(feature = "cuda") => Err(unavailable(
+                "this binary was built without CUDA; build it with `--features cuda`, or use device cpu".into(),
+            )),
+            Device::Cuda(ordinal) => candle_core::Device::new_cuda(ordinal).map_err(|error| {
+                unavailable(format!("the NVIDIA driver or the GPU is missing ({error})"))
+            }),
+            Device::Metal if !cfg!(feature = "metal") => Err(unavailable(
+                "this binary was built without Metal, which only macOS has; use device cpu".into(),
+            )),
+            Device::Metal => candle_core::Device::new_metal(0)
+                .map_err(|error| unavailable(format!("macOS reports no Metal GPU ({error})"))),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Element types of weights and caches.
+
+use crate::{Error, Result};
+
+/// How a number is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DType {
+    F32,
+    F16,
+    BF16,
+}
+
+impl DType {
+    pub const ALL: [DType; 3] = [DType::F32, DType::F16, DType::BF16];
+
+    /// The short name, as in options and messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            DType::F32 => "f32",
+            DType::F16 => "f16",
+            DType::BF16 => "bf16",
+        }
+    }
+
+    /// Bytes of one element.
+    pub fn size(self) -> usize {
+        match self {
+            DType::F32 => 4,
+            DType::F16 | DType::BF16 => 2,
+        }
+    }
+
+    /// Reads the short name, torch's (`bfloat16`, with or without `torch.`) or safetensors' (`BF16`).
+    pub fn parse(name: &str) -> Option<DType> {
+        match name.strip_prefix("torch.").unwrap_or(name) {
+            "f32" | "F32" | "float32" | "float" => Some(DType::F32),
+            "f16" | "F16" | "float16" | "half" => Some(DType::F16),
+            "bf16" | "BF16" | "bfloat16" => Some(DType::BF16),
+            _ => None,
+        }
+    }
+}
+
+impl std::str::FromStr for DType {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<DType> {
+        DType::parse(name).ok_or_else(|| {
+            Error::option("dtype", format!("`{name}`"), "it must be f32, f16 or bf16")
+        })
+    }
+}
+
+impl From<DType> for candle_core::DType {
+    fn from(dtype: DType) -> Self {
+        match dtype {
+            DType::F32 => candle_core::DType::F32,
+            DType::F16 => candle_core::DType::F16,
+            DType::BF16 => candle_core::DType::BF16,
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What one forward pass works on: rows of tokens from one or several sequences.
+
+use std::ops::Range;
+
+/// A ragged batch. Row `r` is the token `tokens[r]` at `positions[r]` of its sequence. A decode step
+/// is a span of one row, a chunk of a prompt a span of many; both kinds run in the same pass.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Token ids `[rows]`.
+    pub tokens: Vec<u32>,
+    /// Positions in the sequence `[rows]`.
+    pub positions: Vec<u32>,
+    /// Which rows belong to which sequence. Spans follow each other and cover all rows.
+    pub spans: Vec<Span>,
+    /// Rows whose logits are wanted, ascending.
+    pub outputs: Vec<usize>,
+}
+
+/// Consecutive rows of one sequence, at consecutive positions.
+#[derive(Debug, Clone)]
+pub struct Span {
+    pub rows: Range<usize>,
+    /// Position of the first row: that many tokens of the sequence are in the cache already.
+    pub start: usize,
+    /// The sequence's cache blocks, in order; block `i` holds positions
+    /// `i · BLOCK_TOKENS ..` and there are enough of them for the last row.
+    pub blocks: Vec<u32>,
+}
+
+/// Which rows of a span should return logits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outputs {
+    None,
+    Last,
+    All,
+}
+
+impl Batch {
+    pub fn rows(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Appends the next tokens of a sequence that has `start` tokens in the cache.
+    pub fn push(&mut self, tokens: &[u32], start: usize, blocks: &[u32], outputs: Outputs) {
+        let first = self.rows();
+        self.tokens.extend_from_slice(tokens);
+        self.positions.extend((start..start + tokens.len()).map(|position| position as u32));
+        let rows = first..self.rows();
+        match outputs {
+            Outputs::None => {}
+            Outputs::Last => self.outputs.extend(rows.clone().last()),
+            Outputs::All => self.outputs.extend(rows.clone()),
+        }
+        self.spans.push(Span { rows, start, blocks: blocks.to_vec() });
+    }
+}

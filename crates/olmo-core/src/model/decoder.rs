@@ -1,0 +1,108 @@
+//! The whole decoder: embedding, layers, final norm, projection onto the vocabulary.
+
+use super::layer::{self, Layer};
+use super::{Batch, Probe, RopeTable};
+use crate::config::ModelConfig;
+use crate::ops::Ops;
+use crate::weights::Checkpoint;
+use crate::Result;
+
+const EMBEDDING: &str = "model.embed_tokens.weight";
+const FINAL_NORM: &str = "model.norm.weight";
+const OUTPUT: &str = "lm_head.weight";
+
+pub struct Decoder<O: Ops> {
+    embedding: O::Matrix, // [vocab, hidden]
+    layers: Vec<Layer<O>>,
+    norm: O::Vector,    // [hidden]
+    lm_head: O::Matrix, // [vocab, hidden]
+    rope: RopeTable,
+    eps: f32,
+}
+
+/// Name and shape of every weight of a model, as Hugging Face's `Olmo2ForCausalLM` saves them.
+pub fn weight_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
+    let table = vec![config.vocab_size, config.hidden_size];
+    let mut shapes = vec![(EMBEDDING.to_owned(), table.clone())];
+    for index in 0..config.layers.len() {
+        let layer = layer::weight_shapes(config).into_iter();
+        shapes.extend(layer.map(|(name, shape)| (format!("model.layers.{index}.{name}"), shape)));
+    }
+    shapes.push((FINAL_NORM.to_owned(), vec![config.hidden_size]));
+    if !config.tie_word_embeddings {
+        shapes.push((OUTPUT.to_owned(), table));
+    }
+    shapes
+}
+
+impl<O: Ops> Decoder<O> {
+    /// Takes over all weights. `progress` hears the number of layers loaded, after each.
+    pub fn load(
+        ops: &O,
+        config: &ModelConfig,
+        checkpoint: &Checkpoint,
+        progress: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Decoder<O>> {
+        let embedding = ops.matrix(checkpoint.get(EMBEDDING)?)?;
+        let lm_head = match config.tie_word_embeddings {
+            true => embedding.clone(),
+            false => ops.matrix(checkpoint.get(OUTPUT)?)?,
+        };
+        let mut layers = Vec::with_capacity(config.layers.len());
+        for index in 0..config.layers.len() {
+            layers.push(Layer::load(ops, config, checkpoint, index)?);
+            progress(index + 1)?;
+        }
+        Ok(Decoder {
+            embedding,
+            layers,
+            norm: ops.vector(checkpoint.get(FINAL_NORM)?)?,
+            lm_head,
+            rope: RopeTable::new(config),
+            eps: config.rms_norm_eps,
+        })
+    }
+
+    /// Logits `[outputs, vocab]` of the rows the batch asks for. All rows' keys and values are in
+    /// the cache afterwards.
+    pub fn forward(
+        &self,
+        ops: &O,
+        cache: &mut O::Cache,
+        batch: &Batch,
+        probe: &mut dyn Probe,
+    ) -> Result<O::Tensor> {
+        let mut look = Look { probe, values: Vec::new() };
+        let mut x = ops.embed(&self.embedding, &batch.tokens)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            look.at(ops, index, &x)?;
+            x = layer.forward(ops, x, &self.rope, cache, batch, look.probe)?;
+        }
+        // Norm all rows only if somebody looks: the logits need just the outputs.
+        if look.probe.wants_hidden() {
+            x = ops.rms_norm(x, &self.norm, self.eps)?;
+            look.at(ops, self.layers.len(), &x)?;
+            x = ops.select_rows(&x, &batch.outputs)?;
+        } else {
+            x = ops.rms_norm(ops.select_rows(&x, &batch.outputs)?, &self.norm, self.eps)?;
+        }
+        let [logits] = ops.project(&x, [&self.lm_head])?;
+        Ok(logits)
+    }
+}
+
+/// A probe and the buffer its numbers pass through.
+struct Look<'a> {
+    probe: &'a mut dyn Probe,
+    values: Vec<f32>,
+}
+
+impl Look<'_> {
+    fn at<O: Ops>(&mut self, ops: &O, index: usize, x: &O::Tensor) -> Result<()> {
+        if self.probe.wants_hidden() {
+            ops.read(x, &mut self.values)?;
+            self.probe.hidden(index, &self.values);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! The OLMo 2 decoder, written once over [`Ops`](crate::ops::Ops).
+
+mod batch;
+mod decoder;
+mod layer;
+mod probe;
+mod rope;
+mod runtime;
+
+pub use batch::{Batch, Outputs, Span};
+pub use decoder::{weight_shapes, Decoder};
+pub use probe::{Probe, Silent};
+pub use rope::RopeTable;
+pub use runtime::{Model, Runtime};

@@ -1,0 +1,63 @@
+//! A decoder together with its backend and cache, with the backend's types hidden.
+
+use super::{Batch, Decoder, Probe};
+use crate::cache::CacheShape;
+use crate::config::ModelConfig;
+use crate::ops::Ops;
+use crate::weights::Checkpoint;
+use crate::Result;
+
+/// A loaded model as [`crate::generate`] sees it.
+pub trait Model: Send {
+    /// Runs a batch and puts the logits `[outputs, vocab]` into `logits`, in place of what it held.
+    fn forward(
+        &mut self,
+        batch: &Batch,
+        probe: &mut dyn Probe,
+        logits: &mut Vec<f32>,
+    ) -> Result<()>;
+}
+
+pub struct Runtime<O: Ops> {
+    ops: O,
+    decoder: Decoder<O>,
+    cache: O::Cache,
+}
+
+impl<O: Ops> Runtime<O> {
+    /// Loads the weights and allocates a cache of `blocks` blocks.
+    pub fn load(
+        ops: O,
+        config: &ModelConfig,
+        checkpoint: &Checkpoint,
+        blocks: usize,
+        progress: &mut dyn FnMut(usize) -> Result<()>,
+    ) -> Result<Runtime<O>> {
+        let decoder = Decoder::load(&ops, config, checkpoint, progress)?;
+        let cache = ops.cache(&CacheShape {
+            layers: config.layers.len(),
+            blocks,
+            kv_heads: config.num_key_value_heads,
+            head_dim: config.head_dim,
+        })?;
+        Ok(Runtime { ops, decoder, cache })
+    }
+}
+
+impl<O> Model for Runtime<O>
+where
+    O: Ops + Send,
+    O::Matrix: Send,
+    O::Vector: Send,
+    O::Cache: Send,
+{
+    fn forward(
+        &mut self,
+        batch: &Batch,
+        probe: &mut dyn Probe,
+        logits: &mut Vec<f32>,
+    ) -> Result<()> {
+        let output = self.decoder.forward(&self.ops, &mut self.cache, batch, probe)?;
+        self.ops.read(&output, logits)
+    }
+}

@@ -1,0 +1,93 @@
+//! The operations a forward pass is made of, and nothing else of a device.
+//!
+//! [`model`](crate::model) is written over this trait; [`backend`](crate::backend) implements it
+//! twice, on candle tensors and on the CPU engine's own buffers. An operation that may reuse its
+//! input's memory takes it by value.
+//!
+//! Two promises:
+//! - a row's result depends on that row alone (and, in attention, on its sequence's cache),
+//!   whatever else is in the batch, however a prompt was cut into chunks and however many threads
+//!   run. The CPU engine keeps this to the bit, the candle backend up to rounding;
+//! - norms, softmax and rotary angles are computed in f32 whatever the dtype of the weights.
+
+use crate::cache::CacheShape;
+use crate::config::AttentionKind;
+use crate::model::{Batch, RopeTable};
+use crate::weights::TensorData;
+use crate::Result;
+
+pub trait Ops {
+    /// Activations `[rows, width]`, a row per token of the batch.
+    type Tensor;
+    /// A weight `[out, in]`; the embedding table `[vocab, hidden]` is one too.
+    type Matrix: Clone;
+    /// A norm's weight `[width]`.
+    type Vector;
+    /// Keys and values of all layers, in blocks (see [`crate::cache`]).
+    type Cache;
+
+    /// Takes a weight over from its file, converting it to the dtype this backend runs in.
+    fn matrix(&self, weight: &TensorData) -> Result<Self::Matrix>;
+    fn vector(&self, weight: &TensorData) -> Result<Self::Vector>;
+
+    /// Storage for the keys and values of `shape.blocks` blocks in every layer.
+    fn cache(&self, shape: &CacheShape) -> Result<Self::Cache>;
+
+    /// Row `r` is `table[ids[r]]`. Ids are checked before they come here.
+    fn embed(&self, table: &Self::Matrix, ids: &[u32]) -> Result<Self::Tensor>;
+
+    /// `x · wᵀ` for each of the weights, which share their input: `[rows, in]` → N × `[rows, out]`.
+    fn project<const N: usize>(
+        &self,
+        x: &Self::Tensor,
+        weights: [&Self::Matrix; N],
+    ) -> Result<[Self::Tensor; N]>;
+
+    /// `x / sqrt(mean(x²) + eps) · weight`, over each whole row.
+    fn rms_norm(&self, x: Self::Tensor, weight: &Self::Vector, eps: f32) -> Result<Self::Tensor>;
+
+    /// Rotates each head of each row by the angles of the row's position. A row is
+    /// `width / head_dim` heads side by side; a head's first half pairs with its second half.
+    fn rope(&self, x: Self::Tensor, table: &RopeTable, positions: &[u32]) -> Result<Self::Tensor>;
+
+    /// Stores the batch's keys and values in the cache, then lets every row attend to its own
+    /// sequence up to and including itself: `softmax(q·kᵀ / sqrt(head_dim)) · v`.
+    ///
+    /// `q` is `[rows, heads · head_dim]`, `k` and `v` are `[rows, kv_heads · head_dim]`; query head
+    /// `h` reads key head `h / (heads / kv_heads)`. Returns `[rows, heads · head_dim]`.
+    #[allow(clippy::too_many_arguments)]
+    fn attention(
+        &self,
+        q: &Self::Tensor,
+        k: &Self::Tensor,
+        v: &Self::Tensor,
+        cache: &mut Self::Cache,
+        layer: usize,
+        kind: AttentionKind,
+        batch: &Batch,
+    ) -> Result<Self::Tensor>;
+
+    /// The probabilities [`Ops::attention`] uses, for those who study the model: for the batch's
+    /// only span, `[heads, rows, start + rows]` in row-major order, zero above the diagonal. Reads
+    /// keys the cache already holds, so it comes after `attention` of the same layer.
+    fn attention_probabilities(
+        &self,
+        q: &Self::Tensor,
+        cache: &Self::Cache,
+        layer: usize,
+        kind: AttentionKind,
+        batch: &Batch,
+    ) -> Result<Vec<f32>>;
+
+    /// `silu(gate) · up`, element by element.
+    fn silu_mul(&self, gate: Self::Tensor, up: &Self::Tensor) -> Result<Self::Tensor>;
+
+    /// `x + y`, element by element.
+    fn add(&self, x: Self::Tensor, y: &Self::Tensor) -> Result<Self::Tensor>;
+
+    /// The rows with these indices, in this order.
+    fn select_rows(&self, x: &Self::Tensor, rows: &[usize]) -> Result<Self::Tensor>;
+
+    /// Puts the numbers themselves into `out`, row after row, in place of what it held.
+    fn read(&self, x: &Self::Tensor, out: &mut Vec<f32>) -> Result<()>;
+}

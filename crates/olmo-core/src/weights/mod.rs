@@ -1,0 +1,108 @@
+//! Where weights come from: memory-mapped files, checked as a whole before any is used.
+
+mod safetensors;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::dtype::DType;
+use crate::{Error, Result};
+
+/// One tensor in a mapped file. Cloning shares the mapping.
+#[derive(Debug, Clone)]
+pub struct TensorData {
+    pub name: String,
+    pub file: Arc<Path>,
+    pub dtype: DType,
+    pub shape: Vec<usize>,
+    map: Arc<Mmap>,
+    range: Range<usize>,
+}
+
+impl TensorData {
+    /// The elements as the file holds them: little-endian, row-major, not necessarily aligned.
+    pub fn bytes(&self) -> &[u8] {
+        &self.map[self.range.clone()]
+    }
+
+    pub fn elements(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// The elements as f32, whatever their dtype.
+    pub fn to_f32(&self) -> Vec<f32> {
+        let bytes = self.bytes();
+        match self.dtype {
+            DType::F32 => bytes
+                .chunks_exact(4)
+                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+            DType::F16 => bytes
+                .chunks_exact(2)
+                .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
+            DType::BF16 => bytes
+                .chunks_exact(2)
+                .map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32())
+                .collect(),
+        }
+    }
+
+    fn error(&self, problem: String) -> Error {
+        Error::InvalidWeights { file: self.file.to_path_buf(), tensor: self.name.clone(), problem }
+    }
+}
+
+/// All tensors of a checkpoint folder.
+#[derive(Debug, Clone)]
+pub struct Checkpoint {
+    dir: PathBuf,
+    tensors: BTreeMap<String, TensorData>,
+}
+
+impl Checkpoint {
+    /// Maps the weight files of a folder and reads their headers; no weight is touched yet.
+    pub fn open(dir: &Path) -> Result<Checkpoint> {
+        Ok(Checkpoint { dir: dir.to_owned(), tensors: safetensors::open(dir)? })
+    }
+
+    /// Holds the tensors against the names and shapes a model needs: all there, and no others.
+    pub fn check(&self, expected: &[(String, Vec<usize>)]) -> Result<()> {
+        for (name, shape) in expected {
+            let tensor = self.get(name)?;
+            if tensor.shape != *shape {
+                let problem =
+                    format!("has shape {:?}, but config.json asks for {shape:?}", tensor.shape);
+                return Err(tensor.error(problem));
+            }
+        }
+        let known: std::collections::BTreeSet<&str> =
+            expected.iter().map(|(name, _)| name.as_str()).collect();
+        match self.tensors.values().find(|tensor| !known.contains(tensor.name.as_str())) {
+            Some(extra) => {
+                Err(extra.error("does not belong to the model config.json describes".into()))
+            }
+            None => Ok(()),
+        }
+    }
+
+    pub fn get(&self, name: &str) -> Result<&TensorData> {
+        self.tensors.get(name).ok_or_else(|| Error::InvalidWeights {
+            file: self.dir.clone(),
+            tensor: name.to_owned(),
+            problem: "is in none of the folder's weight files".into(),
+        })
+    }
+
+    /// The dtype most of the elements are in.
+    pub fn dtype(&self) -> DType {
+        let elements = |dtype| -> usize {
+            self.tensors.values().filter(|t| t.dtype == dtype).map(TensorData::elements).sum()
+        };
+        DType::ALL.into_iter().max_by_key(|&dtype| elements(dtype)).unwrap_or(DType::F32)
+    }
+}
