@@ -48,8 +48,8 @@ def load_model(folder, dtype):
 def load_tokenizer(folder):
     """The tokenizer exactly as tokenizer.json says.
 
-    AutoTokenizer is avoided: in transformers 5 the class named in
-    tokenizer_config.json (GPT2Tokenizer) may bring its own pre-tokenizer.
+    AutoTokenizer is avoided, so that the class named in tokenizer_config.json
+    (GPT2Tokenizer) has no say in the pre-tokenizer.
     """
     from transformers import PreTrainedTokenizerFast
 
