@@ -1,5 +1,7 @@
 //! What the integration tests share: golden data, and a model run by hand.
 
+#![allow(dead_code)] // every test program compiles this for itself and uses its part
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -136,4 +138,27 @@ fn argmax(logits: &[f32]) -> u32 {
         }
     }
     best as u32
+}
+
+/// A folder that goes with the test.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    pub fn new() -> TempDir {
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let dir = std::env::temp_dir().join(format!("olmo-core-{}-{count}", std::process::id()));
+        std::fs::create_dir(&dir).expect("a temporary folder");
+        TempDir(dir)
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }
