@@ -96,7 +96,8 @@ class Generator:
         for token_id in ids:
             piece = self.bytes_of(token_id)[: max(0, end - at)]
             at += len(self.bytes_of(token_id))
-            kept += b"" if token_id in self.tok.all_special_ids else piece
+            special = token_id in self.added and self.added[token_id].special
+            kept += b"" if special else piece
         return kept.decode("utf-8", "replace")
 
 
