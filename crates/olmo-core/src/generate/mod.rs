@@ -1,16 +1,34 @@
 //! From prompts to text: requests, the engine thread with its scheduler, and sampling.
+//!
+//! [`Engine`] is the handle that other threads hold. Its thread runs the [`scheduler`], which forms
+//! batches of prompt chunks and single decode steps; a [`sequence`] is one answer on its way, and
+//! turns logits into tokens, text and events.
 
 mod detokenizer;
 mod engine;
+mod load;
+mod logprobs;
 mod options;
 mod processors;
 mod request;
 mod sampler;
 mod scheduler;
+mod sequence;
 mod stop;
+mod study;
 
-pub use engine::{Engine, LoadOptions, LoadProgress};
+pub use engine::Engine;
+pub use load::{inspect, Inspection, LoadOptions, LoadProgress, ModelInfo};
 pub use options::{GenerationDefaults, GenerationOptions};
 pub use request::{
     Event, FinishReason, ForwardOptions, ForwardOutput, Generation, Score, Timings, TokenLogprob, Usage,
 };
+
+/// Rows of prompts in one pass at most. Cancelling waits for one pass, so this bounds the wait.
+pub const PREFILL_CHUNK: usize = 256;
+
+/// Rows in one pass whose logits are all wanted: bounds `[rows, vocab]` to some 25 MB.
+const OUTPUT_CHUNK: usize = 64;
+
+/// Events that may wait for a slow reader before its request is left out of the passes.
+const EVENTS_AHEAD: usize = 64;

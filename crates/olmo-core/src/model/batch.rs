@@ -27,30 +27,18 @@ pub struct Span {
     pub blocks: Vec<u32>,
 }
 
-/// Which rows of a span should return logits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outputs {
-    None,
-    Last,
-    All,
-}
-
 impl Batch {
     pub fn rows(&self) -> usize {
         self.tokens.len()
     }
 
-    /// Appends the next tokens of a sequence that has `start` tokens in the cache.
-    pub fn push(&mut self, tokens: &[u32], start: usize, blocks: &[u32], outputs: Outputs) {
+    /// Appends the next tokens of a sequence that has `start` tokens in the cache; `outputs` are
+    /// those of them whose logits are wanted.
+    pub fn push(&mut self, tokens: &[u32], start: usize, blocks: &[u32], outputs: Range<usize>) {
         let first = self.rows();
         self.tokens.extend_from_slice(tokens);
         self.positions.extend((start..start + tokens.len()).map(|position| position as u32));
-        let rows = first..self.rows();
-        match outputs {
-            Outputs::None => {}
-            Outputs::Last => self.outputs.extend(rows.clone().last()),
-            Outputs::All => self.outputs.extend(rows.clone()),
-        }
-        self.spans.push(Span { rows, start, blocks: blocks.to_vec() });
+        self.outputs.extend(outputs.map(|offset| first + offset));
+        self.spans.push(Span { rows: first..self.rows(), start, blocks: blocks.to_vec() });
     }
 }

@@ -7,7 +7,7 @@ mod probe;
 mod rope;
 mod runtime;
 
-pub use batch::{Batch, Outputs, Span};
+pub use batch::{Batch, Span};
 pub use decoder::{weight_shapes, Decoder};
 pub use probe::{Probe, Silent};
 pub use rope::RopeTable;

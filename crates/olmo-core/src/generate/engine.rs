@@ -1,0 +1,287 @@
+//! The handle on a loaded model, and the thread that owns it.
+//!
+//! Requests go to the thread through a channel; their events come back through one channel a call.
+//! Nothing else is shared, so any number of threads can hold the handle.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::Arc;
+use std::thread;
+
+use async_channel::{Receiver, Sender};
+
+use super::load::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
+use super::request::{
+    Event, ForwardOptions, ForwardOutput, Generation, Mailbox, Score, TokenLogprob,
+};
+use super::scheduler::Scheduler;
+use super::sequence::Sequence;
+use super::study::Study;
+use super::{GenerationDefaults, GenerationOptions};
+use crate::cache::BLOCK_TOKENS;
+use crate::tokenizer::Tokenizer;
+use crate::{Error, Result};
+
+/// What the engine's thread is told.
+pub(super) enum Command {
+    Generate(Job),
+    Study(Study),
+    /// Something the thread may be waiting for has changed: a call was cancelled, or read.
+    Wake,
+    Dispose,
+}
+
+/// One call of [`Engine::generate`].
+pub(super) struct Job {
+    prompts: Vec<Vec<u32>>,
+    options: Arc<GenerationOptions>,
+    seed: u64,
+    mailbox: Arc<Mailbox>,
+}
+
+/// A loaded model. Cheap to share behind an `Arc`; dropping it disposes the model.
+pub struct Engine {
+    commands: Sender<Command>,
+    /// Closes when the thread has ended and the weights are freed.
+    ended: Receiver<()>,
+    info: ModelInfo,
+    tokenizer: Arc<Tokenizer>,
+    defaults: GenerationDefaults,
+}
+
+impl Engine {
+    /// Loads a checkpoint folder; blocks until the model is ready. `progress` hears how far it is
+    /// and stops the load by returning an error, which this returns in turn.
+    pub fn load(
+        options: &LoadOptions,
+        progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
+    ) -> Result<Engine> {
+        let Loaded { model, info, tokenizer, defaults } = catch_panic(|| load(options, progress))?;
+        let (commands, inbox) = async_channel::unbounded();
+        let (alive, ended) = async_channel::bounded(1);
+        let worker = Worker {
+            scheduler: Scheduler::new(
+                model,
+                info.config.vocab_size,
+                info.dtype.name(),
+                info.memory.cache_tokens / BLOCK_TOKENS,
+            ),
+            context: info.config.max_position_embeddings,
+            tokenizer: tokenizer.clone(),
+            inbox,
+            _alive: alive,
+        };
+        thread::Builder::new()
+            .name("olmo2-engine".into())
+            .spawn(move || worker.run())
+            .map_err(|error| Error::Internal(format!("cannot start the engine's thread: {error}")))?;
+        Ok(Engine { commands, ended, info, tokenizer, defaults })
+    }
+
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// What the checkpoint's `generation_config.json` asks for.
+    pub fn defaults(&self) -> &GenerationDefaults {
+        &self.defaults
+    }
+
+    /// Continues each prompt (token ids), `num_return_sequences` times. Answers run together and
+    /// each is the same as if its prompt had been alone.
+    pub fn generate(
+        &self,
+        prompts: Vec<Vec<u32>>,
+        options: GenerationOptions,
+    ) -> Result<Generation> {
+        options.validate(self.info.config.vocab_size)?;
+        for (index, prompt) in prompts.iter().enumerate() {
+            self.check_prompt(index, prompt, options.max_new_tokens)?;
+        }
+        let answers = prompts.len() * options.num_return_sequences;
+        let generation = Generation::new(self.commands.clone(), answers);
+        let seed = options.seed.unwrap_or_else(super::sampler::random_seed);
+        self.send(Command::Generate(Job {
+            prompts,
+            options: Arc::new(options),
+            seed,
+            mailbox: generation.mailbox(),
+        }))?;
+        Ok(generation)
+    }
+
+    /// The logits of every position, and what else `options` asks for, computed cold.
+    pub async fn forward(&self, ids: Vec<u32>, options: ForwardOptions) -> Result<ForwardOutput> {
+        self.check_prompt(0, &ids, 0)?;
+        let layers = self.info.config.layers.len();
+        if let Some(&layer) = options.attentions.iter().find(|&&layer| layer >= layers) {
+            let expected = format!("the model has layers 0 to {}", layers - 1);
+            return Err(Error::option("attentions", layer, expected));
+        }
+        let (reply, result) = async_channel::bounded(1);
+        self.send(Command::Study(Study::new(ids, options, reply)))?;
+        result.recv().await.map_err(|_| Error::Disposed)?
+    }
+
+    /// How likely the continuation is after the prompt. An empty prompt is allowed; then the first
+    /// token of the continuation counts as given.
+    pub async fn score(&self, prompt: Vec<u32>, continuation: Vec<u32>) -> Result<Score> {
+        let options = GenerationOptions {
+            max_new_tokens: 0,
+            prompt_logprobs: true,
+            prompt_logprobs_from: prompt.len(),
+            ..GenerationOptions::default()
+        };
+        let wanted = continuation.len();
+        let text = [prompt, continuation].concat();
+        let generation = self.generate(vec![text], options)?;
+        let mut tokens: Vec<TokenLogprob> = Vec::new();
+        while let Some(events) = generation.next().await {
+            for event in events? {
+                if let Event::Prompt { tokens: scored, .. } = event {
+                    tokens = scored;
+                }
+            }
+        }
+        debug_assert_eq!(tokens.len(), wanted);
+        let logprob = tokens.iter().filter_map(|token| token.logprob).map(f64::from).sum();
+        Ok(Score { logprob, tokens })
+    }
+
+    /// Frees the weights after the pass that is running now. Requests end with
+    /// [`Error::Disposed`], those that come later too. Returns when the memory is free.
+    pub async fn dispose(&self) {
+        let _ = self.commands.try_send(Command::Dispose);
+        let _ = self.ended.recv().await;
+    }
+
+    fn send(&self, command: Command) -> Result<()> {
+        self.commands.try_send(command).map_err(|_| Error::Disposed)
+    }
+
+    fn check_prompt(&self, index: usize, prompt: &[u32], max_new_tokens: usize) -> Result<()> {
+        let config = &self.info.config;
+        let limit = config.max_position_embeddings;
+        if prompt.is_empty() {
+            return Err(Error::EmptyPrompt { index });
+        }
+        if let Some(&id) = prompt.iter().find(|&&id| id as usize >= config.vocab_size) {
+            return Err(Error::InvalidToken { id, vocab_size: config.vocab_size });
+        }
+        if prompt.len() + usize::from(max_new_tokens > 0) > limit {
+            return Err(Error::PromptTooLong { index, tokens: prompt.len(), limit });
+        }
+        let needed = prompt.len().saturating_add(max_new_tokens).min(limit);
+        let room = self.info.memory.cache_tokens;
+        if needed > room {
+            return Err(Error::NotEnoughMemory {
+                what: format!("prompt {index} and its answer in the cache"),
+                needed: format!("{needed} tokens"),
+                available: format!("{room} tokens"),
+                hint: "lower maxNewTokens, or load the model with a larger cacheTokens".into(),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        let _ = self.commands.try_send(Command::Dispose);
+    }
+}
+
+/// The thread's side.
+struct Worker {
+    scheduler: Scheduler,
+    context: usize,
+    tokenizer: Arc<Tokenizer>,
+    inbox: Receiver<Command>,
+    /// Dropped last, when everything else of the worker is gone.
+    _alive: Sender<()>,
+}
+
+impl Worker {
+    fn run(mut self) {
+        let outcome = catch_panic(|| {
+            self.serve();
+            Ok(())
+        });
+        let error = outcome.err().unwrap_or(Error::Disposed);
+        self.scheduler.fail_all(&error);
+        self.refuse_the_rest(&error);
+    }
+
+    /// Until told to end: take commands, run passes; sleep when there is nothing to do.
+    fn serve(&mut self) {
+        loop {
+            while let Ok(command) = self.inbox.try_recv() {
+                if !self.obey(command) {
+                    return;
+                }
+            }
+            if self.scheduler.step() {
+                continue;
+            }
+            match self.inbox.recv_blocking() {
+                Ok(command) if self.obey(command) => {}
+                _ => return,
+            }
+        }
+    }
+
+    /// False when the command is to end.
+    fn obey(&mut self, command: Command) -> bool {
+        match command {
+            Command::Generate(job) => self.start(job),
+            Command::Study(study) => self.scheduler.add_study(study),
+            Command::Wake => {}
+            Command::Dispose => return false,
+        }
+        true
+    }
+
+    fn start(&mut self, job: Job) {
+        let copies = job.options.num_return_sequences;
+        for (p, prompt) in job.prompts.into_iter().enumerate() {
+            for s in 0..copies {
+                self.scheduler.add(Sequence::new(
+                    job.mailbox.clone(),
+                    p * copies + s,
+                    prompt.clone(),
+                    job.options.clone(),
+                    job.seed,
+                    self.context,
+                    &self.tokenizer,
+                ));
+            }
+        }
+    }
+
+    /// Requests that were sent while the thread was ending.
+    fn refuse_the_rest(&mut self, error: &Error) {
+        self.inbox.close();
+        while let Ok(command) = self.inbox.try_recv() {
+            match command {
+                Command::Generate(job) => job.mailbox.fail(error.clone()),
+                Command::Study(study) => study.fail(error.clone()),
+                Command::Wake | Command::Dispose => {}
+            }
+        }
+    }
+}
+
+/// Runs `f`; a panic in it becomes an error.
+fn catch_panic<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("panic");
+        Err(Error::Internal(text.to_owned()))
+    })
+}

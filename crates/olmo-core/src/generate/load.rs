@@ -1,0 +1,165 @@
+//! From a checkpoint folder to a running model.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::GenerationDefaults;
+use crate::backend::candle::CandleOps;
+use crate::backend::cpu::CpuOps;
+use crate::cache::BLOCK_TOKENS;
+use crate::config::ModelConfig;
+use crate::device::Device;
+use crate::dtype::DType;
+use crate::memory::{available_memory, MemoryPlan};
+use crate::model::{weight_shapes, Model, Runtime};
+use crate::tokenizer::Tokenizer;
+use crate::weights::Checkpoint;
+use crate::{Error, Result};
+
+/// What to load, and how.
+#[derive(Debug, Clone, Default)]
+pub struct LoadOptions {
+    /// A folder as Hugging Face saves it: config.json, tokenizer.json, model.safetensors.
+    pub path: PathBuf,
+    /// The dtype to run in. Default: the one the weights are stored in.
+    pub dtype: Option<DType>,
+    pub device: Device,
+    /// Threads of the CPU engine. Default: one per core.
+    pub threads: Option<usize>,
+    /// Tokens the cache has room for, of all running texts together. Default: up to four contexts,
+    /// as far as memory allows.
+    pub cache_tokens: Option<usize>,
+}
+
+/// How far a load is, in bytes of weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoadProgress {
+    pub loaded: u64,
+    pub total: u64,
+}
+
+/// What runs.
+#[derive(Debug, Clone)]
+pub struct ModelInfo {
+    pub path: PathBuf,
+    pub config: ModelConfig,
+    pub num_params: u64,
+    pub dtype: DType,
+    pub device: Device,
+    /// Threads of the CPU engine; 0 on another device.
+    pub threads: usize,
+    pub memory: MemoryPlan,
+}
+
+/// What a checkpoint is and would need, found without loading its weights.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    pub config: ModelConfig,
+    pub num_params: u64,
+    /// The dtype most weights are stored in.
+    pub stored_dtype: DType,
+    /// What a cache of one full context needs, for every dtype the model can run in.
+    pub memory: Vec<(DType, MemoryPlan)>,
+    pub available_memory: u64,
+    /// The licence its README.md names in its front matter.
+    pub license: Option<String>,
+}
+
+pub(super) struct Loaded {
+    pub model: Box<dyn Model>,
+    pub info: ModelInfo,
+    pub tokenizer: Arc<Tokenizer>,
+    pub defaults: GenerationDefaults,
+}
+
+/// Reads a checkpoint's headers: enough to say whether it is whole and what it would need.
+pub fn inspect(path: &Path) -> Result<Inspection> {
+    let config = ModelConfig::from_dir(path)?;
+    let checkpoint = Checkpoint::open(path)?;
+    checkpoint.check(&weight_shapes(&config))?;
+    let plan = |dtype| (dtype, MemoryPlan::new(&config, dtype, config.max_position_embeddings));
+    Ok(Inspection {
+        num_params: config.num_params(),
+        stored_dtype: checkpoint.dtype(),
+        memory: DType::ALL.into_iter().map(plan).collect(),
+        available_memory: available_memory(),
+        license: license(path),
+        config,
+    })
+}
+
+/// `progress` may stop the load by returning an error.
+pub(super) fn load(
+    options: &LoadOptions,
+    progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
+) -> Result<Loaded> {
+    let config = ModelConfig::from_dir(&options.path)?;
+    let tokenizer = Tokenizer::from_dir(&options.path)?;
+    tokenizer.check(config.vocab_size)?;
+    let defaults = GenerationDefaults::from_dir(&options.path, &config)?;
+    let checkpoint = Checkpoint::open(&options.path)?;
+    checkpoint.check(&weight_shapes(&config))?;
+
+    let device = options.device.resolve();
+    let dtype = options.dtype.unwrap_or_else(|| checkpoint.dtype());
+    let memory = plan_memory(&config, dtype, device, options.cache_tokens)?;
+
+    let layers = config.layers.len() as u64;
+    let mut report = |loaded: usize| {
+        progress(LoadProgress { loaded: memory.weights * loaded as u64 / layers, total: memory.weights })
+    };
+    report(0)?;
+    let blocks = memory.cache_tokens / BLOCK_TOKENS;
+    let (model, threads): (Box<dyn Model>, usize) = match device {
+        Device::Cpu => {
+            let ops = CpuOps::new(dtype, options.threads)?;
+            let threads = ops.threads();
+            (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
+        }
+        _ => {
+            let ops = CandleOps::new(device.candle()?, dtype);
+            (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), 0)
+        }
+    };
+    let info = ModelInfo {
+        path: options.path.clone(),
+        num_params: config.num_params(),
+        dtype,
+        device,
+        threads,
+        memory,
+        config,
+    };
+    Ok(Loaded { model, info, tokenizer: Arc::new(tokenizer), defaults })
+}
+
+/// On a GPU the numbers are the same, but candle cannot say how much memory is free.
+fn plan_memory(
+    config: &ModelConfig,
+    dtype: DType,
+    device: Device,
+    cache_tokens: Option<usize>,
+) -> Result<MemoryPlan> {
+    if cache_tokens == Some(0) {
+        return Err(Error::option("cacheTokens", 0, "it must be 1 at least"));
+    }
+    match device {
+        Device::Cpu => MemoryPlan::fit(config, dtype, cache_tokens, available_memory()),
+        _ => {
+            let tokens = cache_tokens.unwrap_or(config.max_position_embeddings);
+            Ok(MemoryPlan::new(config, dtype, tokens))
+        }
+    }
+}
+
+/// `license:` in the YAML front matter of a model card.
+fn license(path: &Path) -> Option<String> {
+    let card = std::fs::read_to_string(path.join("README.md")).ok()?;
+    let mut lines = card.lines();
+    if lines.next()?.trim() != "---" {
+        return None;
+    }
+    let line = lines.take_while(|line| line.trim() != "---").find_map(|line| line.strip_prefix("license:"))?;
+    let name = line.trim().trim_matches(['"', '\'']);
+    (!name.is_empty()).then(|| name.to_owned())
+}

@@ -1,0 +1,274 @@
+//! One answer on its way: its tokens, its blocks of the cache, and how logits become events.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::detokenizer::Detokenizer;
+use super::logprobs;
+use super::processors::Processors;
+use super::request::{Event, FinishReason, Mailbox, Timings, TokenLogprob, Usage};
+use super::sampler::Sampler;
+use super::stop::StopMatcher;
+use super::GenerationOptions;
+use crate::cache::{BlockName, BlockPool, BLOCK_TOKENS};
+use crate::tokenizer::Tokenizer;
+use crate::{Error, Result};
+
+pub(super) struct Sequence {
+    pub mailbox: Arc<Mailbox>,
+    pub index: usize,
+    options: Arc<GenerationOptions>,
+    /// Prompt, then answer.
+    tokens: Vec<u32>,
+    prompt_len: usize,
+    /// The most tokens there can be, prompt and answer together.
+    limit: usize,
+    context: usize,
+    /// First prompt position whose logits are wanted.
+    first_output: usize,
+    prompt_logprobs: Vec<TokenLogprob>,
+
+    blocks: Vec<u32>,
+    /// Tokens whose keys and values are in the cache.
+    computed: usize,
+    cached: usize,
+    sealed: usize,
+    last_name: BlockName,
+
+    processors: Processors,
+    sampler: Sampler,
+    detokenizer: Detokenizer,
+    stop: StopMatcher,
+
+    created: Instant,
+    started: Option<Instant>,
+    first_token: Option<Instant>,
+}
+
+impl Sequence {
+    pub fn new(
+        mailbox: Arc<Mailbox>,
+        index: usize,
+        prompt: Vec<u32>,
+        options: Arc<GenerationOptions>,
+        seed: u64,
+        context: usize,
+        tokenizer: &Arc<Tokenizer>,
+    ) -> Sequence {
+        let prompt_len = prompt.len();
+        // Logits at position p speak of token p + 1.
+        let first_output = match options.prompt_logprobs {
+            true => options.prompt_logprobs_from.saturating_sub(1),
+            false => prompt_len - 1,
+        };
+        let mut prompt_logprobs = Vec::new();
+        if options.prompt_logprobs && options.prompt_logprobs_from == 0 {
+            prompt_logprobs.push(TokenLogprob { id: prompt[0], logprob: None, top: Vec::new() });
+        }
+        Sequence {
+            mailbox,
+            index,
+            tokens: prompt,
+            prompt_len,
+            limit: prompt_len.saturating_add(options.max_new_tokens).min(context),
+            context,
+            first_output: first_output.min(prompt_len - 1),
+            prompt_logprobs,
+            blocks: Vec::new(),
+            computed: 0,
+            cached: 0,
+            sealed: 0,
+            last_name: BlockName::ROOT,
+            processors: Processors::new(&options, prompt_len),
+            sampler: Sampler::new(&options, seed, index),
+            detokenizer: Detokenizer::new(tokenizer.clone(), options.skip_special_tokens),
+            stop: StopMatcher::new(&options.stop_strings),
+            options,
+            created: Instant::now(),
+            started: None,
+            first_token: None,
+        }
+    }
+
+    /// Blocks this sequence can come to need.
+    pub fn blocks_needed(&self) -> usize {
+        self.limit.div_ceil(BLOCK_TOKENS)
+    }
+
+    /// The part of the prompt that may come from the cache: no logits of it are wanted.
+    pub fn shareable(&self) -> &[u32] {
+        &self.tokens[..self.first_output]
+    }
+
+    /// Whole blocks of another prompt's beginning that this sequence, still reading its own, will
+    /// have computed before long.
+    pub fn will_share(&self, other: &[u32]) -> usize {
+        if self.is_decoding() {
+            return 0;
+        }
+        let prompt = &self.tokens[..self.prompt_len];
+        let common = prompt.iter().zip(other).take_while(|(a, b)| a == b).count();
+        common / BLOCK_TOKENS
+    }
+
+    /// Takes all blocks this sequence can come to need, shared ones first. False if there are not
+    /// enough: then nothing is taken.
+    pub fn reserve(&mut self, pool: &mut BlockPool) -> bool {
+        let (mut blocks, name) = pool.share(self.shareable());
+        let Some(rest) = pool.take(self.blocks_needed() - blocks.len()) else {
+            pool.release(&blocks);
+            return false;
+        };
+        self.sealed = blocks.len();
+        self.cached = blocks.len() * BLOCK_TOKENS;
+        self.computed = self.cached;
+        self.last_name = name;
+        blocks.extend(rest);
+        self.blocks = blocks;
+        self.started = Some(Instant::now());
+        true
+    }
+
+    pub fn blocks(&self) -> &[u32] {
+        &self.blocks
+    }
+
+    pub fn computed(&self) -> usize {
+        self.computed
+    }
+
+    /// Whether the next step is a single generated token.
+    pub fn is_decoding(&self) -> bool {
+        self.computed + 1 == self.tokens.len() && self.computed >= self.prompt_len
+    }
+
+    /// Whether rows of the prompt, beside the last, have to give logits.
+    pub fn wants_prompt_outputs(&self) -> bool {
+        self.first_output + 1 < self.prompt_len
+    }
+
+    /// The next tokens to compute, at most `count`.
+    pub fn next_tokens(&self, count: usize) -> &[u32] {
+        let end = self.tokens.len().min(self.computed + count);
+        &self.tokens[self.computed..end]
+    }
+
+    /// Which of the next `count` rows must give logits, as offsets among them.
+    pub fn outputs(&self, count: usize) -> std::ops::Range<usize> {
+        let first = self.first_output.max(self.computed);
+        let end = self.computed + count;
+        first.min(end) - self.computed..count
+    }
+
+    /// Takes in what a pass computed: `count` tokens, with the logits of [`Sequence::outputs`] of
+    /// them, `[outputs, vocab]`. Returns why the answer is complete, if it is.
+    pub fn advance(
+        &mut self,
+        count: usize,
+        logits: &mut [f32],
+        vocab_size: usize,
+        dtype: &'static str,
+        pool: &mut BlockPool,
+    ) -> Result<Option<FinishReason>> {
+        let outputs = self.outputs(count);
+        let first = self.computed + outputs.start;
+        self.computed += count;
+        self.seal_blocks(pool);
+        for (offset, logits) in logits.chunks_exact_mut(vocab_size).enumerate() {
+            let position = first + offset;
+            if !logprobs::all_finite(logits) {
+                return Err(Error::NonFiniteLogits { position, dtype });
+            }
+            if position + 1 < self.prompt_len {
+                self.note_prompt_token(position + 1, logits);
+            } else {
+                return self.next_token(logits);
+            }
+        }
+        Ok(None)
+    }
+
+    fn seal_blocks(&mut self, pool: &mut BlockPool) {
+        while (self.sealed + 1) * BLOCK_TOKENS <= self.computed {
+            let tokens = &self.tokens[self.sealed * BLOCK_TOKENS..][..BLOCK_TOKENS];
+            self.last_name = pool.seal(self.last_name, self.blocks[self.sealed], tokens);
+            self.sealed += 1;
+        }
+    }
+
+    fn note_prompt_token(&mut self, position: usize, logits: &[f32]) {
+        let id = self.tokens[position];
+        self.prompt_logprobs.push(logprobs::of_token(logits, id, self.options.top_logprobs));
+    }
+
+    /// What the logits after the last token lead to: the prompt's report, then one more token.
+    fn next_token(&mut self, logits: &mut [f32]) -> Result<Option<FinishReason>> {
+        if self.tokens.len() == self.prompt_len {
+            self.report_prompt();
+            if self.options.max_new_tokens == 0 {
+                return Ok(Some(FinishReason::Length));
+            }
+        }
+        let wants_logprob = self.options.logprobs || self.options.top_logprobs > 0;
+        let raw = wants_logprob.then(|| logits.to_vec());
+        self.processors.process(&self.tokens, logits);
+        let id = self.sampler.pick(logits);
+        let token = match raw {
+            Some(raw) => logprobs::of_token(&raw, id, self.options.top_logprobs),
+            None => TokenLogprob { id, logprob: None, top: Vec::new() },
+        };
+        self.tokens.push(id);
+        self.first_token.get_or_insert_with(Instant::now);
+
+        let (mut text, stopped) = self.stop.push(&self.detokenizer.push(id)?);
+        let finish = self.finish_reason(id, stopped);
+        if finish.is_some() && !stopped {
+            text.push_str(&self.stop.push(&self.detokenizer.finish()).0);
+            text.push_str(&self.stop.finish());
+        }
+        self.mailbox.send(Event::Token { index: self.index, text, token });
+        Ok(finish)
+    }
+
+    fn report_prompt(&mut self) {
+        if self.options.prompt_logprobs {
+            let tokens = std::mem::take(&mut self.prompt_logprobs);
+            self.mailbox.send(Event::Prompt { index: self.index, tokens });
+        }
+    }
+
+    fn finish_reason(&self, id: u32, stopped: bool) -> Option<FinishReason> {
+        if stopped {
+            Some(FinishReason::Stop)
+        } else if self.options.eos_token_ids.contains(&id) {
+            Some(FinishReason::Eos)
+        } else if self.tokens.len() - self.prompt_len >= self.options.max_new_tokens {
+            Some(FinishReason::Length)
+        } else if self.tokens.len() >= self.context {
+            Some(FinishReason::Context)
+        } else {
+            None
+        }
+    }
+
+    /// The last event of a complete answer.
+    pub fn done(&self, finish_reason: FinishReason) -> Event {
+        let now = Instant::now();
+        let started = self.started.unwrap_or(now);
+        let first_token = self.first_token.unwrap_or(now);
+        Event::Done {
+            index: self.index,
+            finish_reason,
+            usage: Usage {
+                prompt_tokens: self.prompt_len,
+                cached_tokens: self.cached,
+                generated_tokens: self.tokens.len() - self.prompt_len,
+            },
+            timings: Timings {
+                queued: started - self.created,
+                prefill: first_token - started,
+                decode: now - first_token,
+            },
+        }
+    }
+}

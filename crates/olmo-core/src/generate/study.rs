@@ -1,0 +1,136 @@
+//! One cold pass over a text, keeping every logit and what else was asked for.
+
+use super::request::{ForwardOptions, ForwardOutput};
+use super::OUTPUT_CHUNK;
+use crate::cache::{BlockPool, BLOCK_TOKENS};
+use crate::model::{Batch, Model, Probe};
+use crate::{Error, Result};
+
+pub(super) struct Study {
+    ids: Vec<u32>,
+    options: ForwardOptions,
+    blocks: Vec<u32>,
+    computed: usize,
+    logits: Vec<f32>,
+    output: ForwardOutput,
+    reply: async_channel::Sender<Result<ForwardOutput>>,
+}
+
+impl Study {
+    pub fn new(
+        ids: Vec<u32>,
+        options: ForwardOptions,
+        reply: async_channel::Sender<Result<ForwardOutput>>,
+    ) -> Study {
+        Study {
+            ids,
+            options,
+            blocks: Vec::new(),
+            computed: 0,
+            logits: Vec::new(),
+            output: ForwardOutput::default(),
+            reply,
+        }
+    }
+
+    /// Whether nobody waits for the result any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.reply.receiver_count() == 0
+    }
+
+    pub fn blocks(&self) -> &[u32] {
+        &self.blocks
+    }
+
+    /// Takes the blocks it needs, once. False if there are not enough now.
+    pub fn reserve(&mut self, pool: &mut BlockPool) -> bool {
+        if self.blocks.is_empty() {
+            match pool.take(self.ids.len().div_ceil(BLOCK_TOKENS)) {
+                Some(blocks) => self.blocks = blocks,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// Computes the next chunk. True when the study is over and has replied.
+    pub fn step(&mut self, model: &mut dyn Model) -> bool {
+        let end = self.ids.len().min(self.computed + OUTPUT_CHUNK);
+        let tokens = &self.ids[self.computed..end];
+        let mut batch = Batch::default();
+        batch.push(tokens, self.computed, &self.blocks, 0..tokens.len());
+        let mut collector = Collector {
+            options: &self.options,
+            output: &mut self.output,
+            start: self.computed,
+            end,
+            positions: self.ids.len(),
+        };
+        if let Err(error) = model.forward(&batch, &mut collector, &mut self.logits) {
+            self.reply(Err(error));
+            return true;
+        }
+        self.output.logits.extend_from_slice(&self.logits);
+        self.computed = end;
+        if end < self.ids.len() {
+            return false;
+        }
+        let output = std::mem::take(&mut self.output);
+        self.reply(Ok(output));
+        true
+    }
+
+    pub fn fail(&self, error: Error) {
+        self.reply(Err(error));
+    }
+
+    fn reply(&self, result: Result<ForwardOutput>) {
+        // The asker may have gone; then nobody misses the reply.
+        let _ = self.reply.try_send(result);
+    }
+}
+
+/// Lays the chunks' numbers together into those of the whole text.
+struct Collector<'a> {
+    options: &'a ForwardOptions,
+    output: &'a mut ForwardOutput,
+    start: usize,
+    end: usize,
+    positions: usize,
+}
+
+impl Probe for Collector<'_> {
+    fn wants_hidden(&self) -> bool {
+        self.options.hidden_states
+    }
+
+    fn hidden(&mut self, index: usize, values: &[f32]) {
+        let states = &mut self.output.hidden_states;
+        if states.len() <= index {
+            states.resize(index + 1, Vec::new());
+        }
+        states[index].extend_from_slice(values);
+    }
+
+    fn wants_attention(&self, layer: usize) -> bool {
+        self.options.attentions.contains(&layer)
+    }
+
+    fn attention(&mut self, layer: usize, probabilities: &[f32]) {
+        let (rows, n) = (self.end - self.start, self.positions);
+        let heads = probabilities.len() / (rows * self.end);
+        let attentions = &mut self.output.attentions;
+        let entry = match attentions.iter().position(|(l, _)| *l == layer) {
+            Some(entry) => entry,
+            None => {
+                attentions.push((layer, vec![0.0; heads * n * n]));
+                attentions.len() - 1
+            }
+        };
+        let whole = &mut attentions[entry].1; // [heads, positions, positions]
+        for (i, row) in probabilities.chunks_exact(self.end).enumerate() {
+            let (head, position) = (i / rows, self.start + i % rows);
+            whole[(head * n + position) * n..][..self.end].copy_from_slice(row);
+        }
+    }
+}

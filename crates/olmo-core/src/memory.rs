@@ -1,0 +1,161 @@
+//! What a model needs of memory, worked out before anything is loaded.
+
+use crate::cache::BLOCK_TOKENS;
+use crate::config::ModelConfig;
+use crate::dtype::DType;
+use crate::generate::PREFILL_CHUNK;
+use crate::{Error, Result};
+
+/// Bytes a loaded model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryPlan {
+    /// All weights in the dtype they run in.
+    pub weights: u64,
+    /// Keys and values of one token, in all layers.
+    pub cache_per_token: u64,
+    /// Tokens the cache has room for, of all sequences together.
+    pub cache_tokens: usize,
+    /// Activations of the largest batch, and its logits.
+    pub scratch: u64,
+}
+
+/// Unless told otherwise, the cache holds this many full contexts, as far as memory allows.
+const DEFAULT_CONTEXTS: usize = 4;
+
+impl MemoryPlan {
+    /// The plan for a model that runs in `dtype` with room for `cache_tokens` tokens.
+    pub fn new(config: &ModelConfig, dtype: DType, cache_tokens: usize) -> MemoryPlan {
+        let element = dtype.size() as u64;
+        let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
+        // Alive at once in a layer: the stream and its branch, and the widest of its two halves.
+        let widest = (2 * config.query_dim() + 2 * config.kv_dim()).max(2 * mlp);
+        let activations = (PREFILL_CHUNK * (3 * hidden + widest)) as u64;
+        // The sampler works on a copy of the logits.
+        let logits = 2 * config.vocab_size as u64;
+        MemoryPlan {
+            weights: config.num_params() * element,
+            cache_per_token: 2 * (config.layers.len() * config.kv_dim()) as u64 * element,
+            cache_tokens: cache_tokens.next_multiple_of(BLOCK_TOKENS),
+            scratch: (activations + logits) * DType::F32.size() as u64,
+        }
+    }
+
+    /// The plan for the memory there is: as asked for, or else as many contexts as are useful and
+    /// fit beside the weights. Fails, naming the numbers, if the least possible does not fit.
+    pub fn fit(
+        config: &ModelConfig,
+        dtype: DType,
+        cache_tokens: Option<usize>,
+        available: u64,
+    ) -> Result<MemoryPlan> {
+        let context = config.max_position_embeddings;
+        let mut plan = MemoryPlan::new(config, dtype, cache_tokens.unwrap_or(context));
+        if cache_tokens.is_none() {
+            let room = available.saturating_sub(plan.weights + plan.scratch) / 2;
+            let contexts = room / (plan.cache_per_token * context as u64);
+            let contexts = (contexts as usize).clamp(1, DEFAULT_CONTEXTS);
+            plan = MemoryPlan::new(config, dtype, contexts * context);
+        }
+        if plan.total() <= available {
+            return Ok(plan);
+        }
+        let smaller = MemoryPlan::new(config, dtype, BLOCK_TOKENS);
+        let hint = if smaller.total() <= available {
+            let fitting = (available - smaller.weights - smaller.scratch) / plan.cache_per_token;
+            format!("a cache of {fitting} tokens fits: set cacheTokens (--cache-tokens) to it or less")
+        } else {
+            match dtype {
+                DType::F32 => "try dtype bf16, or a smaller model".to_owned(),
+                _ => "try a smaller model".to_owned(),
+            }
+        };
+        Err(Error::NotEnoughMemory {
+            what: format!(
+                "weights ({}), cache of {} tokens ({}) and scratch ({})",
+                human_bytes(plan.weights),
+                plan.cache_tokens,
+                human_bytes(plan.cache()),
+                human_bytes(plan.scratch),
+            ),
+            needed: human_bytes(plan.total()),
+            available: human_bytes(available),
+            hint,
+        })
+    }
+
+    pub fn cache(&self) -> u64 {
+        self.cache_per_token * self.cache_tokens as u64
+    }
+
+    pub fn total(&self) -> u64 {
+        self.weights + self.cache() + self.scratch
+    }
+}
+
+/// Bytes this process could still take without swapping, within its cgroup's limit if it has one.
+pub fn available_memory() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let machine = system.available_memory();
+    match system.cgroup_limits() {
+        Some(limits) if limits.total_memory > 0 => machine.min(limits.free_memory),
+        _ => machine,
+    }
+}
+
+/// `1.5 GiB`, `640 MiB`, `12 KiB`.
+pub fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let exponent = (0..UNITS.len() - 1).find(|&e| bytes >> (10 * (e + 1)) == 0).unwrap_or(UNITS.len() - 1);
+    let value = bytes as f64 / f64::from(1u32 << (10 * exponent as u32));
+    if value < 10.0 && exponent > 0 {
+        format!("{value:.1} {}", UNITS[exponent])
+    } else {
+        format!("{value:.0} {}", UNITS[exponent])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    /// OLMo 2 1B, as published.
+    fn olmo2_1b() -> ModelConfig {
+        let json = r#"{"model_type": "olmo2", "hidden_act": "silu", "hidden_size": 2048,
+            "intermediate_size": 8192, "num_attention_heads": 16, "num_hidden_layers": 16,
+            "vocab_size": 100352, "max_position_embeddings": 4096, "rope_theta": 500000,
+            "rms_norm_eps": 1e-6, "torch_dtype": "float32"}"#;
+        ModelConfig::from_json(json, Path::new("config.json")).expect("a valid config")
+    }
+
+    #[test]
+    fn the_1b_model_is_planned_as_its_shapes_say() {
+        let config = olmo2_1b();
+        assert_eq!(config.num_params(), 1_484_916_736);
+        let plan = MemoryPlan::new(&config, DType::BF16, 4096);
+        assert_eq!(plan.weights, 2 * 1_484_916_736);
+        assert_eq!(plan.cache_per_token, 2 * 16 * 2048 * 2);
+        assert_eq!(plan.cache(), 512 << 20);
+    }
+
+    #[test]
+    fn a_plan_uses_what_there_is_and_says_what_lacks() {
+        let config = olmo2_1b();
+        let gib = 1 << 30;
+        let fit = |cache_tokens, available| MemoryPlan::fit(&config, DType::BF16, cache_tokens, available);
+        assert_eq!(fit(None, 64 * gib).expect("fits").cache_tokens, 4 * 4096);
+        assert_eq!(fit(None, 4 * gib).expect("fits").cache_tokens, 4096);
+        assert_eq!(fit(Some(100), 4 * gib).expect("fits").cache_tokens, 128);
+        let text = fit(None, 3 * gib).expect_err("too little").to_string();
+        assert!(text.contains("3.0 GiB free; a cache of"), "{text}");
+        let text = fit(None, gib).expect_err("too little").to_string();
+        assert!(text.contains("1.0 GiB free; try a smaller model"), "{text}");
+    }
+
+    #[test]
+    fn bytes_are_written_for_people() {
+        let texts = [0, 1023, 1024, 5 << 20, 640 << 20, 3 << 29].map(human_bytes);
+        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "5.0 MiB", "640 MiB", "1.5 GiB"]);
+    }
+}

@@ -1,0 +1,126 @@
+//! `config.json`: both spellings, the published shapes, and errors that name the key.
+
+use olmo_core::config::ModelConfig;
+use olmo_core::dtype::DType;
+use serde_json::{json, Value};
+
+/// allenai/OLMo-2-1124-7B's file, as far as it describes the model.
+fn published_7b() -> Value {
+    json!({
+        "architectures": ["Olmo2ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+        "eos_token_id": 100257, "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02,
+        "intermediate_size": 11008, "max_position_embeddings": 4096, "model_type": "olmo2",
+        "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 32,
+        "pad_token_id": 100277, "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 500000,
+        "tie_word_embeddings": false, "torch_dtype": "float32", "use_cache": true, "vocab_size": 100352
+    })
+}
+
+fn read(json: &Value) -> olmo_core::Result<ModelConfig> {
+    ModelConfig::from_json(&json.to_string(), "config.json".as_ref())
+}
+
+fn with(changes: &[(&str, Value)]) -> olmo_core::Result<ModelConfig> {
+    let mut json = published_7b();
+    for (key, value) in changes {
+        json[*key] = value.clone();
+    }
+    read(&json)
+}
+
+#[test]
+fn the_published_spelling_and_the_new_one_say_the_same() {
+    let published = read(&published_7b()).unwrap();
+    assert_eq!(published.head_dim, 128);
+    assert_eq!(published.layers.len(), 32);
+    assert_eq!(published.dtype, Some(DType::F32));
+    assert_eq!(published.eos_token_ids, [100257]);
+    assert_eq!(published.num_params(), 7_298_617_344);
+
+    let mut json = published_7b();
+    let keys = json.as_object_mut().unwrap();
+    keys.remove("rope_theta");
+    keys.remove("torch_dtype");
+    keys.insert("rope_parameters".into(), json!({"rope_theta": 500000.0, "rope_type": "default"}));
+    keys.insert("dtype".into(), json!("float32"));
+    assert_eq!(read(&json).unwrap(), published);
+}
+
+#[test]
+fn the_32b_model_groups_its_queries() {
+    let config = with(&[
+        ("hidden_size", json!(5120)),
+        ("intermediate_size", json!(27648)),
+        ("num_hidden_layers", json!(64)),
+        ("num_attention_heads", json!(40)),
+        ("num_key_value_heads", json!(8)),
+    ])
+    .unwrap();
+    assert_eq!((config.query_dim(), config.kv_dim()), (5120, 1024));
+    assert_eq!(config.num_params(), 32_234_279_936);
+}
+
+#[test]
+fn an_error_names_the_key() {
+    let cases: &[(&[(&str, Value)], &str)] = &[
+        (
+            &[("model_type", json!("llama"))],
+            "`model_type` is \"llama\", but this engine runs only olmo2",
+        ),
+        (
+            &[("hidden_act", json!("gelu"))],
+            "`hidden_act` is \"gelu\", but this engine runs only silu",
+        ),
+        (
+            &[("attention_bias", json!(true))],
+            "`attention_bias` is true, but OLMo 2 has no such weights",
+        ),
+        (&[("vocab_size", Value::Null)], "`vocab_size` is missing"),
+        (
+            &[("hidden_size", json!(0))],
+            "`hidden_size` is 0, but a whole number from 1 to 16777216 is needed",
+        ),
+        (&[("hidden_size", json!(1u64 << 60))], "`hidden_size` is 1152921504606846976"),
+        (&[("num_hidden_layers", json!(-1))], "`num_hidden_layers` is -1"),
+        (
+            &[("hidden_size", json!(5120)), ("num_attention_heads", json!(42))],
+            "`num_attention_heads` is 42, which does not divide hidden_size 5120",
+        ),
+        (&[("num_key_value_heads", json!(5))], "`num_key_value_heads` is 5, which does not divide"),
+        (&[("head_dim", json!(7))], "`head_dim` is 7, but rotary embeddings need an even number"),
+        (&[("rope_scaling", json!({"type": "linear"}))], "`rope_scaling` is {\"type\":\"linear\"}"),
+        (
+            &[("rope_parameters", json!({"rope_theta": 10000.0}))],
+            "`rope_theta` is 500000, but rope_parameters.rope_theta is 10000",
+        ),
+        (
+            &[("rope_parameters", json!({"rope_type": "yarn"}))],
+            "`rope_parameters.rope_type` is \"yarn\", but OLMo 2 uses only default",
+        ),
+        (&[("rope_theta", json!(0.0))], "`rope_theta` is 0.0, but a number above 0 is needed"),
+        (&[("dtype", json!("bfloat16"))], "`dtype` is bf16, but torch_dtype is f32"),
+        (
+            &[("torch_dtype", json!("int8"))],
+            "`torch_dtype` is \"int8\", but float32, float16 or bfloat16",
+        ),
+        (&[("eos_token_id", json!(100352))], "`eos_token_id` is 100352, but ids from 0 to 100351"),
+        (
+            &[("tie_word_embeddings", json!("no"))],
+            "`tie_word_embeddings` is \"no\", not true or false",
+        ),
+    ];
+    for (changes, expected) in cases {
+        let error = with(changes).expect_err(expected);
+        assert_eq!(error.code(), "INVALID_CONFIG");
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("config.json: {expected}")), "{text}");
+    }
+}
+
+#[test]
+fn a_file_that_is_no_object_is_an_error() {
+    for text in ["", "[]", "{\"hidden_size\": ", "\u{0}"] {
+        let error = ModelConfig::from_json(text, "config.json".as_ref()).unwrap_err();
+        assert_eq!(error.code(), "INVALID_FILE");
+    }
+}

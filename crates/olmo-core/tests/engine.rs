@@ -1,0 +1,463 @@
+//! The engine as a whole: prompts in, events out.
+
+mod support;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use olmo_core::device::Device;
+use olmo_core::generate::{
+    Engine, Event, FinishReason, ForwardOptions, GenerationOptions, LoadOptions, TokenLogprob, Usage,
+};
+use olmo_core::{Error, Result};
+use pollster::block_on;
+use proptest::prelude::*;
+use serde_json::Value;
+use support::{golden, max_difference, Reference, TempDir};
+
+const EOS: u32 = 496;
+
+/// A golden checkpoint with the tokenizer they share beside it.
+fn checkpoint(name: &str) -> TempDir {
+    let dir = TempDir::new();
+    for file in std::fs::read_dir(golden(name)).unwrap().chain(std::fs::read_dir(golden("tiny-mha-f32")).unwrap()) {
+        let from = file.unwrap().path();
+        let to = dir.path().join(from.file_name().unwrap());
+        let is_own = from.starts_with(golden(name));
+        let is_tokenizer = to.file_name().unwrap().to_string_lossy().starts_with("tokenizer");
+        if is_own || is_tokenizer {
+            std::fs::copy(&from, &to).unwrap();
+        }
+    }
+    dir
+}
+
+fn options(path: &Path) -> LoadOptions {
+    LoadOptions { path: path.to_owned(), device: Device::Cpu, threads: Some(2), ..LoadOptions::default() }
+}
+
+fn load(options: &LoadOptions) -> Engine {
+    Engine::load(options, &mut |_| Ok(())).expect("loads")
+}
+
+fn engine() -> Engine {
+    load(&options(&golden("tiny-mha-f32")))
+}
+
+/// One answer, put together from its events.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Answer {
+    text: String,
+    ids: Vec<u32>,
+    tokens: Vec<TokenLogprob>,
+    prompt: Vec<TokenLogprob>,
+    end: Option<(FinishReason, Usage)>,
+}
+
+fn collect(engine: &Engine, prompts: &[&[u32]], options: &GenerationOptions) -> Result<Vec<Answer>> {
+    let prompts: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.to_vec()).collect();
+    let mut answers = vec![Answer::default(); prompts.len() * options.num_return_sequences];
+    let generation = engine.generate(prompts, options.clone())?;
+    while let Some(events) = generation.next_blocking() {
+        for event in events? {
+            match event {
+                Event::Prompt { index, tokens } => answers[index].prompt = tokens,
+                Event::Token { index, text, token } => {
+                    answers[index].text += &text;
+                    answers[index].ids.push(token.id);
+                    answers[index].tokens.push(token);
+                }
+                Event::Done { index, finish_reason, usage, .. } => {
+                    assert_eq!(answers[index].end, None, "an answer ends once");
+                    answers[index].end = Some((finish_reason, usage));
+                }
+            }
+        }
+    }
+    assert!(answers.iter().all(|answer| answer.end.is_some()), "every answer ends");
+    Ok(answers)
+}
+
+fn one(engine: &Engine, prompt: &[u32], options: &GenerationOptions) -> Answer {
+    collect(engine, &[prompt], options).expect("an answer").remove(0)
+}
+
+fn greedy(max_new_tokens: usize) -> GenerationOptions {
+    GenerationOptions { max_new_tokens, ..GenerationOptions::default() }
+}
+
+fn sampled(seed: u64) -> GenerationOptions {
+    GenerationOptions {
+        max_new_tokens: 20,
+        do_sample: true,
+        temperature: 1.5,
+        seed: Some(seed),
+        logprobs: true,
+        ..GenerationOptions::default()
+    }
+}
+
+/// An answer without what may differ between a cold and a warm run.
+fn content(answer: &Answer) -> Answer {
+    let (reason, usage) = answer.end.expect("an end");
+    Answer { end: Some((reason, Usage { cached_tokens: 0, ..usage })), ..answer.clone() }
+}
+
+fn ids(value: &Value) -> Vec<u32> {
+    value.as_array().expect("ids").iter().map(|id| id.as_u64().expect("id") as u32).collect()
+}
+
+fn read_options(json: &Value) -> GenerationOptions {
+    let mut options = GenerationOptions::default();
+    for (key, value) in json.as_object().expect("options") {
+        let count = || value.as_u64().expect("a count") as usize;
+        match key.as_str() {
+            "max_new_tokens" => options.max_new_tokens = count(),
+            "min_new_tokens" => options.min_new_tokens = count(),
+            "repetition_penalty" => options.repetition_penalty = value.as_f64().expect("a number") as f32,
+            "no_repeat_ngram_size" => options.no_repeat_ngram_size = count(),
+            "bad_words_ids" => options.bad_words_ids = value.as_array().expect("lists").iter().map(ids).collect(),
+            "eos_token_id" if value.is_array() => options.eos_token_ids = ids(value),
+            "eos_token_id" => options.eos_token_ids = vec![count() as u32],
+            "stop_strings" => {
+                let texts = value.as_array().expect("texts").iter();
+                options.stop_strings = texts.map(|text| text.as_str().expect("a text").to_owned()).collect();
+            }
+            other => panic!("the golden data has an option this test does not know: {other}"),
+        }
+    }
+    options
+}
+
+#[test]
+fn greedy_generation_equals_transformers() {
+    let golden_data: Value =
+        serde_json::from_str(&std::fs::read_to_string(golden("generate.json")).unwrap()).unwrap();
+    let mut engines: HashMap<String, (TempDir, Engine)> = HashMap::new();
+    for case in golden_data["cases"].as_array().unwrap() {
+        let name = case["name"].as_str().unwrap();
+        let model = case["model"].as_str().unwrap();
+        let (_, engine) = engines.entry(model.to_owned()).or_insert_with(|| {
+            let dir = checkpoint(model);
+            let engine = load(&LoadOptions { dtype: Some(olmo_core::dtype::DType::F32), ..options(dir.path()) });
+            (dir, engine)
+        });
+        let options = read_options(&case["options"]);
+        let answer = one(engine, &ids(&case["prompt_ids"]), &options);
+        assert_eq!(answer.ids, ids(&case["ids"]), "{name}");
+
+        let reason = answer.end.unwrap().0.name();
+        assert_eq!(reason, case["finish_reason"].as_str().unwrap(), "{name}");
+        let text = case["text"].as_str().unwrap();
+        if reason == "stop" {
+            // transformers leaves the stop string in the text, and what its last token has after it.
+            let rest = text.strip_prefix(&answer.text).unwrap_or_else(|| panic!("{name}: {:?}", answer.text));
+            let stop = options.stop_strings.iter().any(|stop| rest.starts_with(stop.as_str()));
+            assert!(stop, "{name}: cut before {rest:?}");
+        } else {
+            assert_eq!(answer.text, text, "{name}");
+        }
+    }
+}
+
+#[test]
+fn scores_equal_transformers() {
+    let golden_data: Value =
+        serde_json::from_str(&std::fs::read_to_string(golden("generate.json")).unwrap()).unwrap();
+    for case in golden_data["scores"].as_array().unwrap() {
+        let dir = checkpoint(case["model"].as_str().unwrap());
+        let engine = load(&LoadOptions { dtype: Some(olmo_core::dtype::DType::F32), ..options(dir.path()) });
+        for _warm in [false, true] {
+            let score = block_on(engine.score(ids(&case["prompt_ids"]), ids(&case["ids"]))).unwrap();
+            let expected: Vec<f32> = case["logprobs"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap() as f32).collect();
+            let logprobs: Vec<f32> = score.tokens.iter().map(|token| token.logprob.unwrap()).collect();
+            assert!(max_difference(&logprobs, &expected) <= 1e-4);
+            assert!((score.logprob - case["sum"].as_f64().unwrap()).abs() <= 1e-3);
+        }
+    }
+}
+
+#[test]
+fn forward_gives_what_the_reference_gives() {
+    let engine = engine();
+    let reference = Reference::read("tiny-mha-f32/reference.safetensors");
+    let options = ForwardOptions { hidden_states: true, attentions: vec![1] };
+    let output = block_on(engine.forward(reference.ids("p33.ids"), options)).unwrap();
+    assert!(max_difference(&output.logits, reference.get("p33.logits")) <= 1e-4);
+    assert!(max_difference(&output.hidden_states.concat(), reference.get("p33.hidden")) <= 1e-4);
+    let (layer, attentions) = &output.attentions[0];
+    assert_eq!((*layer, output.attentions.len()), (1, 1));
+    assert!(max_difference(attentions, &reference.get("p33.attentions")[4 * 33 * 33..]) <= 1e-5);
+
+    // Longer than a chunk.
+    let options = ForwardOptions { hidden_states: true, attentions: vec![0] };
+    let output = block_on(engine.forward(reference.ids("p128.ids"), options)).unwrap();
+    assert!(max_difference(&output.logits, reference.get("p128.logits")) <= 1e-4);
+    assert!(max_difference(&output.hidden_states.concat(), reference.get("p128.hidden")) <= 1e-4);
+    let rows = output.attentions[0].1.chunks_exact(128);
+    for (i, row) in rows.enumerate() {
+        let sum: f32 = row.iter().sum();
+        assert!((sum - 1.0).abs() <= 1e-5 && row[i % 128 + 1..].iter().all(|p| *p == 0.0));
+    }
+}
+
+#[test]
+fn company_does_not_change_an_answer() {
+    let prompts: [&[u32]; 5] = [&[5], &[9, 8, 7], &[11; 40], &[5, 6, 7, 8, 9, 10], &[300, 301]];
+    for options in [greedy(20), sampled(7)] {
+        let together = collect(&engine(), &prompts, &options).unwrap();
+        for (index, prompt) in prompts.into_iter().enumerate() {
+            // A draw depends on the seed and on the index in the call, so a lone prompt draws as the
+            // first one does.
+            if options.do_sample && index > 0 {
+                continue;
+            }
+            assert_eq!(content(&one(&engine(), prompt, &options)), content(&together[index]));
+        }
+        for threads in [1, 3] {
+            let engine = load(&LoadOptions {
+                threads: Some(threads),
+                ..self::options(&golden("tiny-mha-f32"))
+            });
+            assert_eq!(collect(&engine, &prompts, &options).unwrap(), together, "{threads} threads");
+        }
+    }
+}
+
+#[test]
+fn a_seed_decides_the_text() {
+    let engine = engine();
+    let answers = |seed| {
+        let options = GenerationOptions { num_return_sequences: 3, ..sampled(seed) };
+        collect(&engine, &[&[5, 6, 7]], &options).unwrap()
+    };
+    let first = answers(7);
+    assert_ne!(first[0].ids, first[1].ids);
+    assert_ne!(first[1].ids, first[2].ids);
+    assert_eq!(first.iter().map(content).collect::<Vec<_>>(), answers(7).iter().map(content).collect::<Vec<_>>());
+    assert_ne!(first[0].ids, answers(8)[0].ids);
+    assert_eq!(one(&engine, &[5, 6, 7], &sampled(7)).ids, first[0].ids);
+}
+
+#[test]
+fn a_warm_cache_gives_what_a_cold_one_gives() {
+    let engine = engine();
+    let prompt: Vec<u32> = (0..70).map(|i| i * 5 % 400).collect();
+    let options = GenerationOptions { logprobs: true, top_logprobs: 3, ..greedy(30) };
+    let cold = one(&engine, &prompt, &options);
+    assert_eq!(cold.end.unwrap().1, Usage { prompt_tokens: 70, cached_tokens: 0, generated_tokens: 30 });
+    let warm = one(&engine, &prompt, &options);
+    assert_eq!(warm.end.unwrap().1.cached_tokens, 64);
+    assert_eq!(content(&warm), content(&cold));
+
+    // The conversation goes on: the answer is part of what is cached.
+    let longer = [prompt.as_slice(), &cold.ids, &[7, 8]].concat();
+    let options = GenerationOptions { logprobs: true, ..greedy(10) };
+    let warm = one(&engine, &longer, &options);
+    assert_eq!(warm.end.unwrap().1.cached_tokens, 96);
+    assert_eq!(content(&warm), content(&one(&self::engine(), &longer, &options)));
+}
+
+#[test]
+fn answers_to_one_prompt_read_it_once() {
+    let engine = engine();
+    let prompt: Vec<u32> = (0..100).collect();
+    let options = GenerationOptions { num_return_sequences: 3, max_new_tokens: 5, ..sampled(1) };
+    let answers = collect(&engine, &[&prompt], &options).unwrap();
+    let cached: Vec<usize> = answers.iter().map(|answer| answer.end.unwrap().1.cached_tokens).collect();
+    assert_eq!(cached, [0, 96, 96]);
+}
+
+#[test]
+fn prompt_logprobs_come_from_the_same_pass() {
+    let engine = engine();
+    let reference = Reference::read("tiny-mha-f32/reference.safetensors");
+    let prompt = reference.ids("p33.ids");
+    let options = GenerationOptions { prompt_logprobs: true, logprobs: true, top_logprobs: 2, ..greedy(4) };
+    for _warm in [false, true] {
+        let answer = one(&engine, &prompt, &options);
+        let ids: Vec<u32> = answer.prompt.iter().map(|token| token.id).collect();
+        assert_eq!(ids, prompt);
+        assert_eq!(answer.prompt[0].logprob, None);
+        for (position, token) in answer.prompt.iter().enumerate().skip(1) {
+            let logits = &reference.get("p33.logits")[(position - 1) * 517..][..517];
+            let log_sum = logits.iter().map(|l| f64::from(*l).exp()).sum::<f64>().ln();
+            let expected = f64::from(logits[token.id as usize]) - log_sum;
+            assert!((f64::from(token.logprob.unwrap()) - expected).abs() <= 1e-4);
+            assert_eq!(token.top.len(), 2);
+            assert!(token.top[0].1 >= token.top[1].1 && token.top[0].1 >= token.logprob.unwrap());
+        }
+        for token in &answer.tokens {
+            assert_eq!(token.top[0], (token.id, token.logprob.unwrap()), "greedy takes the likeliest");
+        }
+    }
+}
+
+#[test]
+fn a_text_that_fills_the_context_ends_there() {
+    let prompt: Vec<u32> = (1..101).collect();
+    let answer = one(&engine(), &prompt, &greedy(1000));
+    assert_eq!(answer.end.unwrap().0, FinishReason::Context);
+    assert_eq!(answer.ids.len(), 28);
+}
+
+#[test]
+fn an_unusable_prompt_is_a_typed_error() {
+    let engine = engine();
+    let code = |prompt: &[u32]| match collect(&engine, &[&[1], prompt], &greedy(4)) {
+        Err(error) => error.code(),
+        Ok(_) => panic!("accepted"),
+    };
+    assert_eq!(code(&[]), "EMPTY_PROMPT");
+    assert_eq!(code(&[1; 128]), "PROMPT_TOO_LONG");
+    assert_eq!(code(&[517]), "INVALID_TOKEN");
+    let error = block_on(engine.forward(vec![1], ForwardOptions { hidden_states: false, attentions: vec![2] }));
+    assert_eq!(error.unwrap_err().code(), "INVALID_OPTION");
+    let error = engine.generate(vec![vec![1]], GenerationOptions { temperature: 0.0, do_sample: true, ..greedy(1) });
+    assert_eq!(error.err().unwrap().code(), "INVALID_OPTION");
+}
+
+#[test]
+fn a_cache_too_small_for_a_request_says_so_at_once() {
+    let engine = load(&LoadOptions { cache_tokens: Some(64), ..options(&golden("tiny-mha-f32")) });
+    let error = engine.generate(vec![vec![1; 10]], greedy(60)).err().unwrap();
+    assert_eq!(error.code(), "NOT_ENOUGH_MEMORY");
+    assert!(error.to_string().contains("70 tokens needed, 64 tokens free"), "{error}");
+    // Requests that fit take turns.
+    let prompts: Vec<Vec<u32>> = (0..6).map(|p| vec![p; 40]).collect();
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let answers = collect(&engine, &prompts, &greedy(20)).unwrap();
+    assert!(answers.iter().all(|answer| answer.ids.len() == 20));
+}
+
+#[test]
+fn broken_weights_are_an_error_and_not_a_text() {
+    let dir = checkpoint("tiny-mha-f32");
+    let file = dir.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&file, bytes).unwrap();
+    let error = collect(&load(&options(dir.path())), &[&[1, 2]], &greedy(4)).unwrap_err();
+    assert_eq!(error.code(), "NON_FINITE_LOGITS");
+}
+
+#[test]
+fn cancelling_frees_the_engine_for_others() {
+    let engine = load(&LoadOptions { cache_tokens: Some(128), ..options(&golden("tiny-mha-f32")) });
+    for _ in 0..20 {
+        let generation = engine.generate(vec![vec![1; 10]], greedy(118)).unwrap();
+        generation.next_blocking().unwrap().unwrap();
+        generation.cancel();
+        let error = loop {
+            match generation.next_blocking() {
+                Some(Ok(_)) => continue,
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        // The answer may have been complete before the engine heard of it.
+        assert!(error.is_none_or(|error| matches!(error, Error::Cancelled)));
+    }
+    drop(engine.generate(vec![vec![2; 10]], greedy(118)).unwrap());
+    assert_eq!(one(&engine, &[3; 10], &greedy(118)).ids.len(), 118);
+}
+
+#[test]
+fn a_reader_who_does_not_read_holds_up_only_itself() {
+    let engine = engine();
+    let unread = engine.generate(vec![vec![1; 10]], greedy(118)).unwrap();
+    assert_eq!(one(&engine, &[2; 10], &greedy(118)).ids.len(), 118);
+    let mut tokens = 0;
+    let mut largest = 0;
+    while let Some(events) = unread.next_blocking() {
+        let events = events.unwrap();
+        largest = largest.max(events.len());
+        tokens += events.iter().filter(|event| matches!(event, Event::Token { .. })).count();
+    }
+    assert_eq!(tokens, 118);
+    assert!(largest <= 66, "{largest} events were waiting");
+}
+
+#[test]
+fn disposing_ends_what_runs_and_what_comes_later() {
+    let engine = engine();
+    let generation = engine.generate(vec![vec![1; 10]; 8], greedy(118)).unwrap();
+    generation.next_blocking().unwrap().unwrap();
+    block_on(engine.dispose());
+    let error = loop {
+        match generation.next_blocking() {
+            Some(Ok(_)) => continue,
+            Some(Err(error)) => break error,
+            None => panic!("ended without an error"),
+        }
+    };
+    assert_eq!(error.code(), "DISPOSED");
+    assert_eq!(engine.generate(vec![vec![1]], greedy(1)).err().unwrap().code(), "DISPOSED");
+    assert_eq!(block_on(engine.score(vec![1], vec![2])).unwrap_err().code(), "DISPOSED");
+    block_on(engine.dispose());
+}
+
+#[test]
+fn loading_can_be_stopped_and_reports_its_way() {
+    let mut seen = Vec::new();
+    Engine::load(&options(&golden("tiny-mha-f32")), &mut |progress| {
+        seen.push((progress.loaded, progress.total));
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(seen.first().unwrap().0, 0);
+    assert_eq!(seen.last().unwrap().0, seen.last().unwrap().1);
+    let stopped = Engine::load(&options(&golden("tiny-mha-f32")), &mut |_| Err(Error::Cancelled));
+    assert_eq!(stopped.err().unwrap().code(), "CANCELLED");
+}
+
+#[test]
+fn a_folder_that_is_no_checkpoint_is_a_typed_error() {
+    let error = Engine::load(&options(&PathBuf::from("/nowhere")), &mut |_| Ok(())).err().unwrap();
+    assert_eq!(error.code(), "IO");
+    let missing = Device::Cuda(0);
+    if !cfg!(feature = "cuda") {
+        let error =
+            Engine::load(&LoadOptions { device: missing, ..options(&golden("tiny-mha-f32")) }, &mut |_| Ok(()));
+        assert_eq!(error.err().unwrap().code(), "DEVICE_UNAVAILABLE");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    /// Calls that come, go and share beginnings in any order give what each gives alone.
+    #[test]
+    fn traffic_does_not_change_answers(
+        calls in prop::collection::vec((0u32..3, 1usize..100, 1usize..25, any::<bool>()), 1..10)
+    ) {
+        let engine = load(&LoadOptions { cache_tokens: Some(256), ..options(&golden("tiny-mha-f32")) });
+        let running: Vec<_> = calls
+            .iter()
+            .map(|&(seed, length, count, cancel)| {
+                let prompt: Vec<u32> = (0..length as u32).map(|i| (i * 7 + seed) % EOS).collect();
+                let generation = engine.generate(vec![prompt.clone()], greedy(count)).unwrap();
+                if cancel {
+                    generation.cancel();
+                }
+                (prompt, count, cancel, generation)
+            })
+            .collect();
+        for (prompt, count, cancel, generation) in running {
+            let mut answer = Vec::new();
+            while let Some(events) = generation.next_blocking() {
+                match events {
+                    Ok(events) => answer.extend(events.into_iter().filter_map(|event| match event {
+                        Event::Token { token, .. } => Some(token.id),
+                        _ => None,
+                    })),
+                    Err(error) => prop_assert!(cancel && matches!(error, Error::Cancelled)),
+                }
+            }
+            if !cancel {
+                prop_assert_eq!(answer, one(&self::engine(), &prompt, &greedy(count)).ids);
+            }
+        }
+    }
+}
