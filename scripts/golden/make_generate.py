@@ -81,7 +81,8 @@ class Generator:
             _, start, stop = min(hits)
             hit = {"stop_string": stop, "text_before_stop": self.text_up_to(prompt_ids, ids, start)}
         assert ended or hits or len(ids) == options["max_new_tokens"]
-        return {"finish_reason": "eos" if ended else "stop" if hits else "length", **hit}
+        # A stop string is cut from the text, also where an end token completes it: so it goes first.
+        return {"finish_reason": "stop" if hits else "eos" if ended else "length", **hit}
 
     def bytes_of(self, token_id):
         token = self.tok.convert_ids_to_tokens(token_id)

@@ -10,8 +10,11 @@ pub mod config;
 pub mod device;
 pub mod dtype;
 pub mod error;
+pub mod generate;
+pub mod memory;
 pub mod model;
 pub mod ops;
+pub mod tokenizer;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -62,7 +62,9 @@ impl MemoryPlan {
         let smaller = MemoryPlan::new(config, dtype, BLOCK_TOKENS);
         let hint = if smaller.total() <= available {
             let fitting = (available - smaller.weights - smaller.scratch) / plan.cache_per_token;
-            format!("a cache of {fitting} tokens fits: set cacheTokens (--cache-tokens) to it or less")
+            format!(
+                "a cache of {fitting} tokens fits: set cacheTokens (--cache-tokens) to it or less"
+            )
         } else {
             match dtype {
                 DType::F32 => "try dtype bf16, or a smaller model".to_owned(),
@@ -106,7 +108,8 @@ pub fn available_memory() -> u64 {
 /// `1.5 GiB`, `640 MiB`, `12 KiB`.
 pub fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
-    let exponent = (0..UNITS.len() - 1).find(|&e| bytes >> (10 * (e + 1)) == 0).unwrap_or(UNITS.len() - 1);
+    let exponent =
+        (0..UNITS.len() - 1).find(|&e| bytes >> (10 * (e + 1)) == 0).unwrap_or(UNITS.len() - 1);
     let value = bytes as f64 / f64::from(1u32 << (10 * exponent as u32));
     if value < 10.0 && exponent > 0 {
         format!("{value:.1} {}", UNITS[exponent])
@@ -143,7 +146,9 @@ mod tests {
     fn a_plan_uses_what_there_is_and_says_what_lacks() {
         let config = olmo2_1b();
         let gib = 1 << 30;
-        let fit = |cache_tokens, available| MemoryPlan::fit(&config, DType::BF16, cache_tokens, available);
+        let fit = |cache_tokens, available| {
+            MemoryPlan::fit(&config, DType::BF16, cache_tokens, available)
+        };
         assert_eq!(fit(None, 64 * gib).expect("fits").cache_tokens, 4 * 4096);
         assert_eq!(fit(None, 4 * gib).expect("fits").cache_tokens, 4096);
         assert_eq!(fit(Some(100), 4 * gib).expect("fits").cache_tokens, 128);

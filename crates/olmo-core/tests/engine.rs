@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use olmo_core::device::Device;
 use olmo_core::generate::{
-    Engine, Event, FinishReason, ForwardOptions, GenerationOptions, LoadOptions, TokenLogprob, Usage,
+    Engine, Event, FinishReason, ForwardOptions, GenerationOptions, LoadOptions, TokenLogprob,
+    Usage,
 };
 use olmo_core::{Error, Result};
 use pollster::block_on;
@@ -20,7 +21,10 @@ const EOS: u32 = 496;
 /// A golden checkpoint with the tokenizer they share beside it.
 fn checkpoint(name: &str) -> TempDir {
     let dir = TempDir::new();
-    for file in std::fs::read_dir(golden(name)).unwrap().chain(std::fs::read_dir(golden("tiny-mha-f32")).unwrap()) {
+    for file in std::fs::read_dir(golden(name))
+        .unwrap()
+        .chain(std::fs::read_dir(golden("tiny-mha-f32")).unwrap())
+    {
         let from = file.unwrap().path();
         let to = dir.path().join(from.file_name().unwrap());
         let is_own = from.starts_with(golden(name));
@@ -33,7 +37,12 @@ fn checkpoint(name: &str) -> TempDir {
 }
 
 fn options(path: &Path) -> LoadOptions {
-    LoadOptions { path: path.to_owned(), device: Device::Cpu, threads: Some(2), ..LoadOptions::default() }
+    LoadOptions {
+        path: path.to_owned(),
+        device: Device::Cpu,
+        threads: Some(2),
+        ..LoadOptions::default()
+    }
 }
 
 fn load(options: &LoadOptions) -> Engine {
@@ -54,7 +63,11 @@ struct Answer {
     end: Option<(FinishReason, Usage)>,
 }
 
-fn collect(engine: &Engine, prompts: &[&[u32]], options: &GenerationOptions) -> Result<Vec<Answer>> {
+fn collect(
+    engine: &Engine,
+    prompts: &[&[u32]],
+    options: &GenerationOptions,
+) -> Result<Vec<Answer>> {
     let prompts: Vec<Vec<u32>> = prompts.iter().map(|prompt| prompt.to_vec()).collect();
     let mut answers = vec![Answer::default(); prompts.len() * options.num_return_sequences];
     let generation = engine.generate(prompts, options.clone())?;
@@ -114,14 +127,17 @@ fn read_options(json: &Value) -> GenerationOptions {
         match key.as_str() {
             "max_new_tokens" => options.max_new_tokens = count(),
             "min_new_tokens" => options.min_new_tokens = count(),
-            "repetition_penalty" => options.repetition_penalty = value.as_f64().expect("a number") as f32,
+            "repetition_penalty" => options.repetition_penalty = value.as_f64().expect("a number"),
             "no_repeat_ngram_size" => options.no_repeat_ngram_size = count(),
-            "bad_words_ids" => options.bad_words_ids = value.as_array().expect("lists").iter().map(ids).collect(),
+            "bad_words_ids" => {
+                options.bad_words_ids = value.as_array().expect("lists").iter().map(ids).collect()
+            }
             "eos_token_id" if value.is_array() => options.eos_token_ids = ids(value),
             "eos_token_id" => options.eos_token_ids = vec![count() as u32],
             "stop_strings" => {
                 let texts = value.as_array().expect("texts").iter();
-                options.stop_strings = texts.map(|text| text.as_str().expect("a text").to_owned()).collect();
+                options.stop_strings =
+                    texts.map(|text| text.as_str().expect("a text").to_owned()).collect();
             }
             other => panic!("the golden data has an option this test does not know: {other}"),
         }
@@ -139,7 +155,10 @@ fn greedy_generation_equals_transformers() {
         let model = case["model"].as_str().unwrap();
         let (_, engine) = engines.entry(model.to_owned()).or_insert_with(|| {
             let dir = checkpoint(model);
-            let engine = load(&LoadOptions { dtype: Some(olmo_core::dtype::DType::F32), ..options(dir.path()) });
+            let engine = load(&LoadOptions {
+                dtype: Some(olmo_core::dtype::DType::F32),
+                ..options(dir.path())
+            });
             (dir, engine)
         });
         let options = read_options(&case["options"]);
@@ -148,15 +167,9 @@ fn greedy_generation_equals_transformers() {
 
         let reason = answer.end.unwrap().0.name();
         assert_eq!(reason, case["finish_reason"].as_str().unwrap(), "{name}");
-        let text = case["text"].as_str().unwrap();
-        if reason == "stop" {
-            // transformers leaves the stop string in the text, and what its last token has after it.
-            let rest = text.strip_prefix(&answer.text).unwrap_or_else(|| panic!("{name}: {:?}", answer.text));
-            let stop = options.stop_strings.iter().any(|stop| rest.starts_with(stop.as_str()));
-            assert!(stop, "{name}: cut before {rest:?}");
-        } else {
-            assert_eq!(answer.text, text, "{name}");
-        }
+        // transformers leaves the stop string in the text, and what its last token has after it.
+        let text = if reason == "stop" { "text_before_stop" } else { "text" };
+        assert_eq!(answer.text, case[text].as_str().unwrap(), "{name}");
     }
 }
 
@@ -166,11 +179,19 @@ fn scores_equal_transformers() {
         serde_json::from_str(&std::fs::read_to_string(golden("generate.json")).unwrap()).unwrap();
     for case in golden_data["scores"].as_array().unwrap() {
         let dir = checkpoint(case["model"].as_str().unwrap());
-        let engine = load(&LoadOptions { dtype: Some(olmo_core::dtype::DType::F32), ..options(dir.path()) });
+        let engine =
+            load(&LoadOptions { dtype: Some(olmo_core::dtype::DType::F32), ..options(dir.path()) });
         for _warm in [false, true] {
-            let score = block_on(engine.score(ids(&case["prompt_ids"]), ids(&case["ids"]))).unwrap();
-            let expected: Vec<f32> = case["logprobs"].as_array().unwrap().iter().map(|n| n.as_f64().unwrap() as f32).collect();
-            let logprobs: Vec<f32> = score.tokens.iter().map(|token| token.logprob.unwrap()).collect();
+            let score =
+                block_on(engine.score(ids(&case["prompt_ids"]), ids(&case["ids"]))).unwrap();
+            let expected: Vec<f32> = case["logprobs"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|n| n.as_f64().unwrap() as f32)
+                .collect();
+            let logprobs: Vec<f32> =
+                score.tokens.iter().map(|token| token.logprob.unwrap()).collect();
             assert!(max_difference(&logprobs, &expected) <= 1e-4);
             assert!((score.logprob - case["sum"].as_f64().unwrap()).abs() <= 1e-3);
         }
@@ -219,7 +240,11 @@ fn company_does_not_change_an_answer() {
                 threads: Some(threads),
                 ..self::options(&golden("tiny-mha-f32"))
             });
-            assert_eq!(collect(&engine, &prompts, &options).unwrap(), together, "{threads} threads");
+            assert_eq!(
+                collect(&engine, &prompts, &options).unwrap(),
+                together,
+                "{threads} threads"
+            );
         }
     }
 }
@@ -234,7 +259,10 @@ fn a_seed_decides_the_text() {
     let first = answers(7);
     assert_ne!(first[0].ids, first[1].ids);
     assert_ne!(first[1].ids, first[2].ids);
-    assert_eq!(first.iter().map(content).collect::<Vec<_>>(), answers(7).iter().map(content).collect::<Vec<_>>());
+    assert_eq!(
+        first.iter().map(content).collect::<Vec<_>>(),
+        answers(7).iter().map(content).collect::<Vec<_>>()
+    );
     assert_ne!(first[0].ids, answers(8)[0].ids);
     assert_eq!(one(&engine, &[5, 6, 7], &sampled(7)).ids, first[0].ids);
 }
@@ -245,7 +273,10 @@ fn a_warm_cache_gives_what_a_cold_one_gives() {
     let prompt: Vec<u32> = (0..70).map(|i| i * 5 % 400).collect();
     let options = GenerationOptions { logprobs: true, top_logprobs: 3, ..greedy(30) };
     let cold = one(&engine, &prompt, &options);
-    assert_eq!(cold.end.unwrap().1, Usage { prompt_tokens: 70, cached_tokens: 0, generated_tokens: 30 });
+    assert_eq!(
+        cold.end.unwrap().1,
+        Usage { prompt_tokens: 70, cached_tokens: 0, generated_tokens: 30 }
+    );
     let warm = one(&engine, &prompt, &options);
     assert_eq!(warm.end.unwrap().1.cached_tokens, 64);
     assert_eq!(content(&warm), content(&cold));
@@ -264,7 +295,8 @@ fn answers_to_one_prompt_read_it_once() {
     let prompt: Vec<u32> = (0..100).collect();
     let options = GenerationOptions { num_return_sequences: 3, max_new_tokens: 5, ..sampled(1) };
     let answers = collect(&engine, &[&prompt], &options).unwrap();
-    let cached: Vec<usize> = answers.iter().map(|answer| answer.end.unwrap().1.cached_tokens).collect();
+    let cached: Vec<usize> =
+        answers.iter().map(|answer| answer.end.unwrap().1.cached_tokens).collect();
     assert_eq!(cached, [0, 96, 96]);
 }
 
@@ -273,7 +305,8 @@ fn prompt_logprobs_come_from_the_same_pass() {
     let engine = engine();
     let reference = Reference::read("tiny-mha-f32/reference.safetensors");
     let prompt = reference.ids("p33.ids");
-    let options = GenerationOptions { prompt_logprobs: true, logprobs: true, top_logprobs: 2, ..greedy(4) };
+    let options =
+        GenerationOptions { prompt_logprobs: true, logprobs: true, top_logprobs: 2, ..greedy(4) };
     for _warm in [false, true] {
         let answer = one(&engine, &prompt, &options);
         let ids: Vec<u32> = answer.prompt.iter().map(|token| token.id).collect();
@@ -288,7 +321,11 @@ fn prompt_logprobs_come_from_the_same_pass() {
             assert!(token.top[0].1 >= token.top[1].1 && token.top[0].1 >= token.logprob.unwrap());
         }
         for token in &answer.tokens {
-            assert_eq!(token.top[0], (token.id, token.logprob.unwrap()), "greedy takes the likeliest");
+            assert_eq!(
+                token.top[0],
+                (token.id, token.logprob.unwrap()),
+                "greedy takes the likeliest"
+            );
         }
     }
 }
@@ -311,9 +348,14 @@ fn an_unusable_prompt_is_a_typed_error() {
     assert_eq!(code(&[]), "EMPTY_PROMPT");
     assert_eq!(code(&[1; 128]), "PROMPT_TOO_LONG");
     assert_eq!(code(&[517]), "INVALID_TOKEN");
-    let error = block_on(engine.forward(vec![1], ForwardOptions { hidden_states: false, attentions: vec![2] }));
+    let error = block_on(
+        engine.forward(vec![1], ForwardOptions { hidden_states: false, attentions: vec![2] }),
+    );
     assert_eq!(error.unwrap_err().code(), "INVALID_OPTION");
-    let error = engine.generate(vec![vec![1]], GenerationOptions { temperature: 0.0, do_sample: true, ..greedy(1) });
+    let error = engine.generate(
+        vec![vec![1]],
+        GenerationOptions { temperature: 0.0, do_sample: true, ..greedy(1) },
+    );
     assert_eq!(error.err().unwrap().code(), "INVALID_OPTION");
 }
 
@@ -418,8 +460,10 @@ fn a_folder_that_is_no_checkpoint_is_a_typed_error() {
     assert_eq!(error.code(), "IO");
     let missing = Device::Cuda(0);
     if !cfg!(feature = "cuda") {
-        let error =
-            Engine::load(&LoadOptions { device: missing, ..options(&golden("tiny-mha-f32")) }, &mut |_| Ok(()));
+        let error = Engine::load(
+            &LoadOptions { device: missing, ..options(&golden("tiny-mha-f32")) },
+            &mut |_| Ok(()),
+        );
         assert_eq!(error.err().unwrap().code(), "DEVICE_UNAVAILABLE");
     }
 }

@@ -70,10 +70,9 @@ impl Engine {
             inbox,
             _alive: alive,
         };
-        thread::Builder::new()
-            .name("olmo2-engine".into())
-            .spawn(move || worker.run())
-            .map_err(|error| Error::Internal(format!("cannot start the engine's thread: {error}")))?;
+        thread::Builder::new().name("olmo2-engine".into()).spawn(move || worker.run()).map_err(
+            |error| Error::Internal(format!("cannot start the engine's thread: {error}")),
+        )?;
         Ok(Engine { commands, ended, info, tokenizer, defaults })
     }
 
@@ -98,12 +97,16 @@ impl Engine {
         options: GenerationOptions,
     ) -> Result<Generation> {
         options.validate(self.info.config.vocab_size)?;
+        self.start(prompts, options)
+    }
+
+    fn start(&self, prompts: Vec<Vec<u32>>, options: GenerationOptions) -> Result<Generation> {
         for (index, prompt) in prompts.iter().enumerate() {
             self.check_prompt(index, prompt, options.max_new_tokens)?;
         }
         let answers = prompts.len() * options.num_return_sequences;
         let generation = Generation::new(self.commands.clone(), answers);
-        let seed = options.seed.unwrap_or_else(super::sampler::random_seed);
+        let seed = options.seed.unwrap_or_else(super::sampler::fresh_seed);
         self.send(Command::Generate(Job {
             prompts,
             options: Arc::new(options),
@@ -137,7 +140,7 @@ impl Engine {
         };
         let wanted = continuation.len();
         let text = [prompt, continuation].concat();
-        let generation = self.generate(vec![text], options)?;
+        let generation = self.start(vec![text], options)?;
         let mut tokens: Vec<TokenLogprob> = Vec::new();
         while let Some(events) = generation.next().await {
             for event in events? {
@@ -226,9 +229,9 @@ impl Worker {
             if self.scheduler.step() {
                 continue;
             }
-            match self.inbox.recv_blocking() {
-                Ok(command) if self.obey(command) => {}
-                _ => return,
+            let Ok(command) = self.inbox.recv_blocking() else { return };
+            if !self.obey(command) {
+                return;
             }
         }
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::GenerationDefaults;
 use crate::backend::candle::CandleOps;
-use crate::backend::cpu::CpuOps;
 use crate::cache::BLOCK_TOKENS;
 use crate::config::ModelConfig;
 use crate::device::Device;
@@ -106,14 +105,17 @@ pub(super) fn load(
 
     let layers = config.layers.len() as u64;
     let mut report = |loaded: usize| {
-        progress(LoadProgress { loaded: memory.weights * loaded as u64 / layers, total: memory.weights })
+        progress(LoadProgress {
+            loaded: memory.weights * loaded as u64 / layers,
+            total: memory.weights,
+        })
     };
     report(0)?;
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
     let (model, threads): (Box<dyn Model>, usize) = match device {
         Device::Cpu => {
-            let ops = CpuOps::new(dtype, options.threads)?;
-            let threads = ops.threads();
+            let ops = CandleOps::new(device.candle()?, dtype);
+            let threads = 0;
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
         }
         _ => {
@@ -159,7 +161,9 @@ fn license(path: &Path) -> Option<String> {
     if lines.next()?.trim() != "---" {
         return None;
     }
-    let line = lines.take_while(|line| line.trim() != "---").find_map(|line| line.strip_prefix("license:"))?;
+    let line = lines
+        .take_while(|line| line.trim() != "---")
+        .find_map(|line| line.strip_prefix("license:"))?;
     let name = line.trim().trim_matches(['"', '\'']);
     (!name.is_empty()).then(|| name.to_owned())
 }

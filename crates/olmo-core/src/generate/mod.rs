@@ -4,6 +4,7 @@
 //! batches of prompt chunks and single decode steps; a [`sequence`] is one answer on its way, and
 //! turns logits into tokens, text and events.
 
+mod defaults;
 mod detokenizer;
 mod engine;
 mod load;
@@ -13,16 +14,24 @@ mod processors;
 mod request;
 mod sampler;
 mod scheduler;
+mod select;
 mod sequence;
 mod stop;
 mod study;
 
+pub use defaults::GenerationDefaults;
+pub use detokenizer::Detokenizer;
 pub use engine::Engine;
 pub use load::{inspect, Inspection, LoadOptions, LoadProgress, ModelInfo};
-pub use options::{GenerationDefaults, GenerationOptions};
+pub use logprobs::{are_sound, LogSoftmax};
+pub use options::{GenerationOptions, MAX_TOP_LOGPROBS};
+pub use processors::{Candidate, Context, LogitsProcessor, Processors, Scores};
 pub use request::{
-    Event, FinishReason, ForwardOptions, ForwardOutput, Generation, Score, Timings, TokenLogprob, Usage,
+    Event, FinishReason, ForwardOptions, ForwardOutput, Generation, Score, Timings, TokenLogprob,
+    Usage,
 };
+pub use sampler::{draw, fresh_seed, Draws, Sampler};
+pub use stop::{Matched, StopMatcher};
 
 /// Rows of prompts in one pass at most. Cancelling waits for one pass, so this bounds the wait.
 pub const PREFILL_CHUNK: usize = 256;

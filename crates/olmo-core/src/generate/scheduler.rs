@@ -12,8 +12,9 @@
 
 use std::collections::VecDeque;
 
+use super::processors::Scores;
 use super::request::Mailbox;
-use super::sequence::Sequence;
+use super::sequence::{Desk, Sequence};
 use super::study::Study;
 use super::{OUTPUT_CHUNK, PREFILL_CHUNK};
 use crate::cache::BlockPool;
@@ -25,8 +26,7 @@ const MAX_RUNNING: usize = 64;
 
 pub(super) struct Scheduler {
     model: Box<dyn Model>,
-    vocab_size: usize,
-    dtype: &'static str,
+    desk: Desk,
     pool: BlockPool,
     waiting: VecDeque<Sequence>,
     running: Vec<Sequence>,
@@ -50,8 +50,7 @@ impl Scheduler {
     ) -> Scheduler {
         Scheduler {
             model,
-            vocab_size,
-            dtype,
+            desk: Desk { vocab_size, dtype, scores: Scores::default(), buffer: Vec::new() },
             pool: BlockPool::new(blocks),
             waiting: VecDeque::new(),
             running: Vec::new(),
@@ -167,16 +166,16 @@ impl Scheduler {
 
     /// Gives every sequence of a pass its logits, and lets go of those that are complete.
     fn hand_out(&mut self, shares: &[Share], result: Result<()>) {
-        let mut logits = self.logits.as_mut_slice();
+        let mut logits = self.logits.as_slice();
         let mut ended = Vec::new();
         for share in shares {
             let sequence = &mut self.running[share.sequence];
             let outcome = match &result {
                 Err(error) => Err(error.clone()),
                 Ok(()) => {
-                    let (own, rest) = logits.split_at_mut(share.outputs * self.vocab_size);
+                    let (own, rest) = logits.split_at(share.outputs * self.desk.vocab_size);
                     logits = rest;
-                    sequence.advance(share.rows, own, self.vocab_size, self.dtype, &mut self.pool)
+                    sequence.advance(share.rows, own, &mut self.pool, &mut self.desk)
                 }
             };
             match outcome {

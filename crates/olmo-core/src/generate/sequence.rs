@@ -4,15 +4,24 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::detokenizer::Detokenizer;
-use super::logprobs;
-use super::processors::Processors;
+use super::logprobs::{are_sound, LogSoftmax};
+use super::processors::{Context, Scores};
 use super::request::{Event, FinishReason, Mailbox, Timings, TokenLogprob, Usage};
 use super::sampler::Sampler;
-use super::stop::StopMatcher;
+use super::stop::{Matched, StopMatcher};
 use super::GenerationOptions;
 use crate::cache::{BlockName, BlockPool, BLOCK_TOKENS};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
+
+/// Working memory for turning logits into tokens, shared by all sequences.
+pub(super) struct Desk {
+    pub vocab_size: usize,
+    /// The dtype the model runs in, for messages.
+    pub dtype: &'static str,
+    pub scores: Scores,
+    pub buffer: Vec<f32>,
+}
 
 pub(super) struct Sequence {
     pub mailbox: Arc<Mailbox>,
@@ -35,8 +44,8 @@ pub(super) struct Sequence {
     sealed: usize,
     last_name: BlockName,
 
-    processors: Processors,
     sampler: Sampler,
+    tokenizer: Arc<Tokenizer>,
     detokenizer: Detokenizer,
     stop: StopMatcher,
 
@@ -65,6 +74,7 @@ impl Sequence {
         if options.prompt_logprobs && options.prompt_logprobs_from == 0 {
             prompt_logprobs.push(TokenLogprob { id: prompt[0], logprob: None, top: Vec::new() });
         }
+        let end_of_prompt = end_of_prompt(&prompt, &options.stop_strings, tokenizer);
         Sequence {
             mailbox,
             index,
@@ -79,10 +89,10 @@ impl Sequence {
             cached: 0,
             sealed: 0,
             last_name: BlockName::ROOT,
-            processors: Processors::new(&options, prompt_len),
             sampler: Sampler::new(&options, seed, index),
+            tokenizer: tokenizer.clone(),
             detokenizer: Detokenizer::new(tokenizer.clone(), options.skip_special_tokens),
-            stop: StopMatcher::new(&options.stop_strings),
+            stop: StopMatcher::new(&options.stop_strings, &end_of_prompt),
             options,
             created: Instant::now(),
             started: None,
@@ -165,25 +175,23 @@ impl Sequence {
     pub fn advance(
         &mut self,
         count: usize,
-        logits: &mut [f32],
-        vocab_size: usize,
-        dtype: &'static str,
+        logits: &[f32],
         pool: &mut BlockPool,
+        desk: &mut Desk,
     ) -> Result<Option<FinishReason>> {
-        let outputs = self.outputs(count);
-        let first = self.computed + outputs.start;
+        let first = self.computed + self.outputs(count).start;
         self.computed += count;
         self.seal_blocks(pool);
-        for (offset, logits) in logits.chunks_exact_mut(vocab_size).enumerate() {
+        for (offset, logits) in logits.chunks_exact(desk.vocab_size).enumerate() {
             let position = first + offset;
-            if !logprobs::all_finite(logits) {
-                return Err(Error::NonFiniteLogits { position, dtype });
+            if !are_sound(logits) {
+                return Err(Error::NonFiniteLogits { position, dtype: desk.dtype });
             }
-            if position + 1 < self.prompt_len {
-                self.note_prompt_token(position + 1, logits);
-            } else {
-                return self.next_token(logits);
+            if position + 1 == self.tokens.len() {
+                return self.next_token(logits, desk);
             }
+            let id = self.tokens[position + 1];
+            self.prompt_logprobs.push(self.describe(id, logits, desk));
         }
         Ok(None)
     }
@@ -196,38 +204,44 @@ impl Sequence {
         }
     }
 
-    fn note_prompt_token(&mut self, position: usize, logits: &[f32]) {
-        let id = self.tokens[position];
-        self.prompt_logprobs.push(logprobs::of_token(logits, id, self.options.top_logprobs));
+    fn describe(&self, id: u32, logits: &[f32], desk: &mut Desk) -> TokenLogprob {
+        LogSoftmax::new(logits).token(id, self.options.top_logprobs, &mut desk.buffer)
     }
 
     /// What the logits after the last token lead to: the prompt's report, then one more token.
-    fn next_token(&mut self, logits: &mut [f32]) -> Result<Option<FinishReason>> {
+    fn next_token(&mut self, logits: &[f32], desk: &mut Desk) -> Result<Option<FinishReason>> {
         if self.tokens.len() == self.prompt_len {
             self.report_prompt();
             if self.options.max_new_tokens == 0 {
                 return Ok(Some(FinishReason::Length));
             }
         }
-        let wants_logprob = self.options.logprobs || self.options.top_logprobs > 0;
-        let raw = wants_logprob.then(|| logits.to_vec());
-        self.processors.process(&self.tokens, logits);
-        let id = self.sampler.pick(logits);
-        let token = match raw {
-            Some(raw) => logprobs::of_token(&raw, id, self.options.top_logprobs),
-            None => TokenLogprob { id, logprob: None, top: Vec::new() },
+        let context = Context { ids: &self.tokens, prompt_length: self.prompt_len };
+        let id = self.sampler.next(&context, logits, &mut desk.scores)?;
+        let token = match self.options.logprobs || self.options.top_logprobs > 0 {
+            true => self.describe(id, logits, desk),
+            false => TokenLogprob { id, logprob: None, top: Vec::new() },
         };
         self.tokens.push(id);
         self.first_token.get_or_insert_with(Instant::now);
 
-        let (mut text, stopped) = self.stop.push(&self.detokenizer.push(id)?);
+        let Matched { emit: mut text, stopped } = self.match_stop(id)?;
         let finish = self.finish_reason(id, stopped);
         if finish.is_some() && !stopped {
-            text.push_str(&self.stop.push(&self.detokenizer.finish()).0);
-            text.push_str(&self.stop.finish());
+            text += &self.stop.push(&self.detokenizer.finish()?).emit;
+            text += &self.stop.finish();
         }
         self.mailbox.send(Event::Token { index: self.index, text, token });
         Ok(finish)
+    }
+
+    /// The text that is certain with this token, and whether it completes a stop string.
+    fn match_stop(&mut self, id: u32) -> Result<Matched> {
+        let text = self.detokenizer.push(id)?;
+        if self.options.skip_special_tokens && self.tokenizer.is_special(id) {
+            return Ok(self.stop.push_hidden(&self.tokenizer.token_text(id).unwrap_or_default()));
+        }
+        Ok(self.stop.push(&text))
     }
 
     fn report_prompt(&mut self) {
@@ -271,4 +285,12 @@ impl Sequence {
             },
         }
     }
+}
+
+/// As much of the prompt's text as a stop string could begin in: no token is shorter than a byte.
+fn end_of_prompt(prompt: &[u32], stop_strings: &[String], tokenizer: &Tokenizer) -> String {
+    let longest = stop_strings.iter().map(String::len).max().unwrap_or(0);
+    let end = &prompt[prompt.len() - longest.min(prompt.len())..];
+    // An id without a token has no text to match either.
+    tokenizer.decode(end, false).unwrap_or_default()
 }

@@ -1,0 +1,28 @@
+//! Only tokens that are likely beside the likeliest.
+
+use super::{Context, LogitsProcessor, Scores};
+
+/// Keeps the tokens at least `min_p` times as likely as the likeliest one.
+///
+/// Source: transformers `MinPLogitsWarper`, after Nguyen et al. 2024.
+pub struct MinP {
+    min_p: f32,
+}
+
+impl MinP {
+    pub fn new(min_p: f64) -> Self {
+        MinP { min_p: min_p as f32 }
+    }
+}
+
+impl LogitsProcessor for MinP {
+    fn reference(&self) -> &'static str {
+        "MinPLogitsWarper"
+    }
+
+    fn process(&mut self, _: &Context, scores: &mut Scores) {
+        let softmax = scores.softmax();
+        let least = self.min_p * softmax.probability(scores.max());
+        scores.retain(|candidate| softmax.probability(candidate.score) >= least);
+    }
+}

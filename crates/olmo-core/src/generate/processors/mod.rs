@@ -1,0 +1,110 @@
+//! What may happen to the logits between the model and the choice of a token.
+//!
+//! One file a processor, each named after its option; the list in [`Processors::new`] is the one
+//! place that says which run and in what order.
+
+mod bad_words;
+mod mass;
+mod min_new_tokens;
+mod min_p;
+mod no_repeat_ngram;
+mod repetition_penalty;
+mod scores;
+mod temperature;
+mod top_k;
+mod top_p;
+mod typical_p;
+
+pub use scores::{Candidate, Scores};
+
+use super::GenerationOptions;
+
+/// What a sequence consists of when its next token is chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Prompt and generated tokens together, in their order.
+    pub ids: &'a [u32],
+    /// How many of them are the prompt's.
+    pub prompt_length: usize,
+}
+
+impl Context<'_> {
+    /// Number of tokens generated so far.
+    pub fn generated(&self) -> usize {
+        self.ids.len() - self.prompt_length
+    }
+}
+
+/// One step from logits to the scores that the choice is made from.
+///
+/// A processor belongs to one sequence: between two calls its context grows and otherwise stays.
+pub trait LogitsProcessor: Send {
+    /// The class of transformers that defines what this processor does.
+    fn reference(&self) -> &'static str;
+
+    fn process(&mut self, context: &Context, scores: &mut Scores);
+}
+
+/// The processors that a call's options ask for, in the order in which they run.
+pub struct Processors(Vec<Box<dyn LogitsProcessor>>);
+
+impl Processors {
+    /// Builds the list for one sequence, from options that have been validated.
+    ///
+    /// Which options add a processor, and in what order, is `GenerationMixin._get_logits_processor`
+    /// of transformers 5.24; those from temperature on shape the draw and exist only with
+    /// `do_sample`.
+    pub fn new(options: &GenerationOptions) -> Processors {
+        let mut list: Vec<Box<dyn LogitsProcessor>> = Vec::new();
+        let eos = &options.eos_token_ids;
+        if options.repetition_penalty != 1.0 {
+            list.push(Box::new(repetition_penalty::RepetitionPenalty::new(
+                options.repetition_penalty,
+            )));
+        }
+        if options.no_repeat_ngram_size > 0 {
+            list.push(Box::new(no_repeat_ngram::NoRepeatNgram::new(options.no_repeat_ngram_size)));
+        }
+        if !options.bad_words_ids.is_empty() {
+            list.push(Box::new(bad_words::BadWords::new(&options.bad_words_ids, eos)));
+        }
+        if options.min_new_tokens > 0 && !eos.is_empty() {
+            list.push(Box::new(min_new_tokens::MinNewTokens::new(options.min_new_tokens, eos)));
+        }
+        if options.do_sample {
+            if options.temperature != 1.0 {
+                list.push(Box::new(temperature::Temperature::new(options.temperature)));
+            }
+            if options.top_k > 0 {
+                list.push(Box::new(top_k::TopK::new(options.top_k)));
+            }
+            if options.top_p < 1.0 {
+                list.push(Box::new(top_p::TopP::new(options.top_p)));
+            }
+            if let Some(min_p) = options.min_p {
+                list.push(Box::new(min_p::MinP::new(min_p)));
+            }
+            if options.typical_p < 1.0 {
+                list.push(Box::new(typical_p::TypicalP::new(options.typical_p)));
+            }
+        }
+        Processors(list)
+    }
+
+    /// Whether the scores are the logits as they are.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Runs every processor on the scores.
+    pub fn process(&mut self, context: &Context, scores: &mut Scores) {
+        for processor in &mut self.0 {
+            processor.process(context, scores);
+        }
+    }
+
+    /// The processors' classes in transformers, in the order in which they run.
+    pub fn references(&self) -> Vec<&'static str> {
+        self.0.iter().map(|processor| processor.reference()).collect()
+    }
+}

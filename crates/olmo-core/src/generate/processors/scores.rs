@@ -1,0 +1,136 @@
+//! The scores of one step, and the buffers that processors share.
+
+use super::mass::Ranked;
+
+/// A token that can still be chosen.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Candidate {
+    pub id: u32,
+    /// The logit as the processors left it; minus infinity is forbidden.
+    pub score: f32,
+}
+
+/// Scores of the whole vocabulary, or, once a processor has cut tokens off, of those left.
+///
+/// transformers keeps a full row and writes minus infinity into it. After a `top_k` of 50 that row
+/// says nothing about 100,000 tokens, and each later processor would read all of it; here the
+/// survivors move to a list of their own. One value serves every sequence and every step, so that
+/// the buffers are allocated once.
+#[derive(Debug, Default)]
+pub struct Scores {
+    /// One score a token of the vocabulary, as long as nothing has been cut off.
+    all: Vec<f32>,
+    /// The tokens left, in ascending order of ids, once something has.
+    kept: Vec<Candidate>,
+    narrowed: bool,
+    /// Where processors put tokens in order.
+    pub(super) ranked: Vec<Ranked>,
+    /// Where processors select among scores.
+    pub(super) selection: Vec<f32>,
+}
+
+impl Scores {
+    pub fn new() -> Scores {
+        Scores::default()
+    }
+
+    /// Starts a step with the model's logits `[vocab]`.
+    pub fn load(&mut self, logits: &[f32]) {
+        self.all.clear();
+        self.all.extend_from_slice(logits);
+        self.kept.clear();
+        self.narrowed = false;
+    }
+
+    /// The tokens not yet cut off in ascending order of ids, forbidden ones perhaps among them.
+    pub fn iter(&self) -> impl Iterator<Item = Candidate> + '_ {
+        let all = if self.narrowed { &[] } else { self.all.as_slice() };
+        let candidate = |(id, &score): (usize, &f32)| Candidate { id: id as u32, score };
+        all.iter().enumerate().map(candidate).chain(self.kept.iter().copied())
+    }
+
+    /// Number of tokens not yet cut off.
+    pub fn len(&self) -> usize {
+        if self.narrowed {
+            self.kept.len()
+        } else {
+            self.all.len()
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The largest score; minus infinity if every token is forbidden.
+    pub fn max(&self) -> f32 {
+        self.iter().fold(f32::NEG_INFINITY, |max, candidate| max.max(candidate.score))
+    }
+
+    /// Changes the score of one token; of one that is cut off or unknown there is none to change.
+    pub fn update(&mut self, id: u32, change: impl FnOnce(f32) -> f32) {
+        let score = if self.narrowed {
+            let at = self.kept.binary_search_by_key(&id, |candidate| candidate.id);
+            at.ok().map(|at| &mut self.kept[at].score)
+        } else {
+            self.all.get_mut(id as usize)
+        };
+        if let Some(score) = score {
+            *score = change(*score);
+        }
+    }
+
+    /// Takes a token out of the choice.
+    pub fn forbid(&mut self, id: u32) {
+        self.update(id, |_| f32::NEG_INFINITY);
+    }
+
+    /// Changes every score.
+    pub fn update_all(&mut self, change: impl Fn(f32) -> f32) {
+        if self.narrowed {
+            self.kept.iter_mut().for_each(|candidate| candidate.score = change(candidate.score));
+        } else {
+            self.all.iter_mut().for_each(|score| *score = change(*score));
+        }
+    }
+
+    /// Cuts off every token that `keep` does not want, and every forbidden one.
+    pub fn retain(&mut self, keep: impl Fn(Candidate) -> bool) {
+        let keep = |candidate: &Candidate| candidate.score > f32::NEG_INFINITY && keep(*candidate);
+        if self.narrowed {
+            self.kept.retain(keep);
+        } else {
+            let all = self.all.iter().enumerate();
+            let candidates = all.map(|(id, &score)| Candidate { id: id as u32, score });
+            self.kept.extend(candidates.filter(keep));
+            self.narrowed = true;
+        }
+    }
+
+    /// The greatest score and the sum of `exp(score - greatest)`: what a softmax needs.
+    ///
+    /// As in torch the exponentials are f32; their sum is f64, rounded once.
+    pub(super) fn softmax(&self) -> Softmax {
+        let max = self.max();
+        let sum: f64 = self.iter().map(|candidate| f64::from((candidate.score - max).exp())).sum();
+        Softmax { max, sum: sum as f32 }
+    }
+}
+
+/// Turns scores into probabilities.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Softmax {
+    max: f32,
+    sum: f32,
+}
+
+impl Softmax {
+    pub fn probability(&self, score: f32) -> f32 {
+        (score - self.max).exp() / self.sum
+    }
+
+    /// Natural logarithm of the probability.
+    pub fn log_probability(&self, score: f32) -> f32 {
+        score - self.max - self.sum.ln()
+    }
+}

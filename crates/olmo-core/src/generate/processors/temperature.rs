@@ -1,0 +1,27 @@
+//! How much the likelier tokens are preferred.
+
+use super::{Context, LogitsProcessor, Scores};
+
+/// Divides every logit.
+///
+/// Source: transformers `TemperatureLogitsWarper`.
+pub struct Temperature {
+    temperature: f32,
+}
+
+impl Temperature {
+    pub fn new(temperature: f64) -> Self {
+        Temperature { temperature: temperature as f32 }
+    }
+}
+
+impl LogitsProcessor for Temperature {
+    fn reference(&self) -> &'static str {
+        "TemperatureLogitsWarper"
+    }
+
+    fn process(&mut self, _: &Context, scores: &mut Scores) {
+        let temperature = self.temperature;
+        scores.update_all(|score| score / temperature);
+    }
+}

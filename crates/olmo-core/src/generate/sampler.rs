@@ -1,0 +1,131 @@
+//! From logits to the next token.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::processors::{Candidate, Context, Processors, Scores};
+use super::GenerationOptions;
+use crate::{Error, Result};
+
+/// Chooses the tokens of one sequence.
+pub struct Sampler {
+    processors: Processors,
+    /// None takes the likeliest token.
+    draws: Option<Draws>,
+}
+
+impl Sampler {
+    /// `options` have been validated; `index` is the sequence's place in its call.
+    ///
+    /// The seed is the call's: [`GenerationOptions::seed`] or, for all sequences of the call
+    /// alike, one [`fresh_seed`].
+    pub fn new(options: &GenerationOptions, seed: u64, index: usize) -> Sampler {
+        Sampler {
+            processors: Processors::new(options),
+            draws: options.do_sample.then(|| Draws::new(seed, index)),
+        }
+    }
+
+    /// The next token after `context`, given the model's logits `[vocab]`, which hold no NaN and
+    /// no positive infinity.
+    ///
+    /// `scores` is working memory that any number of sequences can share. Errors if the options
+    /// forbid every token; transformers then raises too when it draws, but without drawing takes
+    /// token 0, a forbidden one.
+    pub fn next(&mut self, context: &Context, logits: &[f32], scores: &mut Scores) -> Result<u32> {
+        let token = if self.processors.is_empty() && self.draws.is_none() {
+            likeliest(logits.iter().enumerate().map(|(id, &score)| (id as u32, score)))
+        } else {
+            scores.load(logits);
+            self.processors.process(context, scores);
+            match &mut self.draws {
+                None => likeliest(scores.iter().map(|Candidate { id, score }| (id, score))),
+                Some(draws) => draw(scores, draws.next()),
+            }
+        };
+        token.ok_or_else(|| {
+            Error::option(
+                "bad_words_ids",
+                "too strict",
+                "together with no_repeat_ngram_size and min_new_tokens it must leave one token \
+                 that may come next",
+            )
+        })
+    }
+}
+
+/// The token with the greatest score, of equal ones the first, as `torch.argmax` does. None if
+/// every token is forbidden.
+fn likeliest(scores: impl Iterator<Item = (u32, f32)>) -> Option<u32> {
+    let mut best = (None, f32::NEG_INFINITY);
+    for (id, score) in scores {
+        if score > best.1 {
+            best = (Some(id), score);
+        }
+    }
+    best.0
+}
+
+/// The token at the point `at`, from 0 to below 1, of the distribution `softmax(scores)`.
+///
+/// The tokens lie on the line in ascending order of ids, each as long as it is likely; the
+/// arithmetic is f64. None if every token is forbidden.
+pub fn draw(scores: &Scores, at: f64) -> Option<u32> {
+    let max = scores.max();
+    let weight = |score: f32| match score {
+        // Said on its own for a score that overflowed to infinity, from which nothing can be
+        // subtracted.
+        score if score == max => 1.0,
+        score => f64::from(score - max).exp(),
+    };
+    let possible = || scores.iter().filter(|candidate| candidate.score > f32::NEG_INFINITY);
+    let mut rest = at * possible().map(|candidate| weight(candidate.score)).sum::<f64>();
+    let mut last = None;
+    for Candidate { id, score } in possible() {
+        let weight = weight(score);
+        if rest < weight {
+            return Some(id);
+        }
+        rest -= weight;
+        // A score far below the others has weight 0: no draw may end there, not even one that
+        // rounding carried past the end of the line.
+        if weight > 0.0 {
+            last = Some(id);
+        }
+    }
+    last
+}
+
+/// The random numbers of one sequence, a function of the call's seed and the sequence's place in
+/// the call alone: not of the machine, of the batch, or of other sequences.
+///
+/// They are the stream `index` of ChaCha8 with the seed in the first eight bytes of its key, little
+/// endian, and zeros in the others.
+#[derive(Debug, Clone)]
+pub struct Draws(ChaCha8Rng);
+
+impl Draws {
+    pub fn new(seed: u64, index: usize) -> Draws {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        let mut generator = ChaCha8Rng::from_seed(key);
+        generator.set_stream(index as u64);
+        Draws(generator)
+    }
+
+    /// A number from 0 to below 1: the upper 53 bits of the generator's next 64.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
+/// A seed for a call that names none.
+///
+/// `RandomState` takes its keys from the operating system, which saves a dependency for eight
+/// bytes a call.
+pub fn fresh_seed() -> u64 {
+    RandomState::new().build_hasher().finish()
+}

@@ -1,0 +1,152 @@
+//! `tokenizer.json`: from text to token ids and back.
+
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+
+use tokenizers::DecoderWrapper;
+
+use crate::{Error, Result};
+
+/// A checkpoint's tokenizer.
+///
+/// It is used from several threads at once: by callers that encode and by the engine that decodes.
+pub struct Tokenizer {
+    file: PathBuf,
+    inner: tokenizers::Tokenizer,
+    /// Largest id + 1.
+    vocab_size: usize,
+    is_byte_level: bool,
+}
+
+impl Tokenizer {
+    /// Reads `tokenizer.json` in a checkpoint folder.
+    pub fn from_dir(dir: &Path) -> Result<Tokenizer> {
+        let file = dir.join("tokenizer.json");
+        let json = std::fs::read(&file).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Error::io(
+                &file,
+                "there is no such file; a checkpoint folder holds config.json, tokenizer.json and \
+                 model.safetensors",
+            ),
+            _ => Error::io(&file, error),
+        })?;
+        Tokenizer::from_json(&json, &file)
+    }
+
+    /// Reads the contents of a `tokenizer.json`; `file` is for error messages.
+    pub fn from_json(json: &[u8], file: &Path) -> Result<Tokenizer> {
+        let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
+        let mut inner = guard(|| tokenizers::Tokenizer::from_bytes(json))?
+            .map_err(|error| invalid(format!("this is not a tokenizer: {error}")))?;
+        // A file can ask for texts to be cut or filled up to a length, which is meant for training.
+        // transformers too leaves that to the caller.
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|error| invalid(error.to_string()))?;
+        let vocab_size = match inner.get_vocab(true).into_values().max() {
+            Some(id) => id as usize + 1,
+            None => return Err(invalid("its vocabulary is empty".to_owned())),
+        };
+        let is_byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
+        Ok(Tokenizer { file: file.to_owned(), inner, vocab_size, is_byte_level })
+    }
+
+    /// Errors if an id can come out that a model with `vocab_size` embeddings does not have.
+    pub fn check(&self, vocab_size: usize) -> Result<()> {
+        if self.vocab_size <= vocab_size {
+            return Ok(());
+        }
+        let problem = format!(
+            "its ids go up to {}, but vocab_size in config.json is {vocab_size}; the two are not of \
+             one checkpoint",
+            self.vocab_size - 1
+        );
+        Err(Error::InvalidFile { file: self.file.clone(), problem })
+    }
+
+    /// The token ids of a text.
+    ///
+    /// Special tokens written in the text, `<|endoftext|>` for one, become their ids;
+    /// `add_special_tokens` is about those that the file puts around each text, if any.
+    pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
+        let encoding = guard(|| self.inner.encode_fast(text, add_special_tokens))?;
+        Ok(encoding.map_err(failed)?.get_ids().to_vec())
+    }
+
+    /// The text of token ids. Bytes that are not UTF-8 become U+FFFD.
+    ///
+    /// Errors with [`Error::InvalidToken`] if an id has no token.
+    pub fn decode(&self, ids: &[u32], skip_special_tokens: bool) -> Result<String> {
+        if let Some(&id) = ids.iter().find(|&&id| self.token_text(id).is_none()) {
+            return Err(Error::InvalidToken { id, vocab_size: self.vocab_size });
+        }
+        guard(|| self.inner.decode(ids, skip_special_tokens))?.map_err(failed)
+    }
+
+    /// A token as the vocabulary writes it, which for ByteLevel is not its text: `Ġthe`.
+    pub fn token_text(&self, id: u32) -> Option<String> {
+        self.inner.id_to_token(id)
+    }
+
+    /// The id of a token as the vocabulary writes it.
+    pub fn token_id(&self, text: &str) -> Option<u32> {
+        self.inner.token_to_id(text)
+    }
+
+    /// Whether `skip_special_tokens` leaves a token out.
+    pub fn is_special(&self, id: u32) -> bool {
+        let token = self.token_text(id);
+        token.is_some_and(|token| self.inner.get_added_vocabulary().is_special_token(&token))
+    }
+
+    /// Largest id + 1: the embeddings a model needs at least. There can be fewer tokens than that.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// Whether each token's bytes are its part of the text, as with every OLMo 2 tokenizer.
+    pub(crate) fn is_byte_level(&self) -> bool {
+        self.is_byte_level
+    }
+
+    /// The bytes of a token under a ByteLevel decoder: one for each character if all of them stand
+    /// for bytes, else, as some added tokens are, the token's own.
+    ///
+    /// Source: `ByteLevel::decode_chain` of the tokenizers crate.
+    pub(crate) fn token_bytes(&self, token: &str) -> Vec<u8> {
+        let bytes: Option<Vec<u8>> = token.chars().map(byte_of).collect();
+        bytes.unwrap_or_else(|| token.as_bytes().to_vec())
+    }
+}
+
+/// The byte that a character of a ByteLevel vocabulary stands for.
+///
+/// Bytes with a printable character in Latin-1 stand for themselves. The others, 0 to 32, 127 to
+/// 160 and 173, are U+0100 and the characters after it, in this order.
+///
+/// Source: `bytes_to_unicode` of GPT-2's `encoder.py`.
+fn byte_of(char: char) -> Option<u8> {
+    match u32::from(char) {
+        code @ (0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF) => Some(code as u8),
+        code @ 0x100..=0x120 => Some((code - 0x100) as u8),
+        code @ 0x121..=0x142 => Some((code - 0x121 + 0x7F) as u8),
+        0x143 => Some(0xAD),
+        _ => None,
+    }
+}
+
+/// Runs a call into the tokenizers crate, which in places panics on a file it does not expect.
+fn guard<T>(call: impl FnOnce() -> T) -> Result<T> {
+    // The tokenizer is only read, and its cache of words is behind a lock that a panic leaves
+    // usable, so nothing half done can be seen afterwards.
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let said = match panic.downcast_ref::<String>() {
+            Some(message) => message.as_str(),
+            None => panic.downcast_ref::<&str>().copied().unwrap_or("without a message"),
+        };
+        Error::Internal(format!("the tokenizer panicked: {said}"))
+    })
+}
+
+fn failed(error: tokenizers::Error) -> Error {
+    Error::Internal(format!("tokenizer: {error}"))
+}
