@@ -19,7 +19,7 @@ use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::cache::BLOCK_TOKENS;
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, Model, Outputs, Runtime, Silent};
+use olmo_core::model::{Batch, Model, Runtime, Silent};
 
 struct Options(HashMap<String, String>);
 
@@ -94,7 +94,7 @@ fn run(model: &mut dyn Model, tokens: &[u32], decode: usize) -> (f64, f64) {
     let mut logits = Vec::new();
     let mut forward = |tokens: &[u32], start| {
         let mut batch = Batch::default();
-        batch.push(tokens, start, &blocks, Outputs::Last);
+        batch.push(tokens, start, &blocks, tokens.len() - 1..tokens.len());
         model.forward(&batch, &mut Silent, &mut logits).expect("a forward pass");
     };
     let start = Instant::now();

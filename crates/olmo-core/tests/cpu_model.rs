@@ -6,7 +6,7 @@ use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant};
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, Model, Outputs, Probe, Runtime, Silent};
+use olmo_core::model::{Batch, Model, Probe, Runtime, Silent};
 
 const SHAPE: Shape = Shape {
     hidden: 96,
@@ -30,7 +30,7 @@ fn in_chunks(model: &mut dyn Model, tokens: &[u32], blocks: &[u32], chunk: usize
     let mut logits = Vec::new();
     for (i, chunk_tokens) in tokens.chunks(chunk).enumerate() {
         let mut batch = Batch::default();
-        batch.push(chunk_tokens, i * chunk, blocks, Outputs::All);
+        batch.push(chunk_tokens, i * chunk, blocks, 0..chunk_tokens.len());
         logits.extend(forward(model, &batch));
     }
     logits
@@ -61,11 +61,11 @@ fn logits_agree_with_candle() {
         let (blocks_a, blocks_b) = ([7, 3, 11], [0, 5]);
         // Two prompts, one of them in two parts, then a decode step beside a chunk.
         let mut first = Batch::default();
-        first.push(&a[..50], 0, &blocks_a, Outputs::All);
-        first.push(&b[..36], 0, &blocks_b, Outputs::Last);
+        first.push(&a[..50], 0, &blocks_a, 0..50);
+        first.push(&b[..36], 0, &blocks_b, 35..36);
         let mut second = Batch::default();
-        second.push(&b[36..], 36, &blocks_b, Outputs::All);
-        second.push(&a[50..], 50, &blocks_a, Outputs::All);
+        second.push(&b[36..], 36, &blocks_b, 0..b.len() - 36);
+        second.push(&a[50..], 50, &blocks_a, 0..a.len() - 50);
         for batch in [first, second] {
             let (expected, got) = (forward(&mut candle, &batch), forward(&mut cpu, &batch));
             let difference = largest_difference(&expected, &got);
@@ -99,9 +99,9 @@ fn same_bits_in_any_company_chunks_threads_and_kernels() {
             let mut logits = Vec::new();
             for (start, end) in [(0, 33), (33, 34), (34, 70)] {
                 let mut batch = Batch::default();
-                batch.push(&random.tokens(20, SHAPE.vocab), 0, &[0], Outputs::None);
-                batch.push(&tokens[start..end], start, &blocks, Outputs::All);
-                batch.push(&random.tokens(40, SHAPE.vocab), 0, &[5, 6], Outputs::None);
+                batch.push(&random.tokens(20, SHAPE.vocab), 0, &[0], 0..0);
+                batch.push(&tokens[start..end], start, &blocks, 0..end - start);
+                batch.push(&random.tokens(40, SHAPE.vocab), 0, &[5, 6], 0..0);
                 logits.extend(forward(&mut model, &batch));
             }
             assert_eq!(bits(&logits), reference, "in company, {threads} threads");
@@ -154,7 +154,7 @@ fn attention_probabilities_agree_with_candle() {
     let tokens = Random(8).tokens(45, SHAPE.vocab);
     for (start, end) in [(0, 40), (40, 45)] {
         let mut batch = Batch::default();
-        batch.push(&tokens[start..end], start, &[3, 1], Outputs::Last);
+        batch.push(&tokens[start..end], start, &[3, 1], end - start - 1..end - start);
         let (mut a, mut b) = (Attention(Vec::new()), Attention(Vec::new()));
         candle.forward(&batch, &mut a, &mut Vec::new()).unwrap();
         cpu.forward(&batch, &mut b, &mut Vec::new()).unwrap();
