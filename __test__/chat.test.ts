@@ -1,11 +1,10 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
 import { type ChatMessage, ChatTemplate, CheckpointError, Olmo2, PromptError } from 'olmo2'
 
-import { readGolden, tiny } from './support.js'
+import { copyOfTiny, readGolden, tiny } from './support.js'
 
 interface Golden {
   chat_template: string
@@ -25,13 +24,8 @@ test.after.always(() => model.dispose())
 const HELLO: ChatMessage[] = [{ role: 'user', content: 'Hello' }]
 
 /** A copy of the tiny checkpoint whose tokenizer_config.json has this template. */
-async function withTemplate(template: unknown): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'olmo2-'))
-  await cp(tiny, folder, { recursive: true })
-  const file = join(folder, 'tokenizer_config.json')
-  const config = JSON.parse(await readFile(file, 'utf8'))
-  await writeFile(file, JSON.stringify({ ...config, chat_template: template }))
-  return folder
+function withTemplate(template: unknown): Promise<string> {
+  return copyOfTiny({ 'tokenizer_config.json': { chat_template: template } })
 }
 
 test('conversations are written as transformers writes them', async (t) => {
@@ -67,15 +61,13 @@ test('chat streams, and takes the options of generate', async (t) => {
 
 test('a conversation that goes on uses the cache', async (t) => {
   await using model = await Olmo2.load(tiny)
-  const first = await model.chat(HELLO, { maxNewTokens: 40 })
+  const beginning = [{ role: 'user', content: 'Read the word again and again to the dog.' }]
+  const first = await model.chat(beginning, { maxNewTokens: 8 })
   const next = await model.chat(
-    [
-      ...HELLO,
-      { role: 'assistant', content: first.text },
-      { role: 'user', content: 'And?' },
-    ],
+    [...beginning, { role: 'assistant', content: first.text }, { role: 'user', content: 'And?' }],
     { maxNewTokens: 4 },
   )
+  t.is(first.usage.cachedTokens, 0)
   t.true(next.usage.cachedTokens > 0)
 })
 
@@ -135,6 +127,8 @@ test('messages are checked, by us and by the template', async (t) => {
     const error = await t.throwsAsync(async () => generation, { instanceOf: PromptError })
     t.is(error.code, 'INVALID_PROMPT')
   }
-  const picky = await ChatTemplate.load(await withTemplate("{{ raise_exception('not like this') }}"))
+  const picky = await ChatTemplate.load(
+    await withTemplate("{{ raise_exception('not like this') }}"),
+  )
   t.throws(() => picky.render(HELLO), { instanceOf: PromptError, message: /not like this/ })
 })

@@ -1,19 +1,18 @@
 import { getEventListeners } from 'node:events'
-import { cp, mkdtemp, readFile, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
-import { CheckpointError, inspect, type LoadProgress, Olmo2, OptionError, ResourceError } from 'olmo2'
+import {
+  CheckpointError,
+  inspect,
+  type LoadProgress,
+  Olmo2,
+  OptionError,
+  ResourceError,
+} from 'olmo2'
 
-import { tiny } from './support.js'
-
-/** A copy of the tiny checkpoint that a test may damage. */
-async function copyOfTiny(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'olmo2-'))
-  await cp(tiny, folder, { recursive: true })
-  return folder
-}
+import { copyOfTiny, tiny } from './support.js'
 
 test('a loaded model says what it is', async (t) => {
   await using model = await Olmo2.load(tiny)
@@ -43,7 +42,10 @@ test('progress rises to the whole', async (t) => {
   const news: LoadProgress[] = []
   await using _ = await Olmo2.load(tiny, { onProgress: (progress) => news.push(progress) })
   t.true(news.length > 0)
-  t.deepEqual(news, news.toSorted((a, b) => a.loaded - b.loaded))
+  t.deepEqual(
+    news,
+    news.toSorted((a, b) => a.loaded - b.loaded),
+  )
   t.is(news.at(-1)?.loaded, news.at(-1)?.total)
 })
 
@@ -79,10 +81,7 @@ test('a folder that is no checkpoint is a CheckpointError that names the file', 
 })
 
 test('a config that contradicts itself is an error that names the key', async (t) => {
-  const folder = await copyOfTiny()
-  const file = join(folder, 'config.json')
-  const config = JSON.parse(await readFile(file, 'utf8'))
-  await writeFile(file, JSON.stringify({ ...config, num_attention_heads: 5 }))
+  const folder = await copyOfTiny({ 'config.json': { num_attention_heads: 5 } })
   const error = await t.throwsAsync(Olmo2.load(folder), { instanceOf: CheckpointError })
   t.is(error.code, 'INVALID_CONFIG')
   t.regex(error.message, /num_attention_heads/)

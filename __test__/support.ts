@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -15,6 +17,24 @@ export const tiny = join(golden, 'tiny-mha-f32')
 /** The end token of the tiny checkpoint. */
 export const EOS = 496
 
+/** A copy of the tiny checkpoint that a test may damage, with some keys of a file set anew. */
+export async function copyOfTiny(changes: Record<string, object> = {}): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'olmo2-'))
+  await cp(tiny, folder, { recursive: true })
+  for (const [name, keys] of Object.entries(changes)) {
+    const file = join(folder, name)
+    const old = JSON.parse(await readFile(file, 'utf8'))
+    await writeFile(file, JSON.stringify({ ...old, ...keys }))
+  }
+  return folder
+}
+
+/** The tiny checkpoint with a long context, for answers that do not end before they are stopped. */
+export const longWinded = await copyOfTiny({
+  'config.json': { max_position_embeddings: 20_000 },
+  'generation_config.json': { max_new_tokens: 19_000, min_new_tokens: 19_000 },
+})
+
 /** What Hugging Face transformers gave, as `scripts/golden/` recorded it. */
 export function readGolden<T>(name: string): T {
   return JSON.parse(readFileSync(join(golden, name), 'utf8'))
@@ -26,9 +46,11 @@ export function readTensors(file: string): Map<string, { shape: number[]; data: 
   const headerLength = Number(bytes.readBigUInt64LE(0))
   const header = JSON.parse(bytes.toString('utf8', 8, 8 + headerLength))
   const contents = bytes.subarray(8 + headerLength)
-  const tensors = Object.entries<{ dtype: string; shape: number[]; data_offsets: [number, number] }>(
-    header,
-  ).filter(([name]) => name !== '__metadata__')
+  const tensors = Object.entries<{
+    dtype: string
+    shape: number[]
+    data_offsets: [number, number]
+  }>(header).filter(([name]) => name !== '__metadata__')
   return new Map(
     tensors.map(([name, { dtype, shape, data_offsets }]) => {
       const slice = contents.buffer.slice(
@@ -48,5 +70,15 @@ export function camelCase(options: Record<string, unknown>): Record<string, unkn
   return Object.fromEntries(Object.entries(options).map(([name, value]) => [rename(name), value]))
 }
 
+/** The command's program. */
+export const command = join(root, 'dist/cli/main.js')
+
 /** Runs the `olmo2` command to its end, whatever that is. */
-export const olmo2 = execaNode({ reject: false, stripFinalNewline: false, input: '' })
+export function olmo2(args: string[], options: { input?: string } = {}) {
+  return execaNode(command, args, {
+    reject: false,
+    stripFinalNewline: false,
+    input: options.input ?? '',
+    env: { NO_COLOR: '1' },
+  })
+}

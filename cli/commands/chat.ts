@@ -126,9 +126,10 @@ class Conversation {
       await write('\n')
       if (this.#withStats) note(dim(stats(await generation), process.stderr))
     } catch (error) {
-      if (error instanceof Interrupted) await write('\n')
-      else if (error instanceof PromptError && forgiving) return note(explain(error, false))
-      else throw error
+      if (error instanceof PromptError && forgiving) return note(explain(error, false))
+      if (!(error instanceof Interrupted)) throw error
+      await write('\n')
+      note(dim('[stopped]', process.stderr))
     } finally {
       this.#answering = undefined
     }
