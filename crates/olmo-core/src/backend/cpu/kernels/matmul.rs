@@ -28,6 +28,9 @@ pub const CHUNK: usize = 1024;
 /// Outputs in a panel: 256 KB, half of the smallest second-level cache in use.
 pub const PANEL_OUTPUTS: usize = 64;
 
+/// Numbers in a cache line.
+const LINE: usize = 16;
+
 /// A block of consecutive outputs of all rows: what one task computes.
 pub struct Product {
     /// [`pack`]ed activations.
@@ -128,7 +131,16 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
             widen::<L, E>(w.add(output * inputs + start), len, panel.add(output * CHUNK));
         }
         for row in (0..rows).step_by(M) {
+            // While this tile's rows are in use, the next tile's come nearer, a piece for each
+            // group of outputs: from the third-level cache they would take as long as the sums.
+            let tile_rows = M.min(rows - row);
+            let mut soon = x.wrapping_add(start * rows + (row + tile_rows) * CHUNK);
+            let piece = (tile_rows * CHUNK).div_ceil(outputs.div_ceil(N));
             for output in (0..outputs).step_by(N) {
+                for i in (0..piece).step_by(LINE) {
+                    L::prefetch(soon.wrapping_add(i));
+                }
+                soon = soon.wrapping_add(piece);
                 // Behind the last output the panel holds older weights: their sums are not stored.
                 let tile = Tile {
                     x: x.add(start * rows + row * CHUNK),
@@ -140,7 +152,7 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
                     outputs: N.min(outputs - output),
                     first: start == 0,
                 };
-                tile.compute_rows::<L, M, N>(M.min(rows - row));
+                tile.compute_rows::<L, M, N>(tile_rows);
             }
         }
     }
@@ -189,6 +201,9 @@ impl<E: Element> Tile<E> {
 
     #[inline(always)]
     unsafe fn compute<L: Lanes, const M: usize, const N: usize>(&self) {
+        for m in 0..M {
+            L::prefetch(self.y.add(m * self.y_stride));
+        }
         let mut lanes = [[L::splat(0.0); N]; M];
         let whole = self.len / LANES * LANES;
         for i in (0..whole).step_by(LANES) {
