@@ -52,18 +52,24 @@ pub fn packed_len(rows: usize, inputs: usize) -> usize {
     rows * inputs.div_ceil(CHUNK) * CHUNK
 }
 
-/// Lays one row out for [`matmul`]: chunk after chunk, in a chunk row after row, each row
-/// [`CHUNK`] long with zeros at its end. Rows of a tile then lie next to each other, instead of a
-/// power of two apart, where they would fight for the same places in the cache.
+/// Lays one row out for [`matmul`] with tiles of `tile` rows: chunk after chunk, in a chunk tile after
+/// tile, in a tile the lanes of its rows in turn, with zeros behind the last input. A tile is then
+/// one stream, where rows a power of two apart would fight for the same places in the cache. One row
+/// of whole lanes stays as it is.
 ///
 /// # Safety
 /// `packed` has room for [`packed_len`]; no other thread packs the same row.
-pub unsafe fn pack(x: &[f32], row: usize, rows: usize, packed: *mut f32) {
+pub unsafe fn pack(x: &[f32], row: usize, rows: usize, tile: usize, packed: *mut f32) {
+    let first = row / tile * tile;
+    let in_tile = tile.min(rows - first);
     for (c, chunk) in x.chunks(CHUNK).enumerate() {
-        let to = packed.add((c * rows + row) * CHUNK);
-        std::ptr::copy_nonoverlapping(chunk.as_ptr(), to, chunk.len());
-        let padding = chunk.len().next_multiple_of(LANES) - chunk.len();
-        std::ptr::write_bytes(to.add(chunk.len()), 0, padding);
+        let mut to = packed.add((c * rows + first) * CHUNK + (row - first) * LANES);
+        for lanes in chunk.chunks(LANES) {
+            let mut padded = [0.0; LANES];
+            padded[..lanes.len()].copy_from_slice(lanes);
+            to.cast::<[f32; LANES]>().write_unaligned(padded);
+            to = to.add(in_tile * LANES);
+        }
     }
 }
 
@@ -94,6 +100,7 @@ unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product
                 x: x.add(start * rows),
                 w: w.add(output * inputs + start),
                 w_stride: inputs,
+                w_step: 1,
                 len: CHUNK.min(inputs - start),
                 y: y.add(output),
                 y_stride,
@@ -109,6 +116,7 @@ unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product
                 x: x.add(start * rows),
                 w: w.add(output * inputs + start),
                 w_stride: inputs,
+                w_step: 1,
                 len: CHUNK.min(inputs - start),
                 y: y.add(output),
                 y_stride,
@@ -128,7 +136,8 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
     for start in (0..inputs).step_by(CHUNK) {
         let len = CHUNK.min(inputs - start);
         for output in 0..outputs {
-            widen::<L, E>(w.add(output * inputs + start), len, panel.add(output * CHUNK));
+            let place = panel.add(output / N * N * CHUNK + output % N * LANES);
+            widen::<L, E, N>(w.add(output * inputs + start), len, place);
         }
         for row in (0..rows).step_by(M) {
             // While this tile's rows are in use, the next tile's come nearer, a piece for each
@@ -145,7 +154,8 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
                 let tile = Tile {
                     x: x.add(start * rows + row * CHUNK),
                     w: panel.add(output * CHUNK).cast_const(),
-                    w_stride: CHUNK,
+                    w_stride: LANES,
+                    w_step: N,
                     len: len.next_multiple_of(LANES),
                     y: y.add(row * y_stride + output),
                     y_stride,
@@ -158,15 +168,16 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
     }
 }
 
-/// Copies `len` weights as f32, with zeros up to whole lanes.
+/// Copies `len` weights of one output as f32, with zeros up to whole lanes. In a panel the lanes of
+/// `N` outputs take turns, so that a tile reads one stream.
 #[inline(always)]
-unsafe fn widen<L: Lanes, E: Element>(w: *const E, len: usize, panel: *mut f32) {
+unsafe fn widen<L: Lanes, E: Element, const N: usize>(w: *const E, len: usize, panel: *mut f32) {
     let whole = len / LANES * LANES;
     for i in (0..whole).step_by(LANES) {
-        E::load::<L>(w.add(i)).store(panel.add(i));
+        E::load::<L>(w.add(i)).store(panel.add(i * N));
     }
     if whole < len {
-        E::load_first::<L>(w.add(whole), len - whole).store(panel.add(whole));
+        E::load_first::<L>(w.add(whole), len - whole).store(panel.add(whole * N));
     }
 }
 
@@ -174,7 +185,9 @@ unsafe fn widen<L: Lanes, E: Element>(w: *const E, len: usize, panel: *mut f32) 
 struct Tile<E> {
     x: *const f32,
     w: *const E,
+    /// Between two outputs, and between two inputs.
     w_stride: usize,
+    w_step: usize,
     len: usize,
     y: *mut f32,
     y_stride: usize,
@@ -209,14 +222,14 @@ impl<E: Element> Tile<E> {
         for i in (0..whole).step_by(LANES) {
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
-                w[n] = E::load::<L>(self.w.add(n * self.w_stride + i));
+                w[n] = E::load::<L>(self.w.add(n * self.w_stride + i * self.w_step));
             }
             self.step(i, &w, &mut lanes);
         }
         if whole < self.len {
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
-                let from = self.w.add(n * self.w_stride + whole);
+                let from = self.w.add(n * self.w_stride + whole * self.w_step);
                 w[n] = E::load_first::<L>(from, self.len - whole);
             }
             self.step(whole, &w, &mut lanes);
@@ -225,8 +238,20 @@ impl<E: Element> Tile<E> {
             let mut sums = [0.0; N];
             reduce(&lanes[m], &mut sums);
             let y = self.y.add(m * self.y_stride);
-            for (n, sum) in sums.iter().enumerate().take(self.outputs) {
-                *y.add(n) = if self.first { *sum } else { *y.add(n) + sum };
+            let mut totals = [0.0; N];
+            if self.outputs == N {
+                // As an array, which becomes one vector.
+                if !self.first {
+                    totals = y.cast::<[f32; N]>().read_unaligned();
+                }
+                for n in 0..N {
+                    totals[n] += sums[n];
+                }
+                y.cast::<[f32; N]>().write_unaligned(totals);
+            } else {
+                for n in 0..self.outputs {
+                    *y.add(n) = if self.first { 0.0 } else { *y.add(n) } + sums[n];
+                }
             }
         }
     }
@@ -239,7 +264,7 @@ impl<E: Element> Tile<E> {
         lanes: &mut [[L; N]; M],
     ) {
         for m in 0..M {
-            let x = L::load(self.x.add(m * CHUNK + i));
+            let x = L::load(self.x.add(i * M + m * LANES));
             for n in 0..N {
                 lanes[m][n] = x.fma(w[n], lanes[m][n]);
             }
