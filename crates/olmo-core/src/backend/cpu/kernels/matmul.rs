@@ -80,7 +80,9 @@ pub unsafe fn pack(x: &[f32], row: usize, rows: usize, tile: usize, packed: *mut
 /// its part of `y` or its panel.
 #[inline(always)]
 pub unsafe fn matmul<L: Lanes, E: Element, const M: usize, const N: usize>(product: &Product) {
-    if product.rows <= M {
+    if product.rows == 0 {
+        // Nothing to do: a batch of which nobody wants logits.
+    } else if product.rows <= M {
         few_rows::<L, E, M, N>(product);
     } else {
         many_rows::<L, E, M, N>(product);
@@ -107,7 +109,7 @@ unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product
                 outputs: N,
                 first: start == 0,
             };
-            tile.compute_rows::<L, M, N>(rows);
+            tile.compute_rows::<L, M, N, true>(rows);
         }
     }
     for output in whole..outputs {
@@ -123,7 +125,7 @@ unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product
                 outputs: 1,
                 first: start == 0,
             };
-            tile.compute_rows::<L, M, 1>(rows);
+            tile.compute_rows::<L, M, 1, true>(rows);
         }
     }
 }
@@ -162,7 +164,7 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
                     outputs: N.min(outputs - output),
                     first: start == 0,
                 };
-                tile.compute_rows::<L, M, N>(tile_rows);
+                tile.compute_rows::<L, M, N, false>(tile_rows);
             }
         }
     }
@@ -198,13 +200,17 @@ struct Tile<E> {
 }
 
 impl<E: Element> Tile<E> {
-    /// `rows` is at most `M`, and `M` at most 6.
+    /// `rows` is at most `M`, and `M` at most 6. `STREAM` says that the weights come from memory, and
+    /// asks for those of the next tile's outputs.
     #[inline(always)]
-    unsafe fn compute_rows<L: Lanes, const M: usize, const N: usize>(&self, rows: usize) {
+    unsafe fn compute_rows<L: Lanes, const M: usize, const N: usize, const STREAM: bool>(
+        &self,
+        rows: usize,
+    ) {
         macro_rules! dispatch {
             ($($rows:literal)*) => {
                 match rows {
-                    $($rows if $rows <= M => self.compute::<L, $rows, N>(),)*
+                    $($rows if $rows <= M => self.compute::<L, $rows, N, STREAM>(),)*
                     _ => unreachable!("tiles have at most M rows"),
                 }
             };
@@ -213,7 +219,7 @@ impl<E: Element> Tile<E> {
     }
 
     #[inline(always)]
-    unsafe fn compute<L: Lanes, const M: usize, const N: usize>(&self) {
+    unsafe fn compute<L: Lanes, const M: usize, const N: usize, const STREAM: bool>(&self) {
         for m in 0..M {
             L::prefetch(self.y.add(m * self.y_stride));
         }
@@ -222,7 +228,12 @@ impl<E: Element> Tile<E> {
         for i in (0..whole).step_by(LANES) {
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
-                w[n] = E::load::<L>(self.w.add(n * self.w_stride + i * self.w_step));
+                let from = self.w.add(n * self.w_stride + i * self.w_step);
+                w[n] = E::load::<L>(from);
+                // A row of 16-bit weights is about a page, and the hardware looks ahead within pages.
+                if STREAM && size_of::<E>() < size_of::<f32>() {
+                    L::prefetch(from.wrapping_add(N * self.w_stride));
+                }
             }
             self.step(i, &w, &mut lanes);
         }

@@ -12,6 +12,8 @@ mod exp;
 pub mod lanes;
 pub mod matmul;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use half::{bf16, f16};
 
