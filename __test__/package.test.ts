@@ -8,7 +8,7 @@ import { execa, execaNode } from 'execa'
 import * as esm from 'olmo2'
 
 import { packageVersion } from '../src/package.js'
-import { root, tiny } from './support.js'
+import { longWinded, root, tiny } from './support.js'
 
 const PROMPT = 'She read the word'
 
@@ -87,17 +87,18 @@ const worker = `
   const { parentPort, workerData } = require('node:worker_threads')
   const { Olmo2 } = require('olmo2')
   Olmo2.load(workerData.path).then(async (model) => {
-    const generation = model.generate(workerData.prompt, { maxNewTokens: 120, minNewTokens: 120 })
+    const generation = model.generate(workerData.prompt)
     for await (const { text } of generation) parentPort.postMessage(text)
   })
 `
 
-function startWorker(): Worker {
-  return new Worker(worker, { eval: true, workerData: { path: tiny, prompt: PROMPT } })
+function startWorker(path: string): Worker {
+  const workerData = { path, prompt: PROMPT }
+  return new Worker(worker, { eval: true, workerData })
 }
 
 test('it works in worker threads, several at once and beside the main thread', async (t) => {
-  const workers = [startWorker(), startWorker(), startWorker()]
+  const workers = [startWorker(tiny), startWorker(tiny), startWorker(tiny)]
   const texts = workers.map(() => '')
   for (const [index, worker] of workers.entries()) {
     worker.on('message', (text) => {
@@ -105,7 +106,7 @@ test('it works in worker threads, several at once and beside the main thread', a
     })
   }
   const model = await esm.Olmo2.load(tiny)
-  const { text } = await model.generate(PROMPT, { maxNewTokens: 120, minNewTokens: 120 })
+  const { text } = await model.generate(PROMPT)
   await model.dispose()
   for (const [code] of await Promise.all(workers.map((worker) => once(worker, 'exit'))))
     t.is(code, 0)
@@ -114,7 +115,7 @@ test('it works in worker threads, several at once and beside the main thread', a
 
 test('a worker can be terminated while it generates', async (t) => {
   for (let round = 0; round < 3; round += 1) {
-    const worker = startWorker()
+    const worker = startWorker(longWinded)
     await once(worker, 'message')
     t.is(await worker.terminate(), 1)
   }
@@ -124,7 +125,7 @@ test('a worker can be terminated while it generates', async (t) => {
 })
 
 test('a worker can be terminated while it loads', async (t) => {
-  const worker = startWorker()
+  const worker = startWorker(longWinded)
   await once(worker, 'online')
   t.is(await worker.terminate(), 1)
 })
