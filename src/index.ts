@@ -34,6 +34,12 @@ export {
   type Prompt,
   type Score,
 } from './model.js'
-export type { DType, GenerateOptions, LoadOptions, LoadProgress } from './options.js'
+export type {
+  DType,
+  GenerateManyOptions,
+  GenerateOptions,
+  LoadOptions,
+  LoadProgress,
+} from './options.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'

@@ -8,6 +8,7 @@ import type { MemoryPlan, ModelConfig } from './inspect.js'
 import { native } from './native.js'
 import {
   type DType,
+  type GenerateManyOptions,
   type GenerateOptions,
   type LoadOptions,
   toNativeGenerateOptions,
@@ -22,6 +23,9 @@ import { isTokenIds, type TokenIds, toIds } from './tokens.js'
  * any other array is a list of prompts.
  */
 export type Prompt = string | TokenIds
+
+/** Options that ask for several answers to one prompt. */
+type Several = GenerateManyOptions & { numReturnSequences: number }
 
 /** How a loaded model runs. */
 export interface ModelInfo {
@@ -129,26 +133,24 @@ export class Olmo2 implements AsyncDisposable {
    * Continues one prompt, or several at once. Iterate over what it returns for the pieces as they
    * come, or await it for the whole.
    *
-   * One prompt gives a {@link Completion}. A list of prompts, or `numReturnSequences` above 1, gives
-   * an array of them, prompt by prompt.
+   * One prompt gives a {@link Completion}. A list of prompts gives an array of them, prompt by
+   * prompt, and so does one prompt with `numReturnSequences`: even if the list or the number is one.
    *
    * A prompt that begins like an earlier one finds that beginning in the cache.
    *
    * Errors reach whoever iterates or awaits: {@link PromptError}, {@link OptionError},
    * {@link EngineError}, {@link CancelledError}, or the signal's reason.
    */
-  generate(
-    prompt: Prompt,
-    options?: GenerateOptions & { numReturnSequences?: 1 },
-  ): Generation<Completion>
-  generate(prompts: readonly Prompt[], options?: GenerateOptions): Generation<Completion[]>
+  generate(prompt: Prompt, options: Several): Generation<Completion[]>
+  generate(prompt: Prompt, options?: GenerateOptions): Generation<Completion>
+  generate(prompts: readonly Prompt[], options?: GenerateManyOptions): Generation<Completion[]>
   generate(
     prompt: Prompt | readonly Prompt[],
-    options?: GenerateOptions,
+    options?: GenerateManyOptions,
   ): Generation<Completion | Completion[]>
   generate(
     prompt: Prompt | readonly Prompt[],
-    options: GenerateOptions = {},
+    options: GenerateManyOptions = {},
   ): Generation<Completion | Completion[]> {
     const many = isList(prompt)
     return this.#generation(many, options, () =>
@@ -165,17 +167,15 @@ export class Olmo2 implements AsyncDisposable {
    * Errors are those of {@link generate}, and {@link CheckpointError} `NO_CHAT_TEMPLATE` for a model
    * that was not trained to chat.
    */
+  chat(messages: readonly ChatMessage[], options: Several): Generation<Completion[]>
+  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation<Completion>
   chat(
     messages: readonly ChatMessage[],
-    options?: GenerateOptions & { numReturnSequences?: 1 },
-  ): Generation<Completion>
-  chat(
-    messages: readonly ChatMessage[],
-    options?: GenerateOptions,
+    options?: GenerateManyOptions,
   ): Generation<Completion | Completion[]>
   chat(
     messages: readonly ChatMessage[],
-    options: GenerateOptions = {},
+    options: GenerateManyOptions = {},
   ): Generation<Completion | Completion[]> {
     return this.#generation(false, options, async () => {
       this.#template ??= ChatTemplate.load(this.info.path)
@@ -231,7 +231,7 @@ export class Olmo2 implements AsyncDisposable {
 
   #generation(
     many: boolean,
-    options: GenerateOptions,
+    options: GenerateManyOptions,
     prompts: () => Uint32Array[] | Promise<Uint32Array[]>,
   ): Generation<Completion | Completion[]> {
     const start = async () => {
@@ -239,7 +239,7 @@ export class Olmo2 implements AsyncDisposable {
       return this.#native.generate(await prompts(), nativeOptions)
     }
     const source = { start, tokenizer: this.tokenizer, signal: options.signal }
-    const array = many || (options.numReturnSequences ?? 1) > 1
+    const array = many || options.numReturnSequences !== undefined
     return new Generation<Completion | Completion[]>(source, array ? (all) => all : single)
   }
 

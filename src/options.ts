@@ -115,9 +115,6 @@ export interface GenerateOptions {
    */
   stopStrings?: string | readonly string[]
 
-  /** Independent answers to each prompt, from 1; more than one only with `doSample`. Default 1. */
-  numReturnSequences?: number
-
   /**
    * Seed of the draws, a whole number from 0 to 2⁶⁴ − 1: the same seed gives the same text, whatever
    * else runs. Default: a new one each time.
@@ -146,8 +143,14 @@ export interface GenerateOptions {
   signal?: AbortSignal
 }
 
+/** Options of a generation that gives several answers. */
+export interface GenerateManyOptions extends GenerateOptions {
+  /** Independent answers to each prompt, from 1; more than one only with `doSample`. Default 1. */
+  numReturnSequences?: number
+}
+
 /** Options that go into the engine: all but those that JavaScript itself looks after. */
-export type EngineOption = Exclude<keyof GenerateOptions, 'signal'>
+export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal'>
 
 /** What kind of value an option takes. */
 export type OptionKind = 'count' | 'number' | 'flag' | 'seed' | 'ids' | 'idLists' | 'texts'
@@ -240,7 +243,7 @@ function defined<T extends object>(object: T): Defined<T> {
 }
 
 /** Options of a generation as the binding takes them. */
-export function toNativeGenerateOptions(options: GenerateOptions): NativeGenerateOptions {
+export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGenerateOptions {
   check(options, optionKinds, ['signal'])
   const { signal: _, badWordsIds, eosTokenId, stopStrings, seed, ...same } = options
   return defined({
