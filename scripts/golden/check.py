@@ -1,0 +1,106 @@
+"""Make everything again in a temporary folder and compare it with what is committed.
+
+Ids, texts, weights and file names must be the same. Computed floats may
+differ by what another processor's rounding can do. With --write the committed
+files are made anew instead.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from common import GOLDEN, HERE
+from safetensors.numpy import load_file
+
+# In order: the later ones read what make_models.py wrote.
+PROGRAMS = ["models", "forward", "processors", "generate", "tokenizer", "chat"]
+
+F32 = 1e-4  # logits of size about 10, in single precision
+HALF = 0.5  # the same in bf16 or f16, where processors differ in how they add up
+JSON = 1e-4  # log-probabilities, their sums, and margins
+PROBABILITY = 1e-6  # in processors.json, which starts from stored logits
+
+
+def make(out):
+    for name in PROGRAMS:
+        print(f"make_{name}.py", flush=True)
+        program = [sys.executable, "-W", "ignore", str(HERE / f"make_{name}.py"), "--out", str(out)]
+        subprocess.run(program, check=True)
+
+
+def differences_json(a, b, limit, at=""):
+    """Every place where two JSON values differ by more than rounding."""
+    if isinstance(a, float) and isinstance(b, float):
+        if not abs(a - b) <= limit:
+            yield f"{at}: {a} and {b}"
+    elif type(a) is not type(b):
+        yield f"{at}: {a!r} and {b!r}"
+    elif isinstance(a, dict):
+        if list(a) != list(b):
+            yield f"{at}: keys {list(a)} and {list(b)}"
+        for key in a.keys() & b.keys():
+            yield from differences_json(a[key], b[key], limit, f"{at}/{key}")
+    elif isinstance(a, list):
+        if len(a) != len(b):
+            yield f"{at}: {len(a)} and {len(b)} entries"
+        for i, (x, y) in enumerate(zip(a, b)):
+            yield from differences_json(x, y, limit, f"{at}/{i}")
+    elif a != b:
+        yield f"{at}: {a!r} and {b!r}"
+
+
+def differences_tensors(path_a, path_b):
+    a, b = load_file(path_a), load_file(path_b)
+    if a.keys() != b.keys():
+        yield f"keys {sorted(a.keys() ^ b.keys())}"
+    for key in sorted(a.keys() & b.keys()):
+        x, y = a[key], b[key]
+        if x.shape != y.shape or x.dtype != y.dtype:
+            yield f"{key}: {x.dtype}{x.shape} and {y.dtype}{y.shape}"
+        elif x.dtype.kind != "f":
+            if (x != y).any():
+                yield f"{key}: ids differ"
+        else:
+            worst = abs(x - y).max()
+            if not worst <= (HALF if key.endswith("f16") else F32):
+                yield f"{key}: differs by {worst}"
+
+
+def differences(a, b):
+    if a.read_bytes() == b.read_bytes():
+        return
+    if a.name in ("reference.safetensors", "rope.safetensors"):
+        yield from differences_tensors(a, b)
+    elif a.suffix == ".json":
+        limit = PROBABILITY if a.name == "processors.json" else JSON
+        yield from differences_json(*(json.loads(p.read_text("utf-8")) for p in (a, b)), limit)
+    else:
+        yield "bytes differ"
+
+
+def files(folder):
+    """Everything made by a program: all but the hand-written README."""
+    return {p.relative_to(folder) for p in folder.rglob("*") if p.is_file() and p.name != "README.md"}
+
+
+def main():
+    if sys.argv[1:] == ["--write"]:
+        make(GOLDEN)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder)
+        make(again)
+        bad = [f"{path}: only on one side" for path in sorted(files(GOLDEN) ^ files(again))]
+        same = 0
+        for path in sorted(files(GOLDEN) & files(again)):
+            same += (GOLDEN / path).read_bytes() == (again / path).read_bytes()
+            bad += [f"{path}: {what}" for what in differences(GOLDEN / path, again / path)]
+        print("\n".join(bad[:50]))
+        print(f"{len(files(GOLDEN))} files, {same} the same to the byte, {len(bad)} differences")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
