@@ -1,6 +1,5 @@
 import { once } from 'node:events'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
@@ -8,7 +7,7 @@ import { execa } from 'execa'
 import { Olmo2 } from 'olmo2'
 
 import { packageVersion } from '../src/package.js'
-import { command, copyOfTiny, longWinded, olmo2, tiny } from './support.js'
+import { command, copyOfTiny, longWinded, olmo2, temporaryFolder, tiny } from './support.js'
 
 const PROMPT = 'She read the word'
 const SHORT = ['--model', tiny, '--max-new-tokens', '8']
@@ -38,7 +37,7 @@ test('generate takes the prompt from standard input, without the last line end',
 })
 
 test('generate takes the prompt from a file', async (t) => {
-  const file = join(await mkdtemp(join(tmpdir(), 'olmo2-')), 'prompt.txt')
+  const file = join(await temporaryFolder(), 'prompt.txt')
   await writeFile(file, `${PROMPT}\n`)
   t.is((await olmo2(['generate', '--prompt-file', file, ...SHORT])).stdout, `${answer.text}\n`)
   const both = await olmo2(['generate', PROMPT, '--prompt-file', file])

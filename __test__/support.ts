@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, rmSync } from 'node:fs'
 import { cp, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,9 +17,16 @@ export const tiny = join(golden, 'tiny-mha-f32')
 /** The end token of the tiny checkpoint. */
 export const EOS = 496
 
+/** A new folder that goes when the tests end. */
+export async function temporaryFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'olmo2-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
 /** A copy of the tiny checkpoint that a test may damage, with some keys of a file set anew. */
 export async function copyOfTiny(changes: Record<string, object> = {}): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'olmo2-'))
+  const folder = await temporaryFolder()
   await cp(tiny, folder, { recursive: true })
   for (const [name, keys] of Object.entries(changes)) {
     const file = join(folder, name)

@@ -79,6 +79,7 @@ async function talk(
       prompt()
     }
     if (interrupted) throw new Interrupted()
+    if (terminal) note('')
   } finally {
     process.off('SIGINT', onInterrupt)
   }

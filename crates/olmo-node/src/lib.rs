@@ -4,9 +4,11 @@
 //! Failures become JavaScript errors whose `code` is [`olmo_core::Error::code`].
 
 mod error;
-mod generation;
-mod inspection;
-mod loading;
-mod model;
-mod options;
-mod tokenizer;
+
+// Public, since it is JavaScript and not Rust that uses what is in them.
+pub mod generation;
+pub mod inspection;
+pub mod loading;
+pub mod model;
+pub mod options;
+pub mod tokenizer;
