@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, Model, Outputs, Runtime, Silent};
+use olmo_core::model::{Batch, Model, Runtime, Silent};
 
 struct Counting;
 
@@ -54,8 +54,8 @@ fn steps_allocate_nothing_after_the_first_few() {
     let mut logits = Vec::new();
     let mut step = |rows: usize, start: usize| {
         let mut batch = Batch::default();
-        batch.push(&tokens[start..start + rows], start, &[0, 1, 2, 3], Outputs::Last);
-        batch.push(&tokens[start..start + 1], start, &[4, 5, 6, 7], Outputs::Last);
+        batch.push(&tokens[start..start + rows], start, &[0, 1, 2, 3], rows - 1..rows);
+        batch.push(&tokens[start..start + 1], start, &[4, 5, 6, 7], 0..1);
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         model.forward(&batch, &mut Silent, &mut logits).unwrap();
         ALLOCATIONS.load(Ordering::Relaxed) - before

@@ -8,7 +8,7 @@ use olmo_core::backend::cpu::CpuOps;
 use olmo_core::cache::CacheShape;
 use olmo_core::config::AttentionKind;
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, Outputs, RopeTable};
+use olmo_core::model::{Batch, RopeTable};
 use olmo_core::ops::Ops;
 use olmo_core::weights::Checkpoint;
 
@@ -70,13 +70,13 @@ fn batches() -> [Batch; 2] {
     let tokens = [0; ROWS];
     let (a, b, c) = ([5, 1, 7], [0, 3], [6, 2]);
     let mut first = Batch::default();
-    first.push(&tokens[..37], 0, &a, Outputs::None);
-    first.push(&tokens[..1], 0, &b, Outputs::None);
-    first.push(&tokens[..32], 0, &c, Outputs::None);
+    first.push(&tokens[..37], 0, &a, 0..0);
+    first.push(&tokens[..1], 0, &b, 0..0);
+    first.push(&tokens[..32], 0, &c, 0..0);
     let mut second = Batch::default();
-    second.push(&tokens[..1], 1, &b, Outputs::None);
-    second.push(&tokens[..40], 37, &a, Outputs::None);
-    second.push(&tokens[..1], 32, &c, Outputs::None);
+    second.push(&tokens[..1], 1, &b, 0..0);
+    second.push(&tokens[..40], 37, &a, 0..0);
+    second.push(&tokens[..1], 32, &c, 0..0);
     [first, second]
 }
 
@@ -175,7 +175,7 @@ fn shapes_that_do_not_fit_are_errors() {
     let mut cache = ops.cache(&shape).unwrap();
     for (start, blocks) in [(0, vec![2]), (30, vec![0]), (0, vec![])] {
         let mut batch = Batch::default();
-        batch.push(&[0; 4], start, &blocks, Outputs::None);
+        batch.push(&[0; 4], start, &blocks, 0..0);
         assert!(ops.attention(&x, &k, &k, &mut cache, 0, AttentionKind::Full, &batch).is_err());
     }
 }

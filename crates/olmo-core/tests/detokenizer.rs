@@ -37,6 +37,9 @@ fn a_character_comes_with_its_last_byte() {
     // The bytes of 😘, as no merge of this vocabulary has them together, and of é cut short.
     let bytes = ["ð", "Ł", "ĺ", "ĺ", "Ã"].map(|byte| tokenizer.token_id(byte).unwrap());
     assert_eq!(stream(&tokenizer, &bytes, true), ["", "", "", "😘", "", "\u{FFFD}"]);
+    // This one can begin no character, and waits for nothing.
+    let impossible = tokenizer.token_id("ÿ").unwrap();
+    assert_eq!(stream(&tokenizer, &[impossible], true), ["\u{FFFD}", ""]);
     let broken = [bytes[0], bytes[1], tokenizer.token_id("a").unwrap()];
     assert_eq!(stream(&tokenizer, &broken, true), ["", "", "\u{FFFD}a", ""]);
 }
@@ -112,7 +115,7 @@ fn decoders() -> Vec<(&'static str, Arc<Tokenizer>, u32)> {
     let bytes = json!({ "type": "Sequence", "decoders": [
         { "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true },
     ] });
-    let pieces = ["▁", "▁▁", "▁the", "s", "é", "\u{FFFD}", "▁日"];
+    let pieces = ["▁", "▁▁", "▁the", "s", "é", "\u{FFFD}", "▁日", ""];
     let words = ["do", "##ing", "n't", ".", "##,", "'", "\u{FFFD}"];
     // 日 in bytes, the first two of 😘, and text.
     let byte_tokens = ["Ġthe", "a", "ing", "æ", "Ĺ", "¥", "ð", "Ł", "Ã©"];

@@ -95,6 +95,22 @@ fn a_sum_that_meets_its_limit_is_cut_as_in_transformers() {
     assert_eq!(left(&[0.0, -0.0, 0.0, -0.0], top(0.5)), [2, 3]);
 }
 
+#[test]
+fn a_cut_carries_no_forbidden_token_on() {
+    let options = GenerationOptions { do_sample: true, top_k: 3, ..GenerationOptions::default() };
+    let mut scores = Scores::new();
+    scores.load(&[1.0, f32::NEG_INFINITY, f32::NEG_INFINITY, 0.0]);
+    let context = Context { ids: &[0], prompt_length: 1 };
+    Processors::new(&options).process(&context, &mut scores);
+    assert_eq!(scores.len(), 2);
+    // A processor behind the cut still finds its tokens, and none that is gone.
+    scores.forbid(1);
+    scores.update(3, |score| score + 7.0);
+    scores.update(9, |_| 7.0);
+    let left: Vec<(u32, f32)> = scores.iter().map(|c| (c.id, c.score)).collect();
+    assert_eq!(left, [(0, 1.0), (3, 7.0)]);
+}
+
 /// Each processor by its definition, on a full row with a full sort, as transformers writes it.
 mod naive {
     use super::GenerationOptions;
