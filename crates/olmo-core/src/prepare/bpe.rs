@@ -154,8 +154,9 @@ impl Bpe {
     }
 }
 
-/// The class that OLMo 2's releases name.
-const TOKENIZER_CLASS: &str = "GPT2Tokenizer";
+/// OLMo 2's releases say GPT2Tokenizer, upon which transformers 5 puts GPT-2's own pre-tokenizer
+/// in place of the file's and gives other ids. This class takes the file as it is, in 4 and 5.
+const TOKENIZER_CLASS: &str = "PreTrainedTokenizerFast";
 
 /// As in dolma2 the added tokens come last, and stand in the vocabulary too.
 ///
