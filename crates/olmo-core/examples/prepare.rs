@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! cargo run --release -p olmo-core --example prepare -- \
-//!   --text DIR --out DIR [--vocab 6144] [--seed 0] [--context 512] [--baseline 5,1]
+//!   --text DIR --out DIR [--vocab 4096] [--seed 0] [--context 512] [--baseline 5,1]
 //! ```
 //!
 //! `--baseline` are the orders of the n-gram models measured; `none` leaves them out. Their scores

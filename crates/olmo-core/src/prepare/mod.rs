@@ -33,7 +33,7 @@ pub struct Options {
     pub text: PathBuf,
     /// Folder to write to. Files of the same names are replaced.
     pub out: PathBuf,
-    /// Tokens of the vocabulary, dolma2's 22 added ones among them. Default 6144.
+    /// Tokens of the vocabulary, dolma2's 22 added ones among them. Default 4096.
     pub vocab_size: usize,
     /// Decides which documents are held out. Default 0.
     pub seed: u64,
@@ -49,7 +49,7 @@ impl Options {
         Options {
             text: text.into(),
             out: out.into(),
-            vocab_size: 6144,
+            vocab_size: 4096,
             seed: 0,
             held_out: HeldOut::default(),
             context: 512,

@@ -21,7 +21,7 @@ pub(crate) fn pieces(text: &str, bytes: usize) -> impl Iterator<Item = &str> {
 /// The first place at or after `bytes` where `text` can be cut.
 fn cut(text: &str, bytes: usize) -> usize {
     let mut from = bytes.max(1) - 1;
-    while let Some(at) = text.as_bytes().get(from..).and_then(|rest| find_line_feed(rest)) {
+    while let Some(at) = text.as_bytes().get(from..).and_then(find_line_feed) {
         // A line feed is never inside a character, so what follows it starts one.
         let after = from + at + 1;
         match text[after..].chars().next() {

@@ -49,7 +49,7 @@ struct Followers {
 impl KneserNey {
     /// Counts n-grams of up to `order` tokens in documents that each end with `eos`.
     ///
-    /// Memory: about 40 bytes a token of text at the peak.
+    /// Memory: about 80 bytes a token of text.
     pub fn train(stream: &[u16], eos: u16, vocab_size: usize, order: usize) -> Result<KneserNey> {
         if !(1..=MAX_ORDER).contains(&order) {
             return Err(Error::option("order", order, format!("1 to {MAX_ORDER} are possible")));
