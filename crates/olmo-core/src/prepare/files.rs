@@ -99,3 +99,30 @@ fn sync_folder(folder: &Path) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_given_up_leaves_the_old_one() {
+        let folder = std::env::temp_dir().join(format!("olmo-files-{}", std::process::id()));
+        let path = folder.join("deep/file");
+        write_file(&path, b"old").unwrap();
+        let mut file = NewFile::create(&path).unwrap();
+        file.write(b"new").unwrap();
+        let entries = || fs::read_dir(folder.join("deep")).unwrap().count();
+        assert_eq!((entries(), read_file(&path).unwrap()), (2, b"old".to_vec()));
+        drop(file);
+        assert_eq!((entries(), read_file(&path).unwrap()), (1, b"old".to_vec()));
+
+        let hash = write_file(&path, b"new").unwrap();
+        assert_eq!((entries(), read_file(&path).unwrap()), (1, b"new".to_vec()));
+        assert_eq!(hash, sha256(b"new"));
+        // A folder stands where the file is to go.
+        let error = write_file(&folder.join("deep"), b"x").unwrap_err().to_string();
+        assert!(error.starts_with("cannot write ") && error.contains("deep"), "{error}");
+        assert!(!folder.join("deep.partial").exists());
+        fs::remove_dir_all(folder).unwrap();
+    }
+}

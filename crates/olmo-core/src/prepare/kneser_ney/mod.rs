@@ -5,7 +5,7 @@
 //! λ(h)     = (D₁ N₁(h) + D₂ N₂(h) + D₃ N₃(h)) / c(h)
 //! ```
 //!
-//! where c counts n-grams as [`counts`] says, Nᵢ(h) is how many tokens follow h i times (N₃: three
+//! where c counts n-grams as `counts.rs` says, Nᵢ(h) is how many tokens follow h i times (N₃: three
 //! times or more), and below the unigrams every token of the vocabulary is as likely as another.
 //! An h never seen passes on what is known without its first token.
 //!
