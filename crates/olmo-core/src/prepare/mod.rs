@@ -84,8 +84,9 @@ pub fn prepare(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Mani
     for (index, source) in sources.iter().enumerate() {
         progress(&format!("encoding {}", source.name));
         let write = |split: &str, held_out: bool| {
-            let file = Path::new(split).join(format!("{}.npy", source.name));
-            tokens::write_tokens(&options.out, &file, &part(index, held_out), &tokenizer)
+            // Not joined as a path, so that the manifest is the same on Windows.
+            let file = format!("{split}/{}.npy", source.name);
+            tokens::write_tokens(&options.out, Path::new(&file), &part(index, held_out), &tokenizer)
         };
         entries.push(SourceEntry {
             name: source.name.clone(),
