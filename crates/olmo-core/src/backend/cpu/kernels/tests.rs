@@ -216,6 +216,8 @@ fn attend<E: Element>(
         let block = KeyBlock {
             keys: block.keys.as_ptr().cast(),
             values: block.values.as_ptr().cast(),
+            next_keys: block.keys.as_ptr().cast(),
+            next_values: block.values.as_ptr().cast(),
             first_seen: (position + 1) as isize - (index * BLOCK_TOKENS) as isize,
             group,
         };
