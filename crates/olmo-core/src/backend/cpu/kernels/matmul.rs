@@ -35,9 +35,6 @@ const FEW_TILES: usize = 8;
 /// How many outputs ahead of the one being widened weights are asked for.
 const AHEAD: usize = 4;
 
-/// Numbers in a cache line.
-const LINE: usize = 16;
-
 /// A block of consecutive outputs of all rows: what one task computes.
 pub struct Product {
     /// [`pack`]ed activations.
@@ -117,8 +114,10 @@ unsafe fn few_rows_of<L: Lanes, E: Element, const M: usize, const N: usize>(
     let &Product { x, rows, inputs, w, y, y_stride, .. } = product;
     for start in (0..inputs).step_by(CHUNK) {
         for row in (0..rows).step_by(M) {
+            let x = x.add(start * rows + row * CHUNK);
             let tile = Tile {
-                x: x.add(start * rows + row * CHUNK),
+                x,
+                soon: x,
                 w: w.cast::<E>().add(output * inputs + start),
                 w_stride: inputs,
                 w_step: 1,
@@ -149,19 +148,19 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
             widen::<L, E, N>(w.add(output * inputs + start), soon, len, place);
         }
         for row in (0..rows).step_by(M) {
-            // While this tile's rows are in use, the next tile's come nearer, a piece for each
-            // group of outputs: from the third-level cache they would take as long as the sums.
             let tile_rows = M.min(rows - row);
-            let mut soon = x.wrapping_add(start * rows + (row + tile_rows) * CHUNK);
-            let piece = (tile_rows * CHUNK).div_ceil(outputs.div_ceil(N));
+            let x = x.add(start * rows + row * CHUNK);
             for output in (0..outputs).step_by(N) {
-                for i in (0..piece).step_by(LINE) {
-                    L::prefetch(soon.wrapping_add(i));
-                }
-                soon = soon.wrapping_add(piece);
+                // The first groups of outputs each bring a row of the next tile nearer: from the
+                // third-level cache the rows would take as long as the sums.
+                let soon = match output / N {
+                    group if group < tile_rows => x.wrapping_add((tile_rows + group) * CHUNK),
+                    _ => x,
+                };
                 // Behind the last output the panel holds older weights: their sums are not stored.
                 let tile = Tile {
-                    x: x.add(start * rows + row * CHUNK),
+                    x,
+                    soon,
                     w: panel.add(output * CHUNK).cast_const(),
                     w_stride: LANES,
                     w_step: N,
@@ -199,6 +198,8 @@ unsafe fn widen<L: Lanes, E: Element, const N: usize>(
 /// Some rows × some outputs over one chunk.
 struct Tile<E> {
     x: *const f32,
+    /// A chunk to ask for meanwhile, unless the weights are.
+    soon: *const f32,
     w: *const E,
     /// Between two outputs, and between two inputs.
     w_stride: usize,
@@ -239,6 +240,9 @@ impl<E: Element> Tile<E> {
         let mut lanes = [[L::splat(0.0); N]; M];
         let whole = self.len / LANES * LANES;
         for i in (0..whole).step_by(LANES) {
+            if !STREAM {
+                L::prefetch(self.soon.wrapping_add(i));
+            }
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
                 let from = self.w.add(n * self.w_stride + i * self.w_step);
