@@ -7,6 +7,7 @@ mod error;
 mod generation;
 mod inspection;
 mod loading;
+mod lock;
 mod model;
 mod options;
 mod tokenizer;
