@@ -56,9 +56,13 @@ function flags(name: EngineOption): Option[] {
     case 'seed':
       return [named(flag, '<n>', name, toBigInt)]
     case 'ids':
-      return [named(flag, '<ids>', name, (text, before: number[] = []) => [...before, ...toIds(text)])]
+      return [
+        named(flag, '<ids>', name, (text, before: number[] = []) => [...before, ...toIds(text)]),
+      ]
     case 'idLists':
-      return [named(flag, '<ids>', name, (text, before: number[][] = []) => [...before, toIds(text)])]
+      return [
+        named(flag, '<ids>', name, (text, before: number[][] = []) => [...before, toIds(text)]),
+      ]
     case 'texts':
       return [named(flag, '<text>', name, (text, before: string[] = []) => [...before, text])]
   }

@@ -14,7 +14,9 @@ export async function readText(argument?: string, file?: string): Promise<string
   if (argument !== undefined) return argument
   if (file !== undefined) return withoutLineEnd(await readTextFile(file))
   if (process.stdin.isTTY) {
-    throw new UsageError('there is no text: give it as an argument, with --prompt-file, or on standard input')
+    throw new UsageError(
+      'there is no text: give it as an argument, with --prompt-file, or on standard input',
+    )
   }
   return withoutLineEnd(await text(process.stdin))
 }

@@ -13,22 +13,27 @@ export function addModelOption(command: Command): Command {
 export function addLoadOptions(command: Command): Command {
   return addModelOption(command)
     .addOption(
-      new Option('--dtype <type>', "type of weights and cache (default: the checkpoint's)").choices([
-        'f32',
-        'f16',
-        'bf16',
-      ]),
+      new Option('--dtype <type>', "type of weights and cache (default: the checkpoint's)").choices(
+        ['f32', 'f16', 'bf16'],
+      ),
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
-    .option('--cache-tokens <n>', 'tokens the cache holds (default: two contexts)', toNumber)
+    .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
 }
 
 /** Loads the model a command was asked for, with a bar on a terminal. */
 export async function loadModel(values: OptionValues, signal: AbortSignal): Promise<Olmo2> {
   const { model, dtype, device, threads, cacheTokens } = values
   const bar = progressBar('loading')
-  const options: LoadOptions = { dtype, device, threads, cacheTokens, signal, onProgress: bar.update }
+  const options: LoadOptions = {
+    dtype,
+    device,
+    threads,
+    cacheTokens,
+    signal,
+    onProgress: bar.update,
+  }
   try {
     return await Olmo2.load(model, options)
   } finally {

@@ -35,7 +35,8 @@ export class ChatTemplate {
     const file = join(path, 'tokenizer_config.json')
     const config = parseConfig(await readIfThere(file), file)
     const source =
-      (await readIfThere(join(path, 'chat_template.jinja'))) ?? defaultTemplate(config.chat_template)
+      (await readIfThere(join(path, 'chat_template.jinja'))) ??
+      defaultTemplate(config.chat_template)
     if (source === undefined) {
       throw new CheckpointError(
         'NO_CHAT_TEMPLATE',
@@ -46,7 +47,7 @@ export class ChatTemplate {
     try {
       return new ChatTemplate(source, specialTokens(config))
     } catch (cause) {
-      const problem = `the chat template of ${path} is not valid Jinja: ${message(cause)}`
+      const problem = `the chat template of ${path} is not valid Jinja: ${reason(cause)}`
       throw new CheckpointError('INVALID_FILE', problem, { cause })
     }
   }
@@ -56,12 +57,14 @@ export class ChatTemplate {
    *
    * @param options.addGenerationPrompt End with the mark after which the assistant speaks.
    * Default true.
-   * @throws {PromptError} `INVALID_PROMPT` if the template refuses these messages
+   * @throws {PromptError} `INVALID_PROMPT` if there are no messages, if one has no role or content,
+   * or if the template refuses them
    */
   render(
     messages: readonly ChatMessage[],
     options: { addGenerationPrompt?: boolean } = {},
   ): string {
+    check(messages)
     try {
       return this.#template.render({
         ...this.#specialTokens,
@@ -69,10 +72,23 @@ export class ChatTemplate {
         add_generation_prompt: options.addGenerationPrompt ?? true,
       })
     } catch (cause) {
-      const problem = `the chat template refuses these messages: ${message(cause)}`
+      const problem = `the chat template refuses these messages: ${reason(cause)}`
       throw new PromptError('INVALID_PROMPT', problem, { cause })
     }
   }
+}
+
+/** Jinja would write what is missing as nothing, and the model would answer that. */
+function check(messages: readonly ChatMessage[]): void {
+  if (!Array.isArray(messages) || messages.length === 0) {
+    throw new PromptError('INVALID_PROMPT', 'a conversation is a list of one message at least')
+  }
+  const wrong = messages.findIndex(
+    (message) => typeof message?.role !== 'string' || typeof message.content !== 'string',
+  )
+  if (wrong < 0) return
+  const problem = `message ${wrong} must have a role and a content, both of them text`
+  throw new PromptError('INVALID_PROMPT', problem)
 }
 
 /** `chat_template` is a text, or a list of named ones of which `default` is meant. */
@@ -88,8 +104,7 @@ function specialTokens(config: Record<string, unknown>): Record<string, string> 
   const tokens: Record<string, string> = {}
   for (const [name, value] of Object.entries(config)) {
     if (!name.endsWith('_token')) continue
-    const text =
-      value && typeof value === 'object' && 'content' in value ? value.content : value
+    const text = value && typeof value === 'object' && 'content' in value ? value.content : value
     if (typeof text === 'string') tokens[name] = text
   }
   return tokens
@@ -102,7 +117,7 @@ function parseConfig(text: string | undefined, file: string): Record<string, unk
     if (config && typeof config === 'object' && !Array.isArray(config)) return config
     throw new TypeError('not an object')
   } catch (cause) {
-    const problem = `${file}: this is not a JSON object: ${message(cause)}`
+    const problem = `${file}: this is not a JSON object: ${reason(cause)}`
     throw new CheckpointError('INVALID_FILE', problem, { cause })
   }
 }
@@ -112,10 +127,10 @@ async function readIfThere(file: string): Promise<string | undefined> {
     return await readFile(file, 'utf8')
   } catch (cause) {
     if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
-    throw new CheckpointError('IO', `cannot read ${file}: ${message(cause)}`, { cause })
+    throw new CheckpointError('IO', `cannot read ${file}: ${reason(cause)}`, { cause })
   }
 }
 
-function message(error: unknown): string {
+function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -1,4 +1,8 @@
-import type { Event as NativeEvent, Generation as NativeGeneration, Token as NativeToken } from '#native'
+import type {
+  Event as NativeEvent,
+  Generation as NativeGeneration,
+  Token as NativeToken,
+} from '#native'
 
 import { CancelledError, crossingAsync, EngineError } from './errors.js'
 import { type Watch, watch } from './signal.js'

@@ -23,13 +23,15 @@ export interface ModelConfig {
   eosTokenIds: number[]
 }
 
-/** What a model needs in memory when it runs in one dtype; all in bytes. */
+/** What a model needs in memory when it runs in one dtype; in bytes. */
 export interface MemoryPlan {
   dtype: DType
   weights: number
   /** Keys and values of one token, in all layers. */
   cachePerToken: number
-  /** Working memory of a pass. */
+  /** Tokens the cache has room for: of a model that is not loaded, one full context. */
+  cacheTokens: number
+  /** Activations of a pass, and its logits. */
   scratch: number
 }
 
@@ -46,6 +48,8 @@ export interface Inspection {
   license?: string
   /** One plan for each dtype the model can run in. */
   memory: MemoryPlan[]
+  /** Bytes that this process could still take without swapping. */
+  availableMemory: number
 }
 
 /**

@@ -4,7 +4,7 @@ import { type ChatMessage, ChatTemplate } from './chat.js'
 import { embeddedModel } from './embedded.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
 import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
-import type { ModelConfig } from './inspect.js'
+import type { MemoryPlan, ModelConfig } from './inspect.js'
 import { native } from './native.js'
 import {
   type DType,
@@ -34,10 +34,10 @@ export interface ModelInfo {
   dtype: DType
   /** Where it runs: `cpu`, `cuda:N` or `metal`. */
   device: string
-  /** Threads that compute. */
+  /** Threads that compute on the CPU; 0 on another device. */
   threads: number
-  /** Tokens that the cache holds. */
-  cacheTokens: number
+  /** What it takes of memory. */
+  memory: MemoryPlan
 }
 
 /** What `Olmo2.forward` should give beside the logits. */
@@ -196,9 +196,13 @@ export class Olmo2 implements AsyncDisposable {
     const ids = this.#ids(text, true)
     const { hiddenStates = false, attentions = [] } = options ?? {}
     for (const layer of attentions) this.#checkLayer(layer)
-    const result = await crossingAsync(() => this.#native.forward(ids, hiddenStates, [...attentions]))
+    const result = await crossingAsync(() =>
+      this.#native.forward(ids, hiddenStates, [...attentions]),
+    )
     if (!options) return result.logits
-    const byLayer = result.attentions.map(({ layer, probabilities }) => [layer, probabilities] as const)
+    const byLayer = result.attentions.map(
+      ({ layer, probabilities }) => [layer, probabilities] as const,
+    )
     return { ...result, attentions: new Map(byLayer) }
   }
 

@@ -1,4 +1,7 @@
-import type { GenerateOptions as NativeGenerateOptions, LoadOptions as NativeLoadOptions } from '#native'
+import type {
+  GenerateOptions as NativeGenerateOptions,
+  LoadOptions as NativeLoadOptions,
+} from '#native'
 
 import { OptionError } from './errors.js'
 import { type TokenIds, toIds } from './tokens.js'
@@ -30,7 +33,7 @@ export interface LoadOptions {
   /**
    * Tokens that the cache of keys and values holds, over all texts in work and all beginnings kept
    * for later prompts. More texts at once need more; each token costs `cachePerToken` bytes (see
-   * {@link inspect}). Default: two full contexts.
+   * {@link MemoryPlan}). Default: up to four full contexts, as far as memory allows.
    */
   cacheTokens?: number
 
@@ -53,7 +56,7 @@ export interface LoadProgress {
  * The checkpoint's `generation_config.json` overrides the defaults named here.
  */
 export interface GenerateOptions {
-  /** Tokens to generate at most; the answer may end earlier. Default 128. */
+  /** Tokens to generate at most, from 1; the answer may end earlier. Default 128. */
   maxNewTokens?: number
 
   /** Tokens to generate before an end token may come. Default 0. */
@@ -63,7 +66,7 @@ export interface GenerateOptions {
   doSample?: boolean
 
   /**
-   * Divides the logits before drawing; above 0. Below 1 the text is more predictable, above 1 more
+   * Divides the logits before drawing; 0.000001 to 1,000,000. Below 1 the text is more predictable, above 1 more
    * varied. Needs `doSample`. Default 1.
    */
   temperature?: number
@@ -72,7 +75,7 @@ export interface GenerateOptions {
   topK?: number
 
   /**
-   * Draw among the fewest likeliest tokens whose probabilities add up to this; above 0, at most 1.
+   * Draw among the fewest likeliest tokens whose probabilities add up to this; 0 to 1.
    * Needs `doSample`. Default 1: off.
    */
   topP?: number
@@ -92,7 +95,7 @@ export interface GenerateOptions {
 
   /**
    * Makes tokens that are already in prompt or answer less likely: divides their positive logits and
-   * multiplies their negative ones; above 0 ([CTRL](https://arxiv.org/abs/1909.05858)).
+   * multiplies their negative ones; 0.000001 to 1,000,000 ([CTRL](https://arxiv.org/abs/1909.05858)).
    * Default 1: off.
    */
   repetitionPenalty?: number
@@ -103,7 +106,7 @@ export interface GenerateOptions {
   /** Sequences of token ids that may not come. Default: none. */
   badWordsIds?: readonly TokenIds[]
 
-  /** The token, or tokens, that end the answer; they are not part of it. Default: the checkpoint's. */
+  /** The answer ends with this token, or one of these. Default: the checkpoint's. */
   eosTokenId?: number | readonly number[]
 
   /**
@@ -112,7 +115,7 @@ export interface GenerateOptions {
    */
   stopStrings?: string | readonly string[]
 
-  /** Independent answers to each prompt; only useful with `doSample`. Default 1. */
+  /** Independent answers to each prompt, from 1; more than one only with `doSample`. Default 1. */
   numReturnSequences?: number
 
   /**
@@ -130,7 +133,10 @@ export interface GenerateOptions {
    */
   logprobs?: boolean
 
-  /** Give this many likeliest alternatives with each token, with their log-probabilities. Default 0. */
+  /**
+   * Give this many likeliest alternatives with each token, with their log-probabilities; at most
+   * 1000. Default 0.
+   */
   topLogprobs?: number
 
   /** Give log-probabilities of the prompt's tokens too, from the same pass. Default false. */
@@ -189,7 +195,10 @@ const kinds: Record<OptionKind, { expected: string; check: (value: unknown) => b
   },
   flag: { expected: 'true or false', check: (value) => typeof value === 'boolean' },
   seed: { expected: 'a whole number from 0 to 2^64 - 1 (a bigint from 2^53 on)', check: isSeed },
-  ids: { expected: 'a token id or a list of them', check: (value) => isCount(value) || isIds(value) },
+  ids: {
+    expected: 'a token id or a list of them',
+    check: (value) => isCount(value) || isIds(value),
+  },
   idLists: {
     expected: 'a list of lists of token ids',
     check: (value) => Array.isArray(value) && value.every(isIds),
@@ -214,7 +223,10 @@ function check(options: object, known: Record<string, OptionKind>, elsewhere: st
     }
     if (!kinds[kind].check(value)) {
       const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
-      throw new OptionError(name, `option \`${name}\` is ${shown}, but must be ${kinds[kind].expected}`)
+      throw new OptionError(
+        name,
+        `option \`${name}\` is ${shown}, but must be ${kinds[kind].expected}`,
+      )
     }
   }
 }

@@ -32,7 +32,12 @@ async function run(values: OptionValues): Promise<void> {
   await using model = await interruptible((signal) => loadModel(values, signal))
   const conversation = new Conversation(model, values)
   const terminal = Boolean(process.stdin.isTTY && process.stderr.isTTY)
-  const lines = createInterface({ input: process.stdin, output: process.stderr, terminal, prompt: '> ' })
+  const lines = createInterface({
+    input: process.stdin,
+    output: process.stderr,
+    terminal,
+    prompt: '> ',
+  })
   try {
     await talk(conversation, lines, terminal)
   } finally {
@@ -41,7 +46,11 @@ async function run(values: OptionValues): Promise<void> {
 }
 
 /** Reads messages until the input ends; Ctrl-C stops the answer, and only without one the program. */
-async function talk(conversation: Conversation, lines: Interface, terminal: boolean): Promise<void> {
+async function talk(
+  conversation: Conversation,
+  lines: Interface,
+  terminal: boolean,
+): Promise<void> {
   let leaving = false
   let interrupted = false
   const onInterrupt = () => {
@@ -87,7 +96,8 @@ class Conversation {
     this.#model = model
     this.#options = generationOptions(values)
     this.#withStats = Boolean(values.stats)
-    this.#beginning = values.system === undefined ? [] : [{ role: 'system', content: values.system }]
+    this.#beginning =
+      values.system === undefined ? [] : [{ role: 'system', content: values.system }]
     this.#messages = [...this.#beginning]
   }
 
@@ -106,7 +116,11 @@ class Conversation {
     const messages: ChatMessage[] = [...this.#messages, { role: 'user', content }]
     this.#answering = new AbortController()
     const { signal } = this.#answering
-    const generation = this.#model.chat(messages, { ...this.#options, numReturnSequences: 1, signal })
+    const generation = this.#model.chat(messages, {
+      ...this.#options,
+      numReturnSequences: 1,
+      signal,
+    })
     let answer = ''
     try {
       for await (const { text } of generation) {

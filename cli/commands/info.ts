@@ -21,7 +21,15 @@ async function run(model: string | undefined, values: OptionValues): Promise<voi
   else await write(page(found))
 }
 
-function page({ path, config, numParameters, dtype, license, memory }: Inspection): string {
+function page({
+  path,
+  config,
+  numParameters,
+  dtype,
+  license,
+  memory,
+  ...rest
+}: Inspection): string {
   const shape = [
     ['parameters', count(numParameters)],
     ['stored as', dtype],
@@ -36,16 +44,27 @@ function page({ path, config, numParameters, dtype, license, memory }: Inspectio
     ['rotary base', count(config.ropeTheta)],
     ['tied embeddings', config.tieWordEmbeddings ? 'yes' : 'no'],
   ]
-  const needs = memory.map(({ dtype, weights, cachePerToken, scratch }) => {
-    const cache = cachePerToken * config.maxPositionEmbeddings
-    return [dtype, ...[weights, cachePerToken, cache, scratch, weights + cache + scratch].map(bytes)]
+  const needs = memory.map(({ dtype, weights, cachePerToken, cacheTokens, scratch }) => {
+    const cache = cachePerToken * cacheTokens
+    return [
+      dtype,
+      ...[weights, cachePerToken, cache, scratch, weights + cache + scratch].map(bytes),
+    ]
   })
-  const heads = ['dtype', 'weights', 'cache per token', 'cache of a full context', 'scratch', 'together']
+  const heads = [
+    'dtype',
+    'weights',
+    'cache per token',
+    'cache of a full context',
+    'scratch',
+    'together',
+  ]
   return [
     heading(path),
     table(shape),
     heading('Memory needed'),
     table([heads, ...needs]),
+    `${bytes(rest.availableMemory)} are free here.`,
     heading('Licence'),
     license ?? 'This checkpoint does not say; Ai2 publishes OLMo 2 under Apache-2.0.',
     heading('Bias and risks'),

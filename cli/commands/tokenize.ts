@@ -23,7 +23,11 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   const tokenizer = await Tokenizer.load(values.model)
   const ids = values.decode ? parseIds(input) : [...tokenizer.encode(input)]
   if (values.json) {
-    await writeJson({ ids, text: tokenizer.decode(ids), tokens: ids.map((id) => tokenizer.decode([id])) })
+    await writeJson({
+      ids,
+      text: tokenizer.decode(ids),
+      tokens: ids.map((id) => tokenizer.decode([id])),
+    })
   } else if (values.decode) {
     await write(`${tokenizer.decode(ids)}\n`)
   } else if (values.ids) {
@@ -37,6 +41,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
 function parseIds(text: string): number[] {
   const words = text.split(/[\s,]+/).filter((word) => word !== '')
   const wrong = words.find((word) => !/^\d+$/.test(word))
-  if (wrong !== undefined) throw new UsageError(`with --decode the text is ids, as in 12,34, but it has "${wrong}"`)
+  if (wrong !== undefined)
+    throw new UsageError(`with --decode the text is ids, as in 12,34, but it has "${wrong}"`)
   return words.map(Number)
 }

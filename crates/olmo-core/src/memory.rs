@@ -105,6 +105,22 @@ pub fn available_memory() -> u64 {
     }
 }
 
+/// Fails if `elements` numbers more are not to be had. A failed allocation ends the process, and one
+/// that the system grants but cannot keep does so later, so this is asked before a large one.
+pub fn check_available(elements: u64, what: &str, hint: &str) -> Result<()> {
+    let bytes = elements * DType::F32.size() as u64;
+    let available = available_memory();
+    if bytes <= available {
+        return Ok(());
+    }
+    Err(Error::NotEnoughMemory {
+        what: what.to_owned(),
+        needed: human_bytes(bytes),
+        available: human_bytes(available),
+        hint: hint.to_owned(),
+    })
+}
+
 /// `1.5 GiB`, `640 MiB`, `12 KiB`.
 pub fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];

@@ -13,10 +13,10 @@ use olmo_core::generate::{
 use olmo_core::{Error, Result};
 use pollster::block_on;
 use proptest::prelude::*;
-use serde_json::Value;
-use support::{golden, max_difference, Reference, TempDir};
+use support::{golden, ids, json, list, max_difference, text, Reference, TempDir};
 
 const EOS: u32 = 496;
+const VOCAB: usize = 517;
 
 /// A golden checkpoint with the tokenizer they share beside it.
 fn checkpoint(name: &str) -> TempDir {
@@ -116,43 +116,12 @@ fn content(answer: &Answer) -> Answer {
     Answer { end: Some((reason, Usage { cached_tokens: 0, ..usage })), ..answer.clone() }
 }
 
-fn ids(value: &Value) -> Vec<u32> {
-    value.as_array().expect("ids").iter().map(|id| id.as_u64().expect("id") as u32).collect()
-}
-
-fn read_options(json: &Value) -> GenerationOptions {
-    let mut options = GenerationOptions::default();
-    for (key, value) in json.as_object().expect("options") {
-        let count = || value.as_u64().expect("a count") as usize;
-        match key.as_str() {
-            "max_new_tokens" => options.max_new_tokens = count(),
-            "min_new_tokens" => options.min_new_tokens = count(),
-            "repetition_penalty" => options.repetition_penalty = value.as_f64().expect("a number"),
-            "no_repeat_ngram_size" => options.no_repeat_ngram_size = count(),
-            "bad_words_ids" => {
-                options.bad_words_ids = value.as_array().expect("lists").iter().map(ids).collect()
-            }
-            "eos_token_id" if value.is_array() => options.eos_token_ids = ids(value),
-            "eos_token_id" => options.eos_token_ids = vec![count() as u32],
-            "stop_strings" => {
-                let texts = value.as_array().expect("texts").iter();
-                options.stop_strings =
-                    texts.map(|text| text.as_str().expect("a text").to_owned()).collect();
-            }
-            other => panic!("the golden data has an option this test does not know: {other}"),
-        }
-    }
-    options
-}
-
 #[test]
 fn greedy_generation_equals_transformers() {
-    let golden_data: Value =
-        serde_json::from_str(&std::fs::read_to_string(golden("generate.json")).unwrap()).unwrap();
     let mut engines: HashMap<String, (TempDir, Engine)> = HashMap::new();
-    for case in golden_data["cases"].as_array().unwrap() {
-        let name = case["name"].as_str().unwrap();
-        let model = case["model"].as_str().unwrap();
+    for case in list(&json("generate.json"), "cases") {
+        let name = text(case, "name");
+        let model = text(case, "model");
         let (_, engine) = engines.entry(model.to_owned()).or_insert_with(|| {
             let dir = checkpoint(model);
             let engine = load(&LoadOptions {
@@ -161,24 +130,26 @@ fn greedy_generation_equals_transformers() {
             });
             (dir, engine)
         });
-        let options = read_options(&case["options"]);
+        let options = GenerationOptions {
+            // Without one named, the reference ran without an end.
+            eos_token_ids: case["options"].get("eos_token_id").map(ids).unwrap_or_default(),
+            ..support::options(case["options"].as_object().unwrap(), VOCAB)
+        };
         let answer = one(engine, &ids(&case["prompt_ids"]), &options);
         assert_eq!(answer.ids, ids(&case["ids"]), "{name}");
 
         let reason = answer.end.unwrap().0.name();
-        assert_eq!(reason, case["finish_reason"].as_str().unwrap(), "{name}");
+        assert_eq!(reason, text(case, "finish_reason"), "{name}");
         // transformers leaves the stop string in the text, and what its last token has after it.
-        let text = if reason == "stop" { "text_before_stop" } else { "text" };
-        assert_eq!(answer.text, case[text].as_str().unwrap(), "{name}");
+        let key = if reason == "stop" { "text_before_stop" } else { "text" };
+        assert_eq!(answer.text, text(case, key), "{name}");
     }
 }
 
 #[test]
 fn scores_equal_transformers() {
-    let golden_data: Value =
-        serde_json::from_str(&std::fs::read_to_string(golden("generate.json")).unwrap()).unwrap();
-    for case in golden_data["scores"].as_array().unwrap() {
-        let dir = checkpoint(case["model"].as_str().unwrap());
+    for case in list(&json("generate.json"), "scores") {
+        let dir = checkpoint(text(case, "model"));
         let engine =
             load(&LoadOptions { dtype: Some(olmo_core::dtype::DType::F32), ..options(dir.path()) });
         for _warm in [false, true] {

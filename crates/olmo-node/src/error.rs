@@ -3,8 +3,8 @@
 use std::future::Future;
 
 use napi::bindgen_prelude::{
-    spawn_blocking, sys, AsyncBlock, AsyncBlockBuilder, Env, Error, JsError, ToNapiValue,
-    TypeName, ValueType,
+    spawn_blocking, sys, AsyncBlock, AsyncBlockBuilder, Env, Error, JsError, ToNapiValue, TypeName,
+    ValueType,
 };
 
 /// The result of a function that JavaScript calls and waits for.
@@ -35,10 +35,7 @@ impl<T> TypeName for Settled<T> {
 }
 
 impl<T: ToNapiValue> ToNapiValue for Settled<T> {
-    unsafe fn to_napi_value(
-        env: sys::napi_env,
-        settled: Self,
-    ) -> napi::Result<sys::napi_value> {
+    unsafe fn to_napi_value(env: sys::napi_env, settled: Self) -> napi::Result<sys::napi_value> {
         match settled.0 {
             // SAFETY: `env` is the one this function was called with.
             Ok(value) => unsafe { T::to_napi_value(env, value) },

@@ -6,7 +6,7 @@ use napi::bindgen_prelude::{Env, Float32Array, Uint32Array};
 use napi_derive::napi;
 use olmo_core::generate::{Engine, ForwardOptions, ForwardOutput};
 
-use crate::error::{js_error, promise, promise_blocking, Promise, Result};
+use crate::error::{js_error, promise, Promise, Result};
 use crate::generation::{Generation, Score};
 use crate::inspection::ModelInfo;
 use crate::options::GenerateOptions;
@@ -32,7 +32,7 @@ impl Model {
 
     #[napi(catch_unwind)]
     pub fn tokenizer(&self) -> Tokenizer {
-        Tokenizer::new(self.engine.tokenizer().clone())
+        Tokenizer::of(self.engine.clone())
     }
 
     /// Starts one answer per prompt and sequence.
@@ -80,8 +80,8 @@ impl Model {
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn dispose(&self, env: &Env) -> Promise<()> {
         let engine = self.engine.clone();
-        promise_blocking(env, move || {
-            engine.dispose();
+        promise(env, async move {
+            engine.dispose().await;
             Ok(())
         })
     }
@@ -112,10 +112,7 @@ impl From<ForwardOutput> for ForwardResult {
             attentions: output
                 .attentions
                 .into_iter()
-                .map(|(layer, p)| LayerAttention {
-                    layer: layer as u32,
-                    probabilities: p.into(),
-                })
+                .map(|(layer, p)| LayerAttention { layer: layer as u32, probabilities: p.into() })
                 .collect(),
         }
     }

@@ -55,17 +55,16 @@ impl GenerateOptions {
     pub fn over(self, defaults: &GenerationDefaults) -> GenerationOptions {
         let base = GenerationOptions::from_defaults(defaults);
         let count = |given: Option<u32>, base: usize| given.map_or(base, |n| n as usize);
-        let number = |given: Option<f64>, base: f32| given.map_or(base, |n| n as f32);
         GenerationOptions {
             max_new_tokens: count(self.max_new_tokens, base.max_new_tokens),
             min_new_tokens: count(self.min_new_tokens, base.min_new_tokens),
             do_sample: self.do_sample.unwrap_or(base.do_sample),
-            temperature: number(self.temperature, base.temperature),
+            temperature: self.temperature.unwrap_or(base.temperature),
             top_k: count(self.top_k, base.top_k),
-            top_p: number(self.top_p, base.top_p),
-            min_p: self.min_p.map(|n| n as f32).or(base.min_p),
-            typical_p: number(self.typical_p, base.typical_p),
-            repetition_penalty: number(self.repetition_penalty, base.repetition_penalty),
+            top_p: self.top_p.unwrap_or(base.top_p),
+            min_p: self.min_p.or(base.min_p),
+            typical_p: self.typical_p.unwrap_or(base.typical_p),
+            repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
             no_repeat_ngram_size: count(self.no_repeat_ngram_size, base.no_repeat_ngram_size),
             bad_words_ids: self.bad_words_ids.unwrap_or(base.bad_words_ids),
             eos_token_ids: self.eos_token_ids.unwrap_or(base.eos_token_ids),
@@ -76,6 +75,7 @@ impl GenerateOptions {
             logprobs: self.logprobs.unwrap_or(base.logprobs),
             top_logprobs: count(self.top_logprobs, base.top_logprobs),
             prompt_logprobs: self.prompt_logprobs.unwrap_or(base.prompt_logprobs),
+            ..base
         }
     }
 }

@@ -5,17 +5,30 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Uint32Array};
 use napi_derive::napi;
+use olmo_core::generate::Engine;
+use olmo_core::tokenizer as core;
 
 use crate::error::{js_error, promise_blocking, Promise, Result};
 
 #[napi]
-pub struct Tokenizer {
-    inner: Arc<olmo_core::tokenizer::Tokenizer>,
+pub struct Tokenizer(Owner);
+
+/// Who holds the tokenizer.
+enum Owner {
+    Engine(Arc<Engine>),
+    Own(core::Tokenizer),
 }
 
 impl Tokenizer {
-    pub fn new(inner: Arc<olmo_core::tokenizer::Tokenizer>) -> Tokenizer {
-        Tokenizer { inner }
+    pub fn of(engine: Arc<Engine>) -> Tokenizer {
+        Tokenizer(Owner::Engine(engine))
+    }
+
+    fn core(&self) -> &core::Tokenizer {
+        match &self.0 {
+            Owner::Engine(engine) => engine.tokenizer(),
+            Owner::Own(tokenizer) => tokenizer,
+        }
     }
 }
 
@@ -23,8 +36,8 @@ impl Tokenizer {
 #[napi(catch_unwind, ts_return_type = "Promise<Tokenizer>")]
 pub fn load_tokenizer(env: &Env, path: String) -> Promise<Tokenizer> {
     promise_blocking(env, move || {
-        let inner = olmo_core::tokenizer::Tokenizer::from_dir(&PathBuf::from(path))?;
-        Ok(Tokenizer::new(Arc::new(inner)))
+        let tokenizer = core::Tokenizer::from_dir(&PathBuf::from(path))?;
+        Ok(Tokenizer(Owner::Own(tokenizer)))
     })
 }
 
@@ -32,22 +45,21 @@ pub fn load_tokenizer(env: &Env, path: String) -> Promise<Tokenizer> {
 impl Tokenizer {
     #[napi(catch_unwind)]
     pub fn encode(&self, text: String, add_special_tokens: bool) -> Result<Uint32Array> {
-        let ids = self.inner.encode(&text, add_special_tokens).map_err(js_error)?;
-        Ok(ids.into())
+        self.core().encode(&text, add_special_tokens).map(Uint32Array::from).map_err(js_error)
     }
 
     #[napi(catch_unwind)]
     pub fn decode(&self, ids: Uint32Array, skip_special_tokens: bool) -> Result<String> {
-        self.inner.decode(&ids, skip_special_tokens).map_err(js_error)
+        self.core().decode(&ids, skip_special_tokens).map_err(js_error)
     }
 
     #[napi(catch_unwind)]
     pub fn token_id(&self, token: String) -> Option<u32> {
-        self.inner.token_id(&token)
+        self.core().token_id(&token)
     }
 
     #[napi(catch_unwind)]
     pub fn vocab_size(&self) -> u32 {
-        self.inner.vocab_size() as u32
+        self.core().vocab_size() as u32
     }
 }

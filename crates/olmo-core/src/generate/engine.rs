@@ -125,7 +125,8 @@ impl Engine {
             return Err(Error::option("attentions", layer, expected));
         }
         let (reply, result) = async_channel::bounded(1);
-        self.send(Command::Study(Study::new(ids, options, reply)))?;
+        let study = Study::new(ids, options, &self.info.config, reply)?;
+        self.send(Command::Study(study))?;
         result.recv().await.map_err(|_| Error::Disposed)?
     }
 

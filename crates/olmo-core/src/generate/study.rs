@@ -3,6 +3,8 @@
 use super::request::{ForwardOptions, ForwardOutput};
 use super::OUTPUT_CHUNK;
 use crate::cache::{BlockPool, BLOCK_TOKENS};
+use crate::config::ModelConfig;
+use crate::memory::check_available;
 use crate::model::{Batch, Model, Probe};
 use crate::{Error, Result};
 
@@ -17,20 +19,37 @@ pub(super) struct Study {
 }
 
 impl Study {
+    /// Makes room for the whole result, so that it cannot run out of memory half way.
     pub fn new(
         ids: Vec<u32>,
         options: ForwardOptions,
+        config: &ModelConfig,
         reply: async_channel::Sender<Result<ForwardOutput>>,
-    ) -> Study {
-        Study {
+    ) -> Result<Study> {
+        let n = ids.len();
+        let states = if options.hidden_states { config.layers.len() + 1 } else { 0 };
+        let per_attention = config.num_attention_heads * n * n;
+        let elements = n * config.vocab_size
+            + states * n * config.hidden_size
+            + options.attentions.len() * per_attention;
+        let hint = "study a shorter text, or less of it";
+        check_available(elements as u64, &format!("what is asked of {n} tokens"), hint)?;
+
+        let empty_attention = |&layer: &usize| (layer, vec![0.0; per_attention]);
+        let output = ForwardOutput {
+            logits: Vec::with_capacity(n * config.vocab_size),
+            hidden_states: vec![Vec::new(); states],
+            attentions: options.attentions.iter().map(empty_attention).collect(),
+        };
+        Ok(Study {
             ids,
             options,
             blocks: Vec::new(),
             computed: 0,
             logits: Vec::new(),
-            output: ForwardOutput::default(),
+            output,
             reply,
-        }
+        })
     }
 
     /// Whether nobody waits for the result any more.
@@ -105,11 +124,7 @@ impl Probe for Collector<'_> {
     }
 
     fn hidden(&mut self, index: usize, values: &[f32]) {
-        let states = &mut self.output.hidden_states;
-        if states.len() <= index {
-            states.resize(index + 1, Vec::new());
-        }
-        states[index].extend_from_slice(values);
+        self.output.hidden_states[index].extend_from_slice(values);
     }
 
     fn wants_attention(&self, layer: usize) -> bool {
@@ -118,19 +133,11 @@ impl Probe for Collector<'_> {
 
     fn attention(&mut self, layer: usize, probabilities: &[f32]) {
         let (rows, n) = (self.end - self.start, self.positions);
-        let heads = probabilities.len() / (rows * self.end);
-        let attentions = &mut self.output.attentions;
-        let entry = match attentions.iter().position(|(l, _)| *l == layer) {
-            Some(entry) => entry,
-            None => {
-                attentions.push((layer, vec![0.0; heads * n * n]));
-                attentions.len() - 1
+        for (_, whole) in self.output.attentions.iter_mut().filter(|(l, _)| *l == layer) {
+            for (i, row) in probabilities.chunks_exact(self.end).enumerate() {
+                let (head, position) = (i / rows, self.start + i % rows);
+                whole[(head * n + position) * n..][..self.end].copy_from_slice(row);
             }
-        };
-        let whole = &mut attentions[entry].1; // [heads, positions, positions]
-        for (i, row) in probabilities.chunks_exact(self.end).enumerate() {
-            let (head, position) = (i / rows, self.start + i % rows);
-            whole[(head * n + position) * n..][..self.end].copy_from_slice(row);
         }
     }
 }

@@ -1,1 +1,207 @@
-//! The CPU engine.
+//! The CPU engine: the operations on own buffers, with own kernels and own threads.
+//!
+//! Activations are f32 in buffers of a [`workspace`]; weights and cache are in the dtype asked for
+//! and are widened in registers. [`threads`] share each operation out so that every number is
+//! computed by one of them, and [`kernels`] fix the order of every sum: a row's result is the same
+//! bits in any company, on any number of threads and on any CPU.
+
+mod attention;
+mod kernels;
+mod matrix;
+mod project;
+mod threads;
+mod workspace;
+
+use std::sync::Arc;
+
+pub use attention::Cache;
+pub use kernels::Variant;
+pub use matrix::Matrix;
+pub use workspace::Tensor;
+
+use crate::cache::CacheShape;
+use crate::config::AttentionKind;
+use crate::dtype::DType;
+use crate::model::{Batch, RopeTable};
+use crate::ops::Ops;
+use crate::weights::TensorData;
+use crate::{Error, Result};
+use kernels::Kernels;
+use threads::Threads;
+use workspace::{Parts, Workspace};
+
+pub struct CpuOps {
+    dtype: DType,
+    kernels: &'static Kernels,
+    threads: Threads,
+    workspace: Arc<Workspace>,
+}
+
+impl CpuOps {
+    /// Weights and cache in `dtype`, on `threads` threads; by default as many as there are cores.
+    pub fn new(dtype: DType, threads: Option<usize>) -> Result<CpuOps> {
+        CpuOps::with_variant(dtype, threads, Variant::choose()?)
+    }
+
+    /// With the kernels of a certain kind of CPU, which must be of this one's kind.
+    pub fn with_variant(dtype: DType, threads: Option<usize>, variant: Variant) -> Result<CpuOps> {
+        let count = threads.unwrap_or_else(threads::default_count);
+        if !(1..=1024).contains(&count) {
+            return Err(Error::option("threads", count, "it must be from 1 to 1024"));
+        }
+        let kernels = variant.kernels().ok_or_else(|| {
+            Error::option("kernels", variant.name(), "this CPU lacks the instructions")
+        })?;
+        let threads = Threads::new(count)?;
+        Ok(CpuOps { dtype, kernels, threads, workspace: Arc::default() })
+    }
+
+    /// The kind of CPU the kernels are for.
+    pub fn variant(&self) -> Variant {
+        self.kernels.variant
+    }
+
+    /// How many threads work, the caller's among them.
+    pub fn threads(&self) -> usize {
+        self.threads.count()
+    }
+
+    /// Lets threads work on the rows of `x`, each row by one of them.
+    fn each_row(&self, x: &mut Tensor, body: impl Fn(usize, &mut [f32]) + Sync) {
+        let (rows, width) = (x.rows, x.width);
+        let per_task = rows_per_task(width);
+        let parts = Parts::new(x);
+        self.threads.run(rows.div_ceil(per_task), |task, _| {
+            for row in task * per_task..rows.min((task + 1) * per_task) {
+                // SAFETY: no other task has this row.
+                body(row, unsafe { parts.part(row * width..(row + 1) * width) });
+            }
+        });
+    }
+}
+
+/// Rows that are together worth a task of a cheap operation: some microseconds.
+fn rows_per_task(width: usize) -> usize {
+    (16 * 1024 / width.max(1)).max(1)
+}
+
+fn same_shape(x: &Tensor, y: &Tensor) -> Result<()> {
+    match (x.rows, x.width) == (y.rows, y.width) {
+        true => Ok(()),
+        false => {
+            Err(Error::Internal(format!("[{}, {}] met [{}, {}]", x.rows, x.width, y.rows, y.width)))
+        }
+    }
+}
+
+impl Ops for CpuOps {
+    type Tensor = Tensor;
+    type Matrix = Matrix;
+    type Vector = Arc<[f32]>;
+    type Cache = Cache;
+
+    fn matrix(&self, weight: &TensorData) -> Result<Matrix> {
+        Matrix::new(weight, self.dtype)
+    }
+
+    fn vector(&self, weight: &TensorData) -> Result<Arc<[f32]>> {
+        Ok(weight.to_f32().into())
+    }
+
+    fn cache(&self, shape: &CacheShape) -> Result<Cache> {
+        Cache::new(shape, self.dtype)
+    }
+
+    fn embed(&self, table: &Matrix, ids: &[u32]) -> Result<Tensor> {
+        let mut x = self.workspace.tensor(ids.len(), table.inputs)?;
+        self.each_row(&mut x, |row, x| table.read_row(ids[row] as usize, x));
+        Ok(x)
+    }
+
+    fn project<const N: usize>(&self, x: &Tensor, weights: [&Matrix; N]) -> Result<[Tensor; N]> {
+        self.product(x, weights)
+    }
+
+    fn rms_norm(&self, mut x: Tensor, weight: &Arc<[f32]>, eps: f32) -> Result<Tensor> {
+        if weight.len() != x.width {
+            let problem = format!("rows of {} met a norm of {}", x.width, weight.len());
+            return Err(Error::Internal(problem));
+        }
+        // SAFETY: the lengths agree.
+        self.each_row(&mut x, |_, row| unsafe { (self.kernels.rms_norm)(row, weight, eps) });
+        Ok(x)
+    }
+
+    fn rope(&self, mut x: Tensor, table: &RopeTable, positions: &[u32]) -> Result<Tensor> {
+        let half = table.half_dim;
+        self.each_row(&mut x, |row, x| {
+            let (cos, sin) = table.at(positions[row] as usize);
+            for head in x.chunks_exact_mut(2 * half) {
+                let (first, second) = head.split_at_mut(half);
+                let angles = cos.iter().zip(sin);
+                for ((a, b), (cos, sin)) in first.iter_mut().zip(second).zip(angles) {
+                    (*a, *b) = (*a * cos - *b * sin, *b * cos + *a * sin);
+                }
+            }
+        });
+        Ok(x)
+    }
+
+    fn attention(
+        &self,
+        q: &Tensor,
+        k: &Tensor,
+        v: &Tensor,
+        cache: &mut Cache,
+        layer: usize,
+        kind: AttentionKind,
+        batch: &Batch,
+    ) -> Result<Tensor> {
+        let AttentionKind::Full = kind;
+        self.store(k, v, cache, layer, batch)?;
+        self.attend(q, cache, layer, batch)
+    }
+
+    fn attention_probabilities(
+        &self,
+        q: &Tensor,
+        cache: &Cache,
+        layer: usize,
+        kind: AttentionKind,
+        batch: &Batch,
+    ) -> Result<Vec<f32>> {
+        let AttentionKind::Full = kind;
+        self.probabilities(q, cache, layer, batch)
+    }
+
+    fn silu_mul(&self, mut gate: Tensor, up: &Tensor) -> Result<Tensor> {
+        same_shape(&gate, up)?;
+        // SAFETY: the lengths agree.
+        self.each_row(&mut gate, |row, gate| unsafe { (self.kernels.silu_mul)(gate, up.row(row)) });
+        Ok(gate)
+    }
+
+    fn add(&self, mut x: Tensor, y: &Tensor) -> Result<Tensor> {
+        same_shape(&x, y)?;
+        self.each_row(&mut x, |row, x| x.iter_mut().zip(y.row(row)).for_each(|(x, y)| *x += y));
+        Ok(x)
+    }
+
+    fn select_rows(&self, x: &Tensor, rows: &[usize]) -> Result<Tensor> {
+        let mut selected = self.workspace.tensor(rows.len(), x.width)?;
+        self.each_row(&mut selected, |row, selected| selected.copy_from_slice(x.row(rows[row])));
+        Ok(selected)
+    }
+
+    fn read(&self, x: &Tensor, out: &mut Vec<f32>) -> Result<()> {
+        out.clear();
+        out.try_reserve(x.len()).map_err(|_| Error::NotEnoughMemory {
+            what: "the numbers read from a batch".into(),
+            needed: format!("{} numbers", x.len()),
+            available: "less".into(),
+            hint: "ask for the logits of fewer rows".into(),
+        })?;
+        out.extend_from_slice(x);
+        Ok(())
+    }
+}

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 pub struct Ranked {
     /// What the order goes by, ascending.
     pub key: f32,
-    /// Decides between equal keys: the lower id is first, as in torch's stable sort.
+    /// Decides between equal keys: the lower id is first.
     pub id: u32,
     pub mass: f32,
 }

@@ -4,7 +4,10 @@ use super::mass::{crossing, Ranked};
 use super::{Context, LogitsProcessor, Scores};
 
 /// Cuts off the least likely tokens whose probabilities add up to at most `1 - top_p`; the
-/// likeliest token always stays. Of equally likely tokens those with lower ids go first.
+/// likeliest token always stays.
+///
+/// Of equally likely tokens those with lower ids go first. torch leaves that open: its sort is not
+/// stable everywhere.
 ///
 /// Source: transformers `TopPLogitsWarper`, after Holtzman et al. 2019.
 pub struct TopP {

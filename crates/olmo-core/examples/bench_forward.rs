@@ -1,0 +1,108 @@
+//! Tokens a second of the CPU engine beside candle, on a model of random weights.
+//!
+//! ```text
+//! cargo run --release --example bench_forward -- [key=value …]
+//!   layers=2 hidden=2048 intermediate=8192 heads=16 vocab=32000
+//!   dtype=bf16 prompt=512 decode=32 threads=N rounds=3 candle=yes
+//! ```
+//!
+//! The engines take turns, because the machine may be busy with other things: trust the ratios.
+
+#[path = "../tests/cpu_support/mod.rs"]
+mod cpu_support;
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use cpu_support::{random_model, Random, Shape};
+use olmo_core::backend::candle::CandleOps;
+use olmo_core::backend::cpu::CpuOps;
+use olmo_core::cache::BLOCK_TOKENS;
+use olmo_core::dtype::DType;
+use olmo_core::model::{Batch, Model, Runtime, Silent};
+
+struct Options(HashMap<String, String>);
+
+impl Options {
+    fn text<'a>(&'a self, key: &str, default: &'a str) -> &'a str {
+        self.0.get(key).map_or(default, String::as_str)
+    }
+    fn number(&self, key: &str, default: usize) -> usize {
+        self.0.get(key).map_or(default, |value| value.parse().expect("a number"))
+    }
+}
+
+fn main() {
+    let options = Options(
+        std::env::args()
+            .skip(1)
+            .map(|pair| pair.split_once('=').map(|(k, v)| (k.into(), v.into())).expect("key=value"))
+            .collect(),
+    );
+    let heads = options.number("heads", 16);
+    let (prompt, decode) = (options.number("prompt", 512), options.number("decode", 32));
+    let shape = Shape {
+        hidden: options.number("hidden", 2048),
+        intermediate: options.number("intermediate", 8192),
+        layers: options.number("layers", 2),
+        heads,
+        kv_heads: options.number("kv_heads", heads),
+        vocab: options.number("vocab", 32000),
+        context: prompt + decode,
+    };
+    let dtype: DType = options.text("dtype", "bf16").parse().expect("f32, f16 or bf16");
+    let threads = options.0.get("threads").map(|value| value.parse().expect("a number"));
+    let (_folder, config, checkpoint) = random_model(&shape, dtype, 1);
+    let params = config.num_params();
+    println!("{} layers, {:.0} M weights in {}", shape.layers, params as f64 / 1e6, dtype.name());
+
+    let blocks = (prompt + decode).div_ceil(BLOCK_TOKENS);
+    let ops = CpuOps::new(dtype, threads).expect("the CPU engine");
+    let variant = ops.variant().name();
+    let cpu = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(())).expect("a model");
+    let mut engines: Vec<(&str, Box<dyn Model>)> = vec![(variant, Box::new(cpu))];
+    if options.text("candle", "yes") == "yes" {
+        let ops = CandleOps::new(candle_core::Device::Cpu, dtype);
+        let candle = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(()));
+        engines.push(("candle", Box::new(candle.expect("a model"))));
+    }
+
+    // Weights a row passes through: the embedding is only looked up.
+    let active = params - (shape.vocab * shape.hidden) as u64;
+    let body = active - (shape.vocab * shape.hidden) as u64;
+    let tokens = Random(2).tokens(prompt, shape.vocab);
+    for (_, model) in &mut engines {
+        run(model.as_mut(), &tokens[..2.min(prompt)], 1); // touches every page
+    }
+    for round in 0..options.number("rounds", 3) {
+        for (name, model) in &mut engines {
+            let (prefill, step) = run(model.as_mut(), &tokens, decode);
+            println!(
+                "round {round} {name:>7}: prefill {:8.1} tok/s ({:6.1} GFLOP/s), decode {:7.2} tok/s ({:5.1} GB/s)",
+                prompt as f64 / prefill,
+                2.0 * body as f64 * prompt as f64 / prefill / 1e9,
+                1.0 / step,
+                active as f64 * dtype.size() as f64 / step / 1e9,
+            );
+        }
+    }
+}
+
+/// Seconds of the prompt, and of one decode step.
+fn run(model: &mut dyn Model, tokens: &[u32], decode: usize) -> (f64, f64) {
+    let blocks: Vec<u32> = (0..(tokens.len() + decode).div_ceil(BLOCK_TOKENS) as u32).collect();
+    let mut logits = Vec::new();
+    let mut forward = |tokens: &[u32], start| {
+        let mut batch = Batch::default();
+        batch.push(tokens, start, &blocks, tokens.len() - 1..tokens.len());
+        model.forward(&batch, &mut Silent, &mut logits).expect("a forward pass");
+    };
+    let start = Instant::now();
+    forward(tokens, 0);
+    let prefill = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    for step in 0..decode {
+        forward(&tokens[step % tokens.len()..][..1], tokens.len() + step);
+    }
+    (prefill, start.elapsed().as_secs_f64() / decode as f64)
+}

@@ -1,0 +1,134 @@
+//! Sixteen f32 lanes, the unit every kernel is written in.
+//!
+//! Kernels are written once over [`Lanes`]; a file here teaches it to one kind of CPU. Each operation
+//! is an IEEE operation or a fixed sequence of them, so all implementations give the same bits, and
+//! with them all kernels. The lanes are always sixteen, however many registers that takes: the
+//! number decides in which order a sum is taken.
+//!
+//! Reductions halve: lanes 8–15 are added to lanes 0–7, then 4–7 to 0–3, and so on.
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512;
+pub mod scalar;
+
+use half::{bf16, f16};
+
+pub const LANES: usize = 16;
+
+/// A vector of [`LANES`] f32.
+///
+/// # Safety
+///
+/// Every function needs a CPU with the instructions of the implementing type, and must be inlined
+/// into a function compiled for them. Pointers must be valid for [`LANES`] elements; they need no
+/// alignment beyond their element's.
+pub trait Lanes: Copy {
+    unsafe fn splat(x: f32) -> Self;
+    unsafe fn load(p: *const f32) -> Self;
+    unsafe fn load_f16(p: *const f16) -> Self;
+    unsafe fn load_bf16(p: *const bf16) -> Self;
+    unsafe fn store(self, p: *mut f32);
+
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn div(self, other: Self) -> Self;
+    /// `self · factor + addend`, rounded once.
+    unsafe fn fma(self, factor: Self, addend: Self) -> Self;
+    /// `if self > other { self } else { other }`: `other` where either is NaN.
+    unsafe fn max(self, other: Self) -> Self;
+    /// `if self < other { yes } else { no }`.
+    unsafe fn select_lt(self, other: Self, yes: Self, no: Self) -> Self;
+    /// The low bits of each lane moved to the exponent, plus the bits of 1.0.
+    unsafe fn low_bits_to_exponent(self) -> Self;
+
+    unsafe fn sum(self) -> f32;
+    unsafe fn largest(self) -> f32;
+    /// [`Lanes::sum`] of four vectors at once.
+    unsafe fn sums(vectors: [Self; 4]) -> [f32; 4];
+
+    /// `count` elements and zeros behind them.
+    #[inline(always)]
+    unsafe fn load_first(p: *const f32, count: usize) -> Self {
+        let mut lanes = [0.0; LANES];
+        std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), count);
+        Self::load(lanes.as_ptr())
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, p: *mut f32, count: usize) {
+        let mut lanes = [0.0; LANES];
+        self.store(lanes.as_mut_ptr());
+        std::ptr::copy_nonoverlapping(lanes.as_ptr(), p, count);
+    }
+}
+
+/// A number as weights and caches store it.
+pub trait Element: Copy + Send + Sync + 'static {
+    const ZERO: Self;
+    fn to_f32(self) -> f32;
+    fn from_f32(x: f32) -> Self;
+    /// # Safety
+    /// As for [`Lanes`].
+    unsafe fn load<L: Lanes>(p: *const Self) -> L;
+
+    /// `count` elements and zeros behind them.
+    /// # Safety
+    /// As for [`Lanes`], with `count` elements, at most [`LANES`].
+    #[inline(always)]
+    unsafe fn load_first<L: Lanes>(p: *const Self, count: usize) -> L {
+        let mut lanes = [Self::ZERO; LANES];
+        std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), count);
+        Self::load(lanes.as_ptr())
+    }
+}
+
+impl Element for f32 {
+    const ZERO: f32 = 0.0;
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        self
+    }
+    #[inline(always)]
+    fn from_f32(x: f32) -> f32 {
+        x
+    }
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(p: *const f32) -> L {
+        L::load(p)
+    }
+}
+
+impl Element for f16 {
+    const ZERO: f16 = f16::ZERO;
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        f16::to_f32(self)
+    }
+    #[inline(always)]
+    fn from_f32(x: f32) -> f16 {
+        f16::from_f32(x)
+    }
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(p: *const f16) -> L {
+        L::load_f16(p)
+    }
+}
+
+impl Element for bf16 {
+    const ZERO: bf16 = bf16::ZERO;
+    #[inline(always)]
+    fn to_f32(self) -> f32 {
+        bf16::to_f32(self)
+    }
+    #[inline(always)]
+    fn from_f32(x: f32) -> bf16 {
+        bf16::from_f32(x)
+    }
+    #[inline(always)]
+    unsafe fn load<L: Lanes>(p: *const bf16) -> L {
+        L::load_bf16(p)
+    }
+}

@@ -1,0 +1,99 @@
+//! Lanes as a plain array: for any CPU, and the definition of what the others compute.
+
+use half::{bf16, f16};
+
+use super::{Lanes, LANES};
+
+pub type Scalar = [f32; LANES];
+
+macro_rules! each {
+    ($lane:ident => $value:expr) => {
+        std::array::from_fn(|$lane| $value)
+    };
+}
+
+impl Lanes for Scalar {
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        [x; LANES]
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        p.cast::<Scalar>().read_unaligned()
+    }
+    #[inline(always)]
+    unsafe fn load_f16(p: *const f16) -> Self {
+        each!(i => (*p.add(i)).to_f32())
+    }
+    #[inline(always)]
+    unsafe fn load_bf16(p: *const bf16) -> Self {
+        each!(i => (*p.add(i)).to_f32())
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        p.cast::<Scalar>().write_unaligned(self)
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        each!(i => self[i] + other[i])
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        each!(i => self[i] - other[i])
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        each!(i => self[i] * other[i])
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        each!(i => self[i] / other[i])
+    }
+    #[inline(always)]
+    unsafe fn fma(self, factor: Self, addend: Self) -> Self {
+        each!(i => self[i].mul_add(factor[i], addend[i]))
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        each!(i => larger(self[i], other[i]))
+    }
+    #[inline(always)]
+    unsafe fn select_lt(self, other: Self, yes: Self, no: Self) -> Self {
+        each!(i => if self[i] < other[i] { yes[i] } else { no[i] })
+    }
+    #[inline(always)]
+    unsafe fn low_bits_to_exponent(self) -> Self {
+        each!(i => f32::from_bits((self[i].to_bits() << 23).wrapping_add(1f32.to_bits())))
+    }
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        halve(self, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn largest(self) -> f32 {
+        halve(self, larger)
+    }
+    #[inline(always)]
+    unsafe fn sums(vectors: [Self; 4]) -> [f32; 4] {
+        vectors.map(|vector| halve(vector, |a, b| a + b))
+    }
+}
+
+fn larger(a: f32, b: f32) -> f32 {
+    if a > b {
+        a
+    } else {
+        b
+    }
+}
+
+fn halve(mut lanes: Scalar, combine: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for i in 0..half {
+            lanes[i] = combine(lanes[i], lanes[i + half]);
+        }
+        half /= 2;
+    }
+    lanes[0]
+}

@@ -1,0 +1,178 @@
+//! The CPU engine as a whole: close to candle, and the same bits however a text comes in.
+
+mod cpu_support;
+
+use cpu_support::{random_model, Random, Shape};
+use olmo_core::backend::candle::CandleOps;
+use olmo_core::backend::cpu::{CpuOps, Variant};
+use olmo_core::dtype::DType;
+use olmo_core::model::{Batch, Model, Probe, Runtime, Silent};
+
+const SHAPE: Shape = Shape {
+    hidden: 96,
+    intermediate: 200,
+    layers: 2,
+    heads: 6,
+    kv_heads: 2,
+    vocab: 300,
+    context: 256,
+};
+const BLOCKS: usize = 32;
+
+fn forward(model: &mut dyn Model, batch: &Batch) -> Vec<f32> {
+    let mut logits = Vec::new();
+    model.forward(batch, &mut Silent, &mut logits).unwrap();
+    logits
+}
+
+/// Logits of all tokens of one sequence that comes in chunks of a size.
+fn in_chunks(model: &mut dyn Model, tokens: &[u32], blocks: &[u32], chunk: usize) -> Vec<f32> {
+    let mut logits = Vec::new();
+    for (i, chunk_tokens) in tokens.chunks(chunk).enumerate() {
+        let mut batch = Batch::default();
+        batch.push(chunk_tokens, i * chunk, blocks, 0..chunk_tokens.len());
+        logits.extend(forward(model, &batch));
+    }
+    logits
+}
+
+fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+fn bits(x: &[f32]) -> Vec<u32> {
+    assert!(x.iter().all(|x| x.is_finite()));
+    x.iter().map(|x| x.to_bits()).collect()
+}
+
+#[test]
+fn logits_agree_with_candle() {
+    for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::F16, 2e-2), (DType::BF16, 2e-1)] {
+        let (_folder, config, checkpoint) = random_model(&SHAPE, dtype, 1);
+        let candle = CandleOps::new(candle_core::Device::Cpu, dtype);
+        let cpu = CpuOps::new(dtype, Some(2)).unwrap();
+        let mut candle =
+            Runtime::load(candle, &config, &checkpoint, BLOCKS, &mut |_| Ok(())).unwrap();
+        let mut cpu = Runtime::load(cpu, &config, &checkpoint, BLOCKS, &mut |_| Ok(())).unwrap();
+
+        let mut random = Random(2);
+        let (a, b) = (random.tokens(70, SHAPE.vocab), random.tokens(37, SHAPE.vocab));
+        let (blocks_a, blocks_b) = ([7, 3, 11], [0, 5]);
+        // Two prompts, one of them in two parts, then a decode step beside a chunk.
+        let mut first = Batch::default();
+        first.push(&a[..50], 0, &blocks_a, 0..50);
+        first.push(&b[..36], 0, &blocks_b, 35..36);
+        let mut second = Batch::default();
+        second.push(&b[36..], 36, &blocks_b, 0..b.len() - 36);
+        second.push(&a[50..], 50, &blocks_a, 0..a.len() - 50);
+        for batch in [first, second] {
+            let (expected, got) = (forward(&mut candle, &batch), forward(&mut cpu, &batch));
+            let difference = largest_difference(&expected, &got);
+            println!("{}: largest difference {difference:e}", dtype.name());
+            assert!(difference < tolerance, "{} {difference}", dtype.name());
+        }
+    }
+}
+
+#[test]
+fn same_bits_in_any_company_chunks_threads_and_kernels() {
+    for dtype in DType::ALL {
+        let (_folder, config, checkpoint) = random_model(&SHAPE, dtype, 3);
+        let load = |threads, variant| {
+            let ops = CpuOps::with_variant(dtype, Some(threads), variant).unwrap();
+            Runtime::load(ops, &config, &checkpoint, BLOCKS, &mut |_| Ok(())).unwrap()
+        };
+        let mut random = Random(4);
+        let tokens = random.tokens(70, SHAPE.vocab);
+        let blocks = [9, 2, 4];
+        let best = Variant::choose().unwrap();
+        let reference = bits(&in_chunks(&mut load(1, best), &tokens, &blocks, 70));
+
+        for threads in [1, 2, 3] {
+            let mut model = load(threads, best);
+            for chunk in [1, 3, 7, 64, 70] {
+                let logits = in_chunks(&mut model, &tokens, &blocks, chunk);
+                assert_eq!(bits(&logits), reference, "chunks of {chunk}, {threads} threads");
+            }
+            // Between others, in the middle of what earlier runs left in the cache.
+            let mut logits = Vec::new();
+            for (start, end) in [(0, 33), (33, 34), (34, 70)] {
+                let mut batch = Batch::default();
+                batch.push(&random.tokens(20, SHAPE.vocab), 0, &[0], 0..0);
+                batch.push(&tokens[start..end], start, &blocks, 0..end - start);
+                batch.push(&random.tokens(40, SHAPE.vocab), 0, &[5, 6], 0..0);
+                logits.extend(forward(&mut model, &batch));
+            }
+            assert_eq!(bits(&logits), reference, "in company, {threads} threads");
+        }
+        for variant in Variant::ALL {
+            if !variant.is_supported() {
+                println!("{} kernels: not on this CPU", variant.name());
+                continue;
+            }
+            println!("{} kernels: run", variant.name());
+            let logits = in_chunks(&mut load(2, variant), &tokens[..40], &blocks, 33);
+            assert_eq!(bits(&logits), reference[..logits.len()], "{}", variant.name());
+        }
+    }
+}
+
+/// Converting at load gives what a file in that dtype gives.
+#[test]
+fn a_file_in_another_dtype_is_converted() {
+    let (_folder, config, wide) = random_model(&SHAPE, DType::F32, 5);
+    let (_folder_2, _, narrow) = random_model(&SHAPE, DType::BF16, 5);
+    let tokens = Random(6).tokens(10, SHAPE.vocab);
+    let run = |checkpoint| {
+        let ops = CpuOps::new(DType::BF16, Some(1)).unwrap();
+        let mut model = Runtime::load(ops, &config, checkpoint, 4, &mut |_| Ok(())).unwrap();
+        in_chunks(&mut model, &tokens, &[0], 10)
+    };
+    // Only the norms differ: they are taken as they are, in f32.
+    assert!(largest_difference(&run(&wide), &run(&narrow)) < 0.1);
+}
+
+struct Attention(Vec<Vec<f32>>);
+
+impl Probe for Attention {
+    fn wants_attention(&self, _layer: usize) -> bool {
+        true
+    }
+    fn attention(&mut self, _layer: usize, probabilities: &[f32]) {
+        self.0.push(probabilities.to_vec());
+    }
+}
+
+#[test]
+fn attention_probabilities_agree_with_candle() {
+    let (_folder, config, checkpoint) = random_model(&SHAPE, DType::F32, 7);
+    let candle = CandleOps::new(candle_core::Device::Cpu, DType::F32);
+    let cpu = CpuOps::new(DType::F32, Some(2)).unwrap();
+    let mut candle = Runtime::load(candle, &config, &checkpoint, 4, &mut |_| Ok(())).unwrap();
+    let mut cpu = Runtime::load(cpu, &config, &checkpoint, 4, &mut |_| Ok(())).unwrap();
+    let tokens = Random(8).tokens(45, SHAPE.vocab);
+    for (start, end) in [(0, 40), (40, 45)] {
+        let mut batch = Batch::default();
+        batch.push(&tokens[start..end], start, &[3, 1], end - start - 1..end - start);
+        let (mut a, mut b) = (Attention(Vec::new()), Attention(Vec::new()));
+        candle.forward(&batch, &mut a, &mut Vec::new()).unwrap();
+        cpu.forward(&batch, &mut b, &mut Vec::new()).unwrap();
+        assert_eq!(b.0.len(), SHAPE.layers);
+        for (a, b) in a.0.iter().zip(&b.0) {
+            assert!(largest_difference(a, b) < 1e-5);
+        }
+    }
+}
+
+#[test]
+fn threads_out_of_range_and_huge_caches_are_errors() {
+    assert!(CpuOps::new(DType::F32, Some(0)).is_err());
+    let (_folder, config, checkpoint) = random_model(&SHAPE, DType::F32, 9);
+    for blocks in [1 << 45, usize::MAX] {
+        let ops = CpuOps::new(DType::F32, Some(1)).unwrap();
+        let error =
+            Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(())).err().unwrap();
+        assert_eq!(error.code(), "NOT_ENOUGH_MEMORY", "{error}");
+    }
+}

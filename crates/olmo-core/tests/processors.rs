@@ -1,0 +1,251 @@
+//! The logits processors against transformers and against their definitions.
+
+mod support;
+
+use olmo_core::generate::{draw, Context, GenerationOptions, Processors, Scores};
+use proptest::prelude::*;
+use support::{ids, json, list, options, text};
+
+/// The softmax of the scores over the whole vocabulary.
+fn probabilities(scores: &Scores, vocab_size: usize) -> Vec<f64> {
+    let max = f64::from(scores.max());
+    let mut probabilities = vec![0.0; vocab_size];
+    for candidate in scores.iter() {
+        probabilities[candidate.id as usize] = (f64::from(candidate.score) - max).exp();
+    }
+    let sum: f64 = probabilities.iter().sum();
+    probabilities.iter().map(|p| p / sum).collect()
+}
+
+fn possible(scores: &Scores) -> Vec<u32> {
+    scores.iter().filter(|c| c.score > f32::NEG_INFINITY).map(|c| c.id).collect()
+}
+
+#[test]
+fn probabilities_are_those_of_transformers() {
+    let golden = json("processors.json");
+    let vocab_size = golden["vocab"].as_u64().unwrap() as usize;
+    let cases = list(&golden, "cases");
+    // One value for all cases: nothing may stay behind from the case before.
+    let mut scores = Scores::new();
+    let mut open = 0;
+    for case in cases {
+        let name = text(case, "name");
+        let mut options = options(case["options"].as_object().unwrap(), vocab_size);
+        options.do_sample = true;
+        options.eos_token_ids = ids(&case["eos_token_id"]);
+        let logits: Vec<f32> = list(&golden["logits"], text(case, "logits"))
+            .iter()
+            .map(|logit| logit.as_f64().unwrap() as f32)
+            .collect();
+
+        let mut processors = Processors::new(&options);
+        assert_eq!(processors.references(), list(case, "processors"), "{name}");
+        let prompt_length = case["prompt_length"].as_u64().unwrap() as usize;
+        let context = Context { ids: &ids(&case["ids"]), prompt_length };
+        scores.load(&logits);
+        processors.process(&context, &mut scores);
+
+        let Some(expected) = case["probs"].as_array() else {
+            assert_eq!(draw(&scores, 0.5), None, "{name}");
+            continue;
+        };
+        assert_eq!(possible(&scores).len() as u64, case["kept"].as_u64().unwrap(), "{name}");
+        let mut ours = probabilities(&scores, vocab_size);
+        let mut theirs: Vec<f64> = expected.iter().map(|p| p.as_f64().unwrap()).collect();
+        if case["tie_dependent"].as_bool().unwrap() {
+            // Which of several equal tokens survives is left open by torch, whose sort is not a
+            // stable one; how many of them do is not.
+            ours.sort_by(f64::total_cmp);
+            theirs.sort_by(f64::total_cmp);
+            open += 1;
+        }
+        for (id, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+            assert!((ours - theirs).abs() < 1e-6, "{name}: token {id}: {ours}, not {theirs}");
+        }
+    }
+    assert!(cases.len() > 400 && open < cases.len() / 20, "{open} of {}", cases.len());
+}
+
+/// Each processor by its definition, on a full row with a full sort, as transformers writes it.
+mod naive {
+    use super::GenerationOptions;
+
+    pub fn process(options: &GenerationOptions, row: &mut [f32]) {
+        row.iter_mut().for_each(|score| *score /= options.temperature as f32);
+        if options.top_k > 0 {
+            let mut sorted = row.to_vec();
+            sorted.sort_by(|a, b| b.partial_cmp(a).unwrap());
+            let least = sorted[options.top_k.min(row.len()) - 1];
+            mask(row, |_, score| score < least);
+        }
+        if options.top_p < 1.0 {
+            let softmax = softmax(row);
+            let order = order(row);
+            let mut removed = Vec::new();
+            let mut sum = 0.0;
+            for &id in &order[..order.len() - 1] {
+                sum += f64::from(softmax[id]);
+                if sum as f32 <= (1.0 - options.top_p) as f32 {
+                    removed.push(id);
+                }
+            }
+            mask(row, |id, _| removed.contains(&id));
+        }
+        if let Some(min_p) = options.min_p {
+            let softmax = softmax(row);
+            let most = softmax.iter().copied().fold(0.0, f32::max);
+            mask(row, |id, _| softmax[id] < min_p as f32 * most);
+        }
+        if options.typical_p < 1.0 {
+            let softmax = softmax(row);
+            let (max, sum) = sum(row);
+            let logs: Vec<f32> = row.iter().map(|score| score - max - sum.ln()).collect();
+            let entropy = logs
+                .iter()
+                .map(|&log| -f64::from(log) * f64::from(log.exp()))
+                .filter(|term| !term.is_nan())
+                .sum::<f64>() as f32;
+            let distance: Vec<f32> = logs.iter().map(|log| (-log - entropy).abs()).collect();
+            let order = order(&distance);
+            let mut sum = 0.0;
+            let below = order
+                .iter()
+                .map(|&id| {
+                    sum += f64::from(softmax[id]);
+                    sum as f32
+                })
+                .filter(|&sum| sum < options.typical_p as f32)
+                .count();
+            let limit = distance[order[below.min(order.len() - 1)]];
+            mask(row, |id, _| distance[id] > limit);
+        }
+    }
+
+    fn mask(row: &mut [f32], remove: impl Fn(usize, f32) -> bool) {
+        for (id, score) in row.iter_mut().enumerate() {
+            if remove(id, *score) {
+                *score = f32::NEG_INFINITY;
+            }
+        }
+    }
+
+    fn order(keys: &[f32]) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..keys.len()).collect();
+        order.sort_by(|&a, &b| keys[a].partial_cmp(&keys[b]).unwrap());
+        order
+    }
+
+    fn sum(row: &[f32]) -> (f32, f32) {
+        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let sum: f64 = row.iter().map(|score| f64::from((score - max).exp())).sum();
+        (max, sum as f32)
+    }
+
+    fn softmax(row: &[f32]) -> Vec<f32> {
+        let (max, sum) = sum(row);
+        row.iter().map(|score| (score - max).exp() / sum).collect()
+    }
+}
+
+/// Logits with many ties, zeros of both signs and forbidden tokens among them, at least one token
+/// possible; more than the selection's buffer holds at times.
+fn logits() -> impl Strategy<Value = Vec<f32>> {
+    let logit = prop_oneof![
+        12 => (-20i32..20).prop_map(|n| n as f32 * 0.5),
+        4 => -12.0f32..12.0,
+        1 => Just(-0.0),
+        1 => Just(f32::NEG_INFINITY),
+    ];
+    let short = proptest::collection::vec(logit.clone(), 0..40);
+    let long = proptest::collection::vec(logit, 1000..5000);
+    (prop_oneof![3 => short, 1 => long], -9.0f32..9.0).prop_map(|(mut row, last)| {
+        row.push(last);
+        row
+    })
+}
+
+prop_compose! {
+    fn warpers()(
+        temperature in prop_oneof![Just(1.0), 0.1f64..3.0],
+        top_k in prop_oneof![Just(0usize), Just(1), 1usize..60, 1usize..3000],
+        top_p in prop_oneof![Just(1.0), Just(0.0), 0.0f64..1.0, 0.99f64..1.0],
+        min_p in prop_oneof![Just(None), (0.0f64..1.0).prop_map(Some), Just(Some(1.0))],
+        typical_p in prop_oneof![Just(1.0), 0.01f64..1.0],
+    ) -> GenerationOptions {
+        GenerationOptions {
+            do_sample: true, temperature, top_k, top_p, min_p, typical_p,
+            ..GenerationOptions::default()
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn selections_equal_full_sorts(logits in logits(), options in warpers()) {
+        let mut expected = logits.clone();
+        naive::process(&options, &mut expected);
+
+        let mut scores = Scores::new();
+        scores.load(&logits);
+        let context = Context { ids: &[0], prompt_length: 1 };
+        Processors::new(&options).process(&context, &mut scores);
+
+        let mut row = vec![f32::NEG_INFINITY; logits.len()];
+        scores.iter().for_each(|candidate| row[candidate.id as usize] = candidate.score);
+        prop_assert_eq!(row, expected);
+        prop_assert!(scores.iter().zip(scores.iter().skip(1)).all(|(a, b)| a.id < b.id));
+    }
+
+    /// The context grows by a token a step; a processor that remembers must not be told apart from
+    /// a fresh one.
+    #[test]
+    fn steps_equal_fresh_starts(
+        tokens in proptest::collection::vec(0u32..8, 1..30),
+        logits in proptest::collection::vec(-9.0f32..9.0, 8),
+        penalty in 0.5f64..2.0,
+        ngram in 0usize..4,
+        min_new_tokens in 0usize..12,
+        prompt_length in 1usize..6,
+    ) {
+        let options = GenerationOptions {
+            repetition_penalty: penalty,
+            no_repeat_ngram_size: ngram,
+            bad_words_ids: vec![vec![3], vec![1, 2], vec![5, 5, 0]],
+            min_new_tokens,
+            eos_token_ids: vec![7],
+            ..GenerationOptions::default()
+        };
+        let mut growing = Processors::new(&options);
+        let mut scores = Scores::new();
+        for length in prompt_length.min(tokens.len())..=tokens.len() {
+            let ids = &tokens[..length];
+            let context = Context { ids, prompt_length: prompt_length.min(tokens.len()) };
+            scores.load(&logits);
+            growing.process(&context, &mut scores);
+            let grown: Vec<f32> = scores.iter().map(|candidate| candidate.score).collect();
+
+            let expected: Vec<f32> = (0u32..8).zip(&logits).map(|(id, &logit)| {
+                let repeats = |n: usize| {
+                    let next: Vec<u32> = ids.iter().copied().chain([id]).collect();
+                    n > 0 && next.len() > n
+                        && ids.windows(n).any(|window| window == &next[next.len() - n..])
+                };
+                let forbidden = id == 3
+                    || id == 2 && ids.ends_with(&[1])
+                    || id == 0 && ids.ends_with(&[5, 5])
+                    || id == 7 && context.generated() < min_new_tokens
+                    || repeats(ngram);
+                match logit {
+                    _ if forbidden => f32::NEG_INFINITY,
+                    logit if !ids.contains(&id) => logit,
+                    logit if logit < 0.0 => logit * penalty as f32,
+                    logit => logit / penalty as f32,
+                }
+            }).collect();
+            prop_assert_eq!(grown, expected);
+        }
+    }
+}
