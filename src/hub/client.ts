@@ -39,7 +39,11 @@ export class HubClient {
   constructor(settings: HubSettings, { retry, timeouts }: HubInternals = {}) {
     this.settings = settings
     this.retry = { ...defaultRetryPolicy, ...retry }
-    this.#transport = new Transport(settings, `olmo2/${packageVersion}; node/${process.version}`, timeouts)
+    this.#transport = new Transport(
+      settings,
+      `olmo2/${packageVersion}; node/${process.version}`,
+      timeouts,
+    )
   }
 
   static async open(options: HubOptions, internals?: HubInternals): Promise<HubClient> {
@@ -67,7 +71,8 @@ export class HubClient {
     while (path !== undefined) {
       const { value, next } = await this.#json(path, asked, signal)
       if (!Array.isArray(value)) throw this.#malformed(`of the files of ${repo} is no list`, asked)
-      for (const entry of value) if (isRecord(entry) && entry.type === 'file') files.push(toFile(entry, repo))
+      for (const entry of value)
+        if (isRecord(entry) && entry.type === 'file') files.push(toFile(entry, repo))
       path = next
     }
     return files

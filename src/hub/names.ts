@@ -30,7 +30,8 @@ export function checkRepoId(id: string): string {
 export function checkRelativePath(path: string, what: string, repo: string): string {
   const steps = path.split('/')
   const safe =
-    !/[\\:\p{Cc}]/u.test(path) && steps.every((step) => step !== '' && step !== '.' && step !== '..')
+    !/[\\:\p{Cc}]/u.test(path) &&
+    steps.every((step) => step !== '' && step !== '.' && step !== '..')
   if (safe) return path
   throw new HubError(
     'UNSAFE_PATH',

@@ -38,7 +38,10 @@ export class ProgressTracker {
   readonly #speed: Speedometer
   #reported = Number.NEGATIVE_INFINITY
 
-  constructor(report: ((progress: PullProgress) => void) | undefined, now = () => performance.now()) {
+  constructor(
+    report: ((progress: PullProgress) => void) | undefined,
+    now = () => performance.now(),
+  ) {
     this.#report = report
     this.#now = now
     this.#speed = new Speedometer(now)
@@ -53,7 +56,8 @@ export class ProgressTracker {
     if (!before) return
     // What was there when a file came up has come through no network now.
     const begins = before.loaded === 0 || state === 'done'
-    if (state === 'fetching' && !begins && loaded > before.loaded) this.#speed.add(loaded - before.loaded)
+    if (state === 'fetching' && !begins && loaded > before.loaded)
+      this.#speed.add(loaded - before.loaded)
     const current = { ...before, state, loaded }
     this.#files.set(file, current)
     const isNews = state !== before.state || begins

@@ -147,7 +147,9 @@ class Pull {
   }
 
   async #withSuggestion(error: HubError, revision: string): Promise<HubError> {
-    const revisions = await revisionsOf(this.#client, this.#repo, this.#options.signal).catch(() => [])
+    const revisions = await revisionsOf(this.#client, this.#repo, this.#options.signal).catch(
+      () => [],
+    )
     const suggestion = suggestRevision(revisions, revision)
     const hint = suggestion === undefined ? '' : `; the nearest is ${suggestion}`
     const message = `${error.message}${hint}; \`olmo2 revisions ${this.#repo}\` lists all`
@@ -168,7 +170,10 @@ class Pull {
       // Those that are copied come before those that are moved: they may be the same content.
       for (const file of [...files].sort((a, b) => Number(isFresh(a)) - Number(isFresh(b)))) {
         if (await findPointer(this.#folder, commit, file)) continue
-        await placePointer(this.#folder, commit, file, { symlinks: withLinks, fresh: isFresh(file) })
+        await placePointer(this.#folder, commit, file, {
+          symlinks: withLinks,
+          fresh: isFresh(file),
+        })
       }
       await writeRef(this.#folder, revision, commit)
       const paths = files.map(({ path }) => path)

@@ -30,7 +30,11 @@ export function responseError(response: Response, asked: Asked, settings: HubSet
     }
     case 'EntryNotFound': {
       const where = `${asked.repo} at ${asked.revision ?? 'main'}`
-      return new HubError('FILE_NOT_FOUND', `${where} has no file ${asked.file ?? ''}`.trim(), facts)
+      return new HubError(
+        'FILE_NOT_FOUND',
+        `${where} has no file ${asked.file ?? ''}`.trim(),
+        facts,
+      )
     }
     case 'GatedRepo':
       return new HubError('ACCESS_DENIED', gated(page, endpoint, token !== undefined), facts)

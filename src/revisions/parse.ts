@@ -36,7 +36,8 @@ const UNITS: Record<string, number> = { '': 1, K: 1e3, M: 1e6, B: 1e9, T: 1e12 }
 
 /** `1T` → 1e12, `5B` → 5e9, `12M`, `300K`, `1000`; undefined for what is no such number. */
 export function parseCount(text: string): number | undefined {
-  const [, digits, unit = ''] = /^(\d+(?:\.\d+)?)([KMBT]?)$/i.exec(text.trim().replaceAll(',', '')) ?? []
+  const [, digits, unit = ''] =
+    /^(\d+(?:\.\d+)?)([KMBT]?)$/i.exec(text.trim().replaceAll(',', '')) ?? []
   const factor = UNITS[unit.toUpperCase()]
   if (digits === undefined || factor === undefined) return undefined
   // 1.1 · 1e9 is no whole number in binary, but is meant to be one.

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
 import { parseRevision } from '../../revisions/parse.js'
-import { WEIGHTS, WEIGHTS_INDEX, shardNames } from '../select.js'
+import { shardNames, WEIGHTS, WEIGHTS_INDEX } from '../select.js'
 import type { RepoFolder } from './layout.js'
 import { listCachedRefs, readRef } from './refs.js'
 import { findPointer } from './snapshot.js'
@@ -29,7 +29,11 @@ export async function findCached(
 }
 
 /** What keeps a revision from being used from the cache. */
-export async function missingOf(folder: RepoFolder, revision: string, file?: string): Promise<string> {
+export async function missingOf(
+  folder: RepoFolder,
+  revision: string,
+  file?: string,
+): Promise<string> {
   const search = await searchCache(folder, revision, file)
   return 'missing' in search ? search.missing : 'it is there now'
 }
@@ -62,7 +66,12 @@ async function neededFiles(folder: RepoFolder, commit: string): Promise<string[]
 export async function cachedRevisions(folder: RepoFolder) {
   const refs = await listCachedRefs(folder)
   return [...refs].map(([name, commit]) => {
-    const { stage = null, ingredient = null, step = null, tokens = null } = parseRevision(name) ?? {}
+    const {
+      stage = null,
+      ingredient = null,
+      step = null,
+      tokens = null,
+    } = parseRevision(name) ?? {}
     return { name, commit, stage, ingredient, step, tokens }
   })
 }

@@ -24,7 +24,11 @@ const POLL = 100
  */
 export async function acquireLock(
   path: string,
-  { signal, sleep, onWait }: { signal?: AbortSignal | undefined; sleep: Sleep; onWait?: () => void },
+  {
+    signal,
+    sleep,
+    onWait,
+  }: { signal?: AbortSignal | undefined; sleep: Sleep; onWait?: () => void },
 ): Promise<HeldLock> {
   await mkdir(dirname(path), { recursive: true })
   for (let waits = 0; ; waits += 1) {

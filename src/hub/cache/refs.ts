@@ -13,14 +13,20 @@ export async function readRef(folder: RepoFolder, revision: string): Promise<str
 }
 
 /** Notes what commit a revision means now. */
-export async function writeRef(folder: RepoFolder, revision: string, commit: string): Promise<void> {
+export async function writeRef(
+  folder: RepoFolder,
+  revision: string,
+  commit: string,
+): Promise<void> {
   if (revision === commit || (await readRef(folder, revision)) === commit) return
   await writeAtomically(folder.ref(revision), commit)
 }
 
 /** All revisions that the cache has a note of, with their commits. Their names may have slashes. */
 export async function listCachedRefs(folder: RepoFolder): Promise<Map<string, string>> {
-  const entries = await readdir(folder.refs, { recursive: true, withFileTypes: true }).catch(() => [])
+  const entries = await readdir(folder.refs, { recursive: true, withFileTypes: true }).catch(
+    () => [],
+  )
   const refs = new Map<string, string>()
   for (const entry of entries) {
     if (!entry.isFile() || entry.name.endsWith('.tmp')) continue

@@ -1,9 +1,19 @@
-import { copyFile, lstat, mkdir, mkdtemp, readlink, realpath, rename, rm, symlink } from 'node:fs/promises'
+import {
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readlink,
+  realpath,
+  rename,
+  rm,
+  symlink,
+} from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, sep } from 'node:path'
 
 import { HubError } from '../../errors.js'
-import { fileSize, systemCode, temporaryName } from '../files.js'
 import type { HubFile } from '../client.js'
+import { fileSize, systemCode, temporaryName } from '../files.js'
 import type { RepoFolder } from './layout.js'
 
 /**
@@ -52,7 +62,10 @@ export async function findPointer(
 }
 
 /** The content with a hash, if it is there in the right size. */
-export async function findBlob(folder: RepoFolder, { etag, size }: HubFile): Promise<string | undefined> {
+export async function findBlob(
+  folder: RepoFolder,
+  { etag, size }: HubFile,
+): Promise<string | undefined> {
   const blob = folder.blob(etag)
   return (await fileSize(blob)) === size && (await isInside(folder, blob)) ? blob : undefined
 }

@@ -1,6 +1,6 @@
 import { HubError } from '../../errors.js'
-import { acquireLock } from '../cache/lock.js'
 import type { RepoFolder } from '../cache/layout.js'
+import { acquireLock } from '../cache/lock.js'
 import { findBlob, findPointer } from '../cache/snapshot.js'
 import type { HubFile } from '../client.js'
 import { PartialFile } from './partial.js'

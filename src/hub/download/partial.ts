@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { systemCode, syncFolder, temporaryName } from '../files.js'
+import { syncFolder, systemCode, temporaryName } from '../files.js'
 import { contentHash } from './hash.js'
 import { type Range, Ranges } from './ranges.js'
 
@@ -29,7 +29,12 @@ export class PartialFile {
   #unnoted = 0
   #noting: Promise<void> = Promise.resolve()
 
-  private constructor(paths: { file: string; note: string }, file: FileHandle, size: number, done: Ranges) {
+  private constructor(
+    paths: { file: string; note: string },
+    file: FileHandle,
+    size: number,
+    done: Ranges,
+  ) {
     this.#path = paths.file
     this.#note = paths.note
     this.#file = file
@@ -152,7 +157,8 @@ async function readNote(path: string, size: number): Promise<Ranges> {
 
 function checkNote(note: unknown, size: number): Range[] {
   if (typeof note !== 'object' || note === null) return []
-  if (!('size' in note && note.size === size && 'done' in note && Array.isArray(note.done))) return []
+  if (!('size' in note && note.size === size && 'done' in note && Array.isArray(note.done)))
+    return []
   return note.done.map((pair: unknown) => {
     const [start, end] = Array.isArray(pair) ? pair : []
     const valid = Number.isSafeInteger(start) && Number.isSafeInteger(end)

@@ -15,7 +15,12 @@ export async function freeSpace(folder: string): Promise<number | undefined> {
 }
 
 /** @throws {HubError} `DISK_FULL` if so much is not free */
-export function checkSpace(need: number, free: number | undefined, cacheDir: string, repo: string): void {
+export function checkSpace(
+  need: number,
+  free: number | undefined,
+  cacheDir: string,
+  repo: string,
+): void {
   if (free === undefined || need <= free) return
   const message =
     `${repo} needs ${gib(need)} more in ${cacheDir}, where ${gib(free)} are free: ` +

@@ -46,7 +46,12 @@ export async function transfer(
   }
 }
 
-function fetchPieces(source: Source, partial: PartialFile, pieces: Range[], context: TransferContext) {
+function fetchPieces(
+  source: Source,
+  partial: PartialFile,
+  pieces: Range[],
+  context: TransferContext,
+) {
   return together(pieces, context.signal, (piece, signal) =>
     context.connections.run(() => fetchPiece(source, partial, piece, context, signal)),
   )
@@ -111,13 +116,18 @@ class Source {
       return response
     } catch (error) {
       // A signed address grows old; the hub gives a new one.
-      if (this.#location === undefined || !(error instanceof HubError) || !isStale(error)) throw error
+      if (this.#location === undefined || !(error instanceof HubError) || !isStale(error))
+        throw error
       this.#location = undefined
       return this.#open(range, signal)
     }
   }
 
-  async *#bytes(response: Response, expected: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *#bytes(
+    response: Response,
+    expected: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array> {
     let got = 0
     try {
       for await (const bytes of response.body ?? []) {
@@ -128,7 +138,9 @@ class Source {
       }
     } catch (error) {
       signal.throwIfAborted()
-      throw error instanceof HubError ? error : unreachable(new URL(response.url || this.#origin), error)
+      throw error instanceof HubError
+        ? error
+        : unreachable(new URL(response.url || this.#origin), error)
     }
     if (got < expected) {
       const cause = new Error(`the connection ended ${expected - got} bytes early`)
@@ -140,12 +152,18 @@ class Source {
     const said = response.headers.get('content-range') ?? ''
     if (said.replaceAll(' ', '') === `bytes${start}-${end - 1}/${size}`) return
     await discard(response)
-    throw this.#wrong(`the range ${JSON.stringify(said)} where bytes ${start}-${end - 1}/${size} were asked for`)
+    throw this.#wrong(
+      `the range ${JSON.stringify(said)} where bytes ${start}-${end - 1}/${size} were asked for`,
+    )
   }
 
   #wrong(what: string): HubError {
     const { repo, file } = this.#asked
-    return new HubError('CORRUPT_DOWNLOAD', `the server gives ${what} of ${file} in ${repo}`, this.#asked)
+    return new HubError(
+      'CORRUPT_DOWNLOAD',
+      `the server gives ${what} of ${file} in ${repo}`,
+      this.#asked,
+    )
   }
 }
 
