@@ -99,6 +99,12 @@ export class MockHub {
     )
   }
 
+  /** Cuts all connections, as an unplugged cable does. */
+  cut() {
+    this.#hub.closeAllConnections()
+    this.#cdn.closeAllConnections()
+  }
+
   async stop(): Promise<void> {
     for (const server of [this.#hub, this.#cdn]) {
       server.closeAllConnections()

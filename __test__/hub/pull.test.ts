@@ -33,7 +33,9 @@ test('pulls what the engine reads, and nothing else', async (t) => {
   t.deepEqual([...model.files].sort(), ENGINE_FILES)
   t.deepEqual([...model.fetched].sort(), ENGINE_FILES)
   t.deepEqual((await readdir(model.path)).sort(), ENGINE_FILES)
-  for (const name of ENGINE_FILES) t.deepEqual(await readFile(join(model.path, name)), files[name])
+  for (const name of ENGINE_FILES) {
+    t.true((await readFile(join(model.path, name))).equals(files[name] ?? Buffer.alloc(0)))
+  }
   t.is(await readFile(join(cache, FOLDER, 'refs/main'), 'utf8'), COMMIT)
   t.regex(
     await readlink(join(model.path, 'model.safetensors')),
@@ -165,7 +167,9 @@ test.serial('copies where there are no symbolic links', async (t) => {
   const { hub, cache, files } = await start(t)
   process.env.HF_HUB_DISABLE_SYMLINKS = '1'
   const model = await pullFrom(hub, cache)
-  for (const name of ENGINE_FILES) t.deepEqual(await readFile(join(model.path, name)), files[name])
+  for (const name of ENGINE_FILES) {
+    t.true((await readFile(join(model.path, name))).equals(files[name] ?? Buffer.alloc(0)))
+  }
   t.false((await listing(cache)).some((line) => line.includes('->')))
   t.deepEqual(await readdir(join(cache, FOLDER, 'blobs')), [], 'kept twice')
   t.deepEqual((await pullFrom(hub, cache)).fetched, [])
@@ -303,5 +307,5 @@ test('replaces a blob of the wrong size', async (t) => {
   mock.commits[OTHER_COMMIT] = files
   const model = await pullFrom(hub, cache, { revision: OTHER_COMMIT })
   t.deepEqual(model.fetched, ['model.safetensors'])
-  t.deepEqual(await readFile(blob), files['model.safetensors'])
+  t.true((await readFile(blob)).equals(files['model.safetensors'] ?? Buffer.alloc(0)))
 })

@@ -37,7 +37,7 @@ export function fakeCheckpoint(size = 300_000, seed = 1): Record<string, Buffer>
     'generation_config.json': Buffer.from('{}'),
     'model.safetensors': noise(size, seed),
     'pytorch_model.bin': noise(5000, 7),
-    'tokenizer.json': noise(4000, 3),
+    'tokenizer.json': noise(900, 3),
     'tokenizer_config.json': Buffer.from('{"bos_token":null}'),
   }
 }

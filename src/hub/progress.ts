@@ -33,16 +33,20 @@ const WINDOW = 5000
 /** Adds up what happens to the files of a pull, and tells it, at most ten times a second. */
 export class ProgressTracker {
   readonly #report: ((progress: PullProgress) => void) | undefined
+  readonly #reportEvery: number
   readonly #now: () => number
   readonly #files = new Map<string, FileProgress>()
   readonly #speed: Speedometer
   #reported = Number.NEGATIVE_INFINITY
 
+  /** @param reportEvery Milliseconds between reports of bytes alone */
   constructor(
     report: ((progress: PullProgress) => void) | undefined,
+    reportEvery = REPORT_EVERY,
     now = () => performance.now(),
   ) {
     this.#report = report
+    this.#reportEvery = reportEvery
     this.#now = now
     this.#speed = new Speedometer(now)
   }
@@ -61,7 +65,7 @@ export class ProgressTracker {
     const current = { ...before, state, loaded }
     this.#files.set(file, current)
     const isNews = state !== before.state || begins
-    if (!isNews && this.#now() - this.#reported < REPORT_EVERY) return
+    if (!isNews && this.#now() - this.#reported < this.#reportEvery) return
     this.#reported = this.#now()
     this.#report?.(this.#progress(current))
   }

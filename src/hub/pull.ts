@@ -56,6 +56,7 @@ export interface PulledModel {
 /** What only tests change. */
 export interface PullInternals extends HubInternals {
   pieceSize?: number
+  reportEvery?: number
   freeSpace?: (folder: string) => Promise<number | undefined>
 }
 
@@ -95,7 +96,7 @@ class Pull {
     this.#options = options
     this.#internals = internals
     this.#folder = new RepoFolder(client.settings.cacheDir, repo)
-    this.#progress = new ProgressTracker(options.onProgress)
+    this.#progress = new ProgressTracker(options.onProgress, internals.reportEvery)
   }
 
   async run(): Promise<PulledModel> {

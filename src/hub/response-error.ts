@@ -21,6 +21,9 @@ export function responseError(response: Response, asked: Asked, settings: HubSet
   const facts: HubErrorFacts = { ...asked, status }
   const { endpoint, token } = settings
   const page = `${endpoint}/${asked.repo}`
+  if (response.url && new URL(response.url).origin !== new URL(endpoint).origin) {
+    return otherError(response, page, facts)
+  }
   const code = headers.get('x-error-code')
   const said = headers.get('x-error-message')?.trim() ?? ''
   switch (code) {
@@ -51,17 +54,30 @@ export function responseError(response: Response, asked: Asked, settings: HubSet
     const message = `access to ${page} is refused${reason}; that page says who may have it, and ${endpoint}/settings/tokens what your token may do`
     return new HubError('ACCESS_DENIED', message, facts)
   }
-  const retryAfter = secondsToWait(headers)
-  const waiting = retryAfter === undefined ? facts : { ...facts, retryAfter }
   if (status === 429) {
+    const retryAfter = secondsToWait(headers)
     const when = retryAfter === undefined ? 'later' : `in ${retryAfter} s`
     const tokenHelps = token ? '' : '; with a token in HF_TOKEN the limit is higher'
     const message = `${endpoint} has had too many requests: try again ${when}${tokenHelps}`
-    return new HubError('RATE_LIMITED', message, waiting)
+    return new HubError('RATE_LIMITED', message, withWait(facts, headers))
   }
-  const reason = said ? `: ${said}` : ''
-  const message = `${redact(response.url || page)} answers with status ${status}${reason}`
-  return new HubError('HUB_FAILED', message, waiting)
+  return otherError(response, page, facts)
+}
+
+/** A failure of the hub, or of the servers that it leads to for content. */
+function otherError(
+  { url, status, headers }: Response,
+  page: string,
+  facts: HubErrorFacts,
+): HubError {
+  const said = headers.get('x-error-message')?.trim()
+  const message = `${redact(url || page)} answers with status ${status}${said ? `: ${said}` : ''}`
+  return new HubError('HUB_FAILED', message, withWait(facts, headers))
+}
+
+function withWait(facts: HubErrorFacts, headers: Response['headers']): HubErrorFacts {
+  const retryAfter = secondsToWait(headers)
+  return retryAfter === undefined ? facts : { ...facts, retryAfter }
 }
 
 function noRepo(repo: string, endpoint: string, withToken: boolean): string {

@@ -1,6 +1,7 @@
-import type { Agent, Dispatcher, Response } from 'undici'
+import type { Dispatcher, Response } from 'undici'
 
 import { HubError } from '../errors.js'
+import { proxyFor } from './proxies.js'
 import type { HubSettings } from './settings.js'
 
 /** One request. */
@@ -26,13 +27,15 @@ const MAX_REDIRECTS = 10
  * HTTP as this library speaks it: through the proxies that the environment names, with a limit on
  * silence, and with the token for the hub's own origin alone, wherever a redirect leads.
  *
- * It is undici's `fetch` and not Node's: Node 20's does not know `HTTPS_PROXY` and `NO_PROXY`.
+ * It is undici's `fetch` and not Node's: the one of Node 20 knows no proxies. undici's own reader of
+ * `HTTPS_PROXY` and `NO_PROXY` warns that it is experimental, in the midst of a user's output.
  */
 export class Transport {
   readonly #settings: HubSettings
   readonly #timeouts: Timeouts
   readonly #userAgent: string
-  #dispatcher: Dispatcher | undefined
+  /** By the proxy that they go through; that without one under an empty name. */
+  readonly #dispatchers = new Map<string, Dispatcher>()
 
   constructor(settings: HubSettings, userAgent: string, timeouts: Partial<Timeouts> = {}) {
     this.#settings = settings
@@ -49,16 +52,14 @@ export class Transport {
    */
   async send({ url, method = 'GET', headers = {}, signal }: Request): Promise<Response> {
     // Loaded at the first request: a model in a local folder needs none.
-    const { fetch, EnvHttpProxyAgent } = await import('undici')
-    this.#dispatcher ??= new EnvHttpProxyAgent(this.#agentOptions())
-    const dispatcher = this.#dispatcher
+    const { fetch } = await import('undici')
     let target = new URL(url)
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
       const response = await fetch(target, {
         method,
         headers: { ...headers, 'user-agent': this.#userAgent, ...this.#authorization(target) },
         redirect: 'manual',
-        dispatcher,
+        dispatcher: await this.#dispatcherFor(target),
         signal: signal ?? null,
       }).catch((cause: unknown) => {
         signal?.throwIfAborted()
@@ -74,8 +75,8 @@ export class Transport {
 
   /** Closes the connections. */
   async close(): Promise<void> {
-    await this.#dispatcher?.destroy()
-    this.#dispatcher = undefined
+    for (const dispatcher of this.#dispatchers.values()) await dispatcher.destroy()
+    this.#dispatchers.clear()
   }
 
   /** The token, if the request goes to the hub itself. */
@@ -85,9 +86,16 @@ export class Transport {
     return { authorization: `Bearer ${token.reveal()}` }
   }
 
-  #agentOptions(): Agent.Options {
+  async #dispatcherFor(target: URL): Promise<Dispatcher> {
+    const { Agent, ProxyAgent } = await import('undici')
     const { connect, headers, body } = this.#timeouts
-    return { connect: { timeout: connect }, headersTimeout: headers, bodyTimeout: body }
+    const options = { connect: { timeout: connect }, headersTimeout: headers, bodyTimeout: body }
+    const proxy = proxyFor(target) ?? ''
+    const dispatcher =
+      this.#dispatchers.get(proxy) ??
+      (proxy ? new ProxyAgent({ uri: proxy, ...options }) : new Agent(options))
+    this.#dispatchers.set(proxy, dispatcher)
+    return dispatcher
   }
 }
 
@@ -104,9 +112,9 @@ export function redact(url: string): string {
 
 /** The error of a request without an answer, or of an answer that broke off. */
 export function unreachable(target: URL, cause: unknown): HubError {
-  const proxies = ['HTTPS_PROXY', 'HTTP_PROXY', 'https_proxy', 'http_proxy']
-  const proxy = proxies.find((name) => process.env[name])
-  const advice = proxy ? `the connection, and the proxy named by ${proxy}` : 'the connection'
+  const advice = proxyFor(target)
+    ? 'the connection, and the proxy it goes through'
+    : 'the connection'
   const message = `cannot reach ${target.origin}: ${rootMessage(cause)}; check ${advice}`
   return new HubError('HUB_UNREACHABLE', message, { cause })
 }
