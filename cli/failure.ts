@@ -20,8 +20,8 @@ export function exitCode(error: unknown): number {
 
 /** What to say of an error; empty if it says nothing, or has been said. */
 export function explain(error: unknown, debug: boolean): string {
-  if (error instanceof CommanderError || error instanceof Interrupted) return ''
-  if (isBrokenPipe(error)) return ''
+  if (error instanceof CommanderError || error instanceof Interrupted || isBrokenPipe(error))
+    return ''
   if (!(error instanceof Error)) return `olmo2: ${String(error)}`
   if (debug) return error.stack ?? error.message
   return `olmo2: ${inFlags(error)}`

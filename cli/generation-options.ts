@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option, type OptionValues } from 'commander'
 
-import { type EngineOption, type GenerateOptions, optionKinds } from '../src/options.js'
+import { type EngineOption, type GenerateManyOptions, optionKinds } from '../src/options.js'
 import { toFlag } from './flags.js'
 
 /** What the help says of each option of a generation, in the order it lists them. */
@@ -28,14 +28,15 @@ const help: Record<EngineOption, string> = {
 
 const names = Object.keys(help) as EngineOption[]
 
-/** Adds a flag for every option of a generation to a command. */
-export function addGenerationOptions(command: Command): Command {
-  for (const name of names) for (const option of flags(name)) command.addOption(option)
+/** Adds a flag for every option of a generation to a command, but for those it has no use for. */
+export function addGenerationOptions(command: Command, useless: EngineOption[] = []): Command {
+  const useful = names.filter((name) => !useless.includes(name))
+  for (const option of useful.flatMap(flags)) command.addOption(option)
   return command
 }
 
 /** The options of a generation among those a command was given. */
-export function generationOptions(values: OptionValues): GenerateOptions {
+export function generationOptions(values: OptionValues): GenerateManyOptions {
   const given = names.filter((name) => values[name] !== undefined)
   return Object.fromEntries(given.map((name) => [name, values[name]]))
 }

@@ -6,7 +6,7 @@ import { chat } from './commands/chat.js'
 import { generate } from './commands/generate.js'
 import { info } from './commands/info.js'
 import { tokenize } from './commands/tokenize.js'
-import { exitCode, explain } from './failure.js'
+import { exitCode, explain, Interrupted } from './failure.js'
 
 const commands = [generate, chat, tokenize, info]
 
@@ -25,4 +25,6 @@ try {
   process.exitCode = exitCode(error)
   const text = explain(error, process.argv.includes('--debug'))
   if (text) process.stderr.write(`${text}\n`)
+  // So that the shell's prompt does not stand behind half an answer.
+  else if (error instanceof Interrupted && process.stderr.isTTY) process.stderr.write('\n')
 }

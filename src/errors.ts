@@ -148,7 +148,7 @@ export function fromNative(error: unknown): unknown {
 /** The engine calls options as Hugging Face does, `top_p`; JavaScript knows them as `topP`. */
 function optionError(message: string): OptionError {
   let option = ''
-  const renamed = message.replace(/`([a-z_]+)`/, (_, name: string) => {
+  const renamed = message.replace(/`([A-Za-z_]+)`/, (_, name: string) => {
     option = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
     return `\`${option}\``
   })

@@ -10,6 +10,9 @@ export {
   CheckpointError,
   EngineError,
   type ErrorCode,
+  HubError,
+  type HubErrorCode,
+  type HubErrorFacts,
   Olmo2Error,
   OptionError,
   PromptError,
@@ -25,6 +28,18 @@ export {
   type Timings,
   type Usage,
 } from './generate.js'
+export { pruneCache, type Removed, type RemoveOptions, removeFromCache } from './hub/cache/remove.js'
+export {
+  type CachedFile,
+  type CachedRepo,
+  type CachedSnapshot,
+  listCache,
+} from './hub/cache/scan.js'
+export { type Verification, verifyCache } from './hub/cache/verify.js'
+export { type LocatedModel, locateModel } from './hub/locate.js'
+export type { FileProgress, PullProgress } from './hub/progress.js'
+export { type PulledModel, type PullOptions, pull } from './hub/pull.js'
+export type { HubOptions } from './hub/settings.js'
 export { type Inspection, inspect, type MemoryPlan, type ModelConfig } from './inspect.js'
 export {
   type ForwardOptions,
@@ -34,6 +49,17 @@ export {
   type Prompt,
   type Score,
 } from './model.js'
-export type { DType, GenerateOptions, LoadOptions, LoadProgress } from './options.js'
+export type {
+  DType,
+  GenerateManyOptions,
+  GenerateOptions,
+  LoadOptions,
+  LoadProgress,
+} from './options.js'
+export { chooseRevision } from './revisions/choose.js'
+export { filterRevisions, type RevisionFilter } from './revisions/filter.js'
+export { listRevisions, type Revision } from './revisions/list.js'
+export { nearestRevision, type RevisionWish } from './revisions/nearest.js'
+export { parseRevision, type TrainingRevision } from './revisions/parse.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'

@@ -4,10 +4,13 @@ import { type ChatMessage, ChatTemplate } from './chat.js'
 import { embeddedModel } from './embedded.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
 import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
+import { locateModel } from './hub/locate.js'
+import type { PullOptions } from './hub/pull.js'
 import type { MemoryPlan, ModelConfig } from './inspect.js'
 import { native } from './native.js'
 import {
   type DType,
+  type GenerateManyOptions,
   type GenerateOptions,
   type LoadOptions,
   toNativeGenerateOptions,
@@ -22,6 +25,9 @@ import { isTokenIds, type TokenIds, toIds } from './tokens.js'
  * any other array is a list of prompts.
  */
 export type Prompt = string | TokenIds
+
+/** Options that ask for several answers to one prompt. */
+type Several = GenerateManyOptions & { numReturnSequences: number }
 
 /** How a loaded model runs. */
 export interface ModelInfo {
@@ -93,10 +99,13 @@ export class Olmo2 implements AsyncDisposable {
 
   /**
    * Loads a checkpoint in the format of Hugging Face: a folder with `config.json`, `tokenizer.json`
-   * and `model.safetensors` (or its shards). The event loop stays free meanwhile.
+   * and `model.safetensors` (or its shards); or a model on the hub, which is fetched into the cache
+   * first, as {@link pull} does. The event loop stays free meanwhile.
    *
-   * @param path The checkpoint's folder. Default: the embedded model.
+   * @param path The checkpoint's folder, or the id of a model on the hub, as in
+   * `allenai/OLMo-2-1124-7B`. A folder goes first. Default: the embedded model.
    * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2
+   * @throws {HubError} if it has to be fetched and cannot
    * @throws {ResourceError} if the device is not there or the memory does not suffice
    * @throws {OptionError} if an option is out of its range
    * @throws the signal's reason, if it aborts
@@ -107,11 +116,12 @@ export class Olmo2 implements AsyncDisposable {
     }
     const nativeOptions = toNativeLoadOptions(options)
     options.signal?.throwIfAborted()
-    const loading = crossing(() => native().load(path, nativeOptions))
+    const { path: folder } = await locateModel(path, pullOptions(options))
+    const loading = crossing(() => native().load(folder, nativeOptions))
     const watching = watch(options.signal, () => loading.cancel())
     const model = loaded(loading, options.onProgress)
     try {
-      return new Olmo2(path, await Promise.race([model, watching.aborted]))
+      return new Olmo2(folder, await Promise.race([model, watching.aborted]))
     } catch (error) {
       loading.cancel()
       // It may have been too late for that.
@@ -129,26 +139,24 @@ export class Olmo2 implements AsyncDisposable {
    * Continues one prompt, or several at once. Iterate over what it returns for the pieces as they
    * come, or await it for the whole.
    *
-   * One prompt gives a {@link Completion}. A list of prompts, or `numReturnSequences` above 1, gives
-   * an array of them, prompt by prompt.
+   * One prompt gives a {@link Completion}. A list of prompts gives an array of them, prompt by
+   * prompt, and so does one prompt with `numReturnSequences`: even if the list or the number is one.
    *
    * A prompt that begins like an earlier one finds that beginning in the cache.
    *
    * Errors reach whoever iterates or awaits: {@link PromptError}, {@link OptionError},
    * {@link EngineError}, {@link CancelledError}, or the signal's reason.
    */
-  generate(
-    prompt: Prompt,
-    options?: GenerateOptions & { numReturnSequences?: 1 },
-  ): Generation<Completion>
-  generate(prompts: readonly Prompt[], options?: GenerateOptions): Generation<Completion[]>
+  generate(prompt: Prompt, options: Several): Generation<Completion[]>
+  generate(prompt: Prompt, options?: GenerateOptions): Generation<Completion>
+  generate(prompts: readonly Prompt[], options?: GenerateManyOptions): Generation<Completion[]>
   generate(
     prompt: Prompt | readonly Prompt[],
-    options?: GenerateOptions,
+    options?: GenerateManyOptions,
   ): Generation<Completion | Completion[]>
   generate(
     prompt: Prompt | readonly Prompt[],
-    options: GenerateOptions = {},
+    options: GenerateManyOptions = {},
   ): Generation<Completion | Completion[]> {
     const many = isList(prompt)
     return this.#generation(many, options, () =>
@@ -165,17 +173,15 @@ export class Olmo2 implements AsyncDisposable {
    * Errors are those of {@link generate}, and {@link CheckpointError} `NO_CHAT_TEMPLATE` for a model
    * that was not trained to chat.
    */
+  chat(messages: readonly ChatMessage[], options: Several): Generation<Completion[]>
+  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation<Completion>
   chat(
     messages: readonly ChatMessage[],
-    options?: GenerateOptions & { numReturnSequences?: 1 },
-  ): Generation<Completion>
-  chat(
-    messages: readonly ChatMessage[],
-    options?: GenerateOptions,
+    options?: GenerateManyOptions,
   ): Generation<Completion | Completion[]>
   chat(
     messages: readonly ChatMessage[],
-    options: GenerateOptions = {},
+    options: GenerateManyOptions = {},
   ): Generation<Completion | Completion[]> {
     return this.#generation(false, options, async () => {
       this.#template ??= ChatTemplate.load(this.info.path)
@@ -231,7 +237,7 @@ export class Olmo2 implements AsyncDisposable {
 
   #generation(
     many: boolean,
-    options: GenerateOptions,
+    options: GenerateManyOptions,
     prompts: () => Uint32Array[] | Promise<Uint32Array[]>,
   ): Generation<Completion | Completion[]> {
     const start = async () => {
@@ -239,7 +245,7 @@ export class Olmo2 implements AsyncDisposable {
       return this.#native.generate(await prompts(), nativeOptions)
     }
     const source = { start, tokenizer: this.tokenizer, signal: options.signal }
-    const array = many || (options.numReturnSequences ?? 1) > 1
+    const array = many || options.numReturnSequences !== undefined
     return new Generation<Completion | Completion[]>(source, array ? (all) => all : single)
   }
 
@@ -262,6 +268,15 @@ export class Olmo2 implements AsyncDisposable {
 
 function isList(prompt: Prompt | readonly Prompt[]): prompt is readonly Prompt[] {
   return Array.isArray(prompt) && !isTokenIds(prompt)
+}
+
+function pullOptions({ hub, revision, signal, onDownload }: LoadOptions): PullOptions {
+  return {
+    ...hub,
+    ...(revision !== undefined && { revision }),
+    ...(signal && { signal }),
+    ...(onDownload && { onProgress: onDownload }),
+  }
 }
 
 /** Hands the news of a load on until there is none, then gives the model. */

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 
-import { Olmo2Error } from './errors.js'
+import { ResourceError } from './errors.js'
 
 type Binding = typeof import('#native')
 
@@ -19,7 +19,7 @@ function load(): Binding {
   try {
     return createRequire(import.meta.url)('#native')
   } catch (cause) {
-    throw new Olmo2Error(
+    throw new ResourceError(
       'NO_BINARY',
       `olmo2 has no working binary for ${process.platform} on ${process.arch} here; ` +
         'reinstall without --omit=optional, or run `npm run build` in a clone with Rust installed',

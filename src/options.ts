@@ -4,6 +4,8 @@ import type {
 } from '#native'
 
 import { OptionError } from './errors.js'
+import type { PullProgress } from './hub/progress.js'
+import type { HubOptions } from './hub/settings.js'
 import { type TokenIds, toIds } from './tokens.js'
 
 /** How the weights are held and computed with. */
@@ -39,6 +41,19 @@ export interface LoadOptions {
 
   /** Stops the load, which then rejects with the signal's reason. */
   signal?: AbortSignal
+
+  /**
+   * Which revision of a model on the hub: a branch, a tag, a commit, or as in `tokens=1T` and
+   * `latest-stage1`. Of a local folder of checkpoints, which of them. Default: `main`, or the folder
+   * itself.
+   */
+  revision?: string
+
+  /** Where the hub is, where its models are kept, and as whom to ask. Default: as `HF_…` say. */
+  hub?: HubOptions
+
+  /** Is told how far the download of a model from the hub is. */
+  onDownload?: (progress: PullProgress) => void
 
   /** Is told how far the load is. If it throws, the load stops and rejects with what it threw. */
   onProgress?: (progress: LoadProgress) => void
@@ -115,9 +130,6 @@ export interface GenerateOptions {
    */
   stopStrings?: string | readonly string[]
 
-  /** Independent answers to each prompt, from 1; more than one only with `doSample`. Default 1. */
-  numReturnSequences?: number
-
   /**
    * Seed of the draws, a whole number from 0 to 2⁶⁴ − 1: the same seed gives the same text, whatever
    * else runs. Default: a new one each time.
@@ -146,8 +158,14 @@ export interface GenerateOptions {
   signal?: AbortSignal
 }
 
+/** Options of a generation that gives several answers. */
+export interface GenerateManyOptions extends GenerateOptions {
+  /** Independent answers to each prompt, from 1; more than one only with `doSample`. Default 1. */
+  numReturnSequences?: number
+}
+
 /** Options that go into the engine: all but those that JavaScript itself looks after. */
-export type EngineOption = Exclude<keyof GenerateOptions, 'signal'>
+export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal'>
 
 /** What kind of value an option takes. */
 export type OptionKind = 'count' | 'number' | 'flag' | 'seed' | 'ids' | 'idLists' | 'texts'
@@ -240,7 +258,7 @@ function defined<T extends object>(object: T): Defined<T> {
 }
 
 /** Options of a generation as the binding takes them. */
-export function toNativeGenerateOptions(options: GenerateOptions): NativeGenerateOptions {
+export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGenerateOptions {
   check(options, optionKinds, ['signal'])
   const { signal: _, badWordsIds, eosTokenId, stopStrings, seed, ...same } = options
   return defined({
@@ -256,7 +274,7 @@ export function toNativeGenerateOptions(options: GenerateOptions): NativeGenerat
 
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
-  const elsewhere = ['dtype', 'device', 'signal', 'onProgress']
+  const elsewhere = ['dtype', 'device', 'signal', 'onProgress', 'revision', 'hub', 'onDownload']
   check(options, { threads: 'count', cacheTokens: 'count' }, elsewhere)
   const { dtype, device, threads, cacheTokens } = options
   return defined({ dtype, device, threads, cacheTokens })

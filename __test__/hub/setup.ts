@@ -113,3 +113,8 @@ export async function listing(folder: string): Promise<string[]> {
     })
   return (await Promise.all(lines)).sort()
 }
+
+/** A branch whose name has a slash, and a training checkpoint. */
+export const slashBranch = {
+  branches: { main: COMMIT, 'refs/pr/1': COMMIT, 'stage1-step1000-tokens5B': COMMIT },
+}

@@ -23,7 +23,7 @@ export function chat(program: Command): void {
     .description('talk with an Instruct checkpoint: a message a line')
     .option('--system <text>', 'instruct the assistant before')
     .option('--stats', 'say after each answer how long it took')
-  addGenerationOptions(addLoadOptions(command)).action(run)
+  addGenerationOptions(addLoadOptions(command), ['numReturnSequences']).action(run)
 }
 
 async function run(values: OptionValues): Promise<void> {
@@ -79,6 +79,7 @@ async function talk(
       prompt()
     }
     if (interrupted) throw new Interrupted()
+    if (terminal) note('')
   } finally {
     process.off('SIGINT', onInterrupt)
   }
@@ -116,11 +117,7 @@ class Conversation {
     const messages: ChatMessage[] = [...this.#messages, { role: 'user', content }]
     this.#answering = new AbortController()
     const { signal } = this.#answering
-    const generation = this.#model.chat(messages, {
-      ...this.#options,
-      numReturnSequences: 1,
-      signal,
-    })
+    const generation = this.#model.chat(messages, { ...this.#options, signal })
     let answer = ''
     try {
       for await (const { text } of generation) {
@@ -130,9 +127,10 @@ class Conversation {
       await write('\n')
       if (this.#withStats) note(dim(stats(await generation), process.stderr))
     } catch (error) {
-      if (error instanceof Interrupted) await write('\n')
-      else if (error instanceof PromptError && forgiving) return note(explain(error, false))
-      else throw error
+      if (error instanceof PromptError && forgiving) return note(explain(error, false))
+      if (!(error instanceof Interrupted)) throw error
+      await write('\n')
+      note(dim('[stopped]', process.stderr))
     } finally {
       this.#answering = undefined
     }

@@ -42,7 +42,7 @@ function start(model: Olmo2, prompt: string, values: OptionValues, signal: Abort
 }
 
 async function printText(generation: Answers, values: OptionValues): Promise<Completion[]> {
-  if ((values.numReturnSequences ?? 1) > 1) return printSeveral(await whole(generation))
+  if (values.numReturnSequences !== undefined) return printSeveral(await whole(generation))
   for await (const { text } of generation) if (text) await write(text)
   await write('\n')
   return whole(generation)

@@ -4,10 +4,12 @@
 //! Failures become JavaScript errors whose `code` is [`olmo_core::Error::code`].
 
 mod error;
-mod generation;
-mod inspection;
-mod loading;
-mod lock;
-mod model;
-mod options;
-mod tokenizer;
+
+// Public, since it is JavaScript and not Rust that uses what is in them.
+pub mod generation;
+pub mod inspection;
+pub mod loading;
+pub mod lock;
+pub mod model;
+pub mod options;
+pub mod tokenizer;

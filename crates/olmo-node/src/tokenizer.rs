@@ -16,7 +16,7 @@ pub struct Tokenizer(Owner);
 /// Who holds the tokenizer.
 enum Owner {
     Engine(Arc<Engine>),
-    Own(core::Tokenizer),
+    Own(Box<core::Tokenizer>),
 }
 
 impl Tokenizer {
@@ -37,7 +37,7 @@ impl Tokenizer {
 pub fn load_tokenizer(env: &Env, path: String) -> Promise<Tokenizer> {
     promise_blocking(env, move || {
         let tokenizer = core::Tokenizer::from_dir(&PathBuf::from(path))?;
-        Ok(Tokenizer(Owner::Own(tokenizer)))
+        Ok(Tokenizer(Owner::Own(Box::new(tokenizer))))
     })
 }
 

@@ -28,6 +28,9 @@ pub const CHUNK: usize = 1024;
 /// Outputs in a panel: 256 KB, half of the smallest second-level cache in use.
 pub const PANEL_OUTPUTS: usize = 64;
 
+/// Numbers in a cache line.
+const LINE: usize = 16;
+
 /// A block of consecutive outputs of all rows: what one task computes.
 pub struct Product {
     /// [`pack`]ed activations.
@@ -49,18 +52,24 @@ pub fn packed_len(rows: usize, inputs: usize) -> usize {
     rows * inputs.div_ceil(CHUNK) * CHUNK
 }
 
-/// Lays one row out for [`matmul`]: chunk after chunk, in a chunk row after row, each row
-/// [`CHUNK`] long with zeros at its end. Rows of a tile then lie next to each other, instead of a
-/// power of two apart, where they would fight for the same places in the cache.
+/// Lays one row out for [`matmul`] with tiles of `tile` rows: chunk after chunk, in a chunk tile after
+/// tile, in a tile the lanes of its rows in turn, with zeros behind the last input. A tile is then
+/// one stream, where rows a power of two apart would fight for the same places in the cache. One row
+/// of whole lanes stays as it is.
 ///
 /// # Safety
 /// `packed` has room for [`packed_len`]; no other thread packs the same row.
-pub unsafe fn pack(x: &[f32], row: usize, rows: usize, packed: *mut f32) {
+pub unsafe fn pack(x: &[f32], row: usize, rows: usize, tile: usize, packed: *mut f32) {
+    let first = row / tile * tile;
+    let in_tile = tile.min(rows - first);
     for (c, chunk) in x.chunks(CHUNK).enumerate() {
-        let to = packed.add((c * rows + row) * CHUNK);
-        std::ptr::copy_nonoverlapping(chunk.as_ptr(), to, chunk.len());
-        let padding = chunk.len().next_multiple_of(LANES) - chunk.len();
-        std::ptr::write_bytes(to.add(chunk.len()), 0, padding);
+        let mut to = packed.add((c * rows + first) * CHUNK + (row - first) * LANES);
+        for lanes in chunk.chunks(LANES) {
+            let mut padded = [0.0; LANES];
+            padded[..lanes.len()].copy_from_slice(lanes);
+            to.cast::<[f32; LANES]>().write_unaligned(padded);
+            to = to.add(in_tile * LANES);
+        }
     }
 }
 
@@ -71,7 +80,9 @@ pub unsafe fn pack(x: &[f32], row: usize, rows: usize, packed: *mut f32) {
 /// its part of `y` or its panel.
 #[inline(always)]
 pub unsafe fn matmul<L: Lanes, E: Element, const M: usize, const N: usize>(product: &Product) {
-    if product.rows <= M {
+    if product.rows == 0 {
+        // Nothing to do: a batch of which nobody wants logits.
+    } else if product.rows <= M {
         few_rows::<L, E, M, N>(product);
     } else {
         many_rows::<L, E, M, N>(product);
@@ -91,13 +102,14 @@ unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product
                 x: x.add(start * rows),
                 w: w.add(output * inputs + start),
                 w_stride: inputs,
+                w_step: 1,
                 len: CHUNK.min(inputs - start),
                 y: y.add(output),
                 y_stride,
                 outputs: N,
                 first: start == 0,
             };
-            tile.compute_rows::<L, M, N>(rows);
+            tile.compute_rows::<L, M, N, true>(rows);
         }
     }
     for output in whole..outputs {
@@ -106,13 +118,14 @@ unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product
                 x: x.add(start * rows),
                 w: w.add(output * inputs + start),
                 w_stride: inputs,
+                w_step: 1,
                 len: CHUNK.min(inputs - start),
                 y: y.add(output),
                 y_stride,
                 outputs: 1,
                 first: start == 0,
             };
-            tile.compute_rows::<L, M, 1>(rows);
+            tile.compute_rows::<L, M, 1, true>(rows);
         }
     }
 }
@@ -125,36 +138,48 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
     for start in (0..inputs).step_by(CHUNK) {
         let len = CHUNK.min(inputs - start);
         for output in 0..outputs {
-            widen::<L, E>(w.add(output * inputs + start), len, panel.add(output * CHUNK));
+            let place = panel.add(output / N * N * CHUNK + output % N * LANES);
+            widen::<L, E, N>(w.add(output * inputs + start), len, place);
         }
         for row in (0..rows).step_by(M) {
+            // While this tile's rows are in use, the next tile's come nearer, a piece for each
+            // group of outputs: from the third-level cache they would take as long as the sums.
+            let tile_rows = M.min(rows - row);
+            let mut soon = x.wrapping_add(start * rows + (row + tile_rows) * CHUNK);
+            let piece = (tile_rows * CHUNK).div_ceil(outputs.div_ceil(N));
             for output in (0..outputs).step_by(N) {
+                for i in (0..piece).step_by(LINE) {
+                    L::prefetch(soon.wrapping_add(i));
+                }
+                soon = soon.wrapping_add(piece);
                 // Behind the last output the panel holds older weights: their sums are not stored.
                 let tile = Tile {
                     x: x.add(start * rows + row * CHUNK),
                     w: panel.add(output * CHUNK).cast_const(),
-                    w_stride: CHUNK,
+                    w_stride: LANES,
+                    w_step: N,
                     len: len.next_multiple_of(LANES),
                     y: y.add(row * y_stride + output),
                     y_stride,
                     outputs: N.min(outputs - output),
                     first: start == 0,
                 };
-                tile.compute_rows::<L, M, N>(M.min(rows - row));
+                tile.compute_rows::<L, M, N, false>(tile_rows);
             }
         }
     }
 }
 
-/// Copies `len` weights as f32, with zeros up to whole lanes.
+/// Copies `len` weights of one output as f32, with zeros up to whole lanes. In a panel the lanes of
+/// `N` outputs take turns, so that a tile reads one stream.
 #[inline(always)]
-unsafe fn widen<L: Lanes, E: Element>(w: *const E, len: usize, panel: *mut f32) {
+unsafe fn widen<L: Lanes, E: Element, const N: usize>(w: *const E, len: usize, panel: *mut f32) {
     let whole = len / LANES * LANES;
     for i in (0..whole).step_by(LANES) {
-        E::load::<L>(w.add(i)).store(panel.add(i));
+        E::load::<L>(w.add(i)).store(panel.add(i * N));
     }
     if whole < len {
-        E::load_first::<L>(w.add(whole), len - whole).store(panel.add(whole));
+        E::load_first::<L>(w.add(whole), len - whole).store(panel.add(whole * N));
     }
 }
 
@@ -162,7 +187,9 @@ unsafe fn widen<L: Lanes, E: Element>(w: *const E, len: usize, panel: *mut f32) 
 struct Tile<E> {
     x: *const f32,
     w: *const E,
+    /// Between two outputs, and between two inputs.
     w_stride: usize,
+    w_step: usize,
     len: usize,
     y: *mut f32,
     y_stride: usize,
@@ -173,13 +200,17 @@ struct Tile<E> {
 }
 
 impl<E: Element> Tile<E> {
-    /// `rows` is at most `M`, and `M` at most 6.
+    /// `rows` is at most `M`, and `M` at most 6. `STREAM` says that the weights come from memory, and
+    /// asks for those of the next tile's outputs.
     #[inline(always)]
-    unsafe fn compute_rows<L: Lanes, const M: usize, const N: usize>(&self, rows: usize) {
+    unsafe fn compute_rows<L: Lanes, const M: usize, const N: usize, const STREAM: bool>(
+        &self,
+        rows: usize,
+    ) {
         macro_rules! dispatch {
             ($($rows:literal)*) => {
                 match rows {
-                    $($rows if $rows <= M => self.compute::<L, $rows, N>(),)*
+                    $($rows if $rows <= M => self.compute::<L, $rows, N, STREAM>(),)*
                     _ => unreachable!("tiles have at most M rows"),
                 }
             };
@@ -188,20 +219,28 @@ impl<E: Element> Tile<E> {
     }
 
     #[inline(always)]
-    unsafe fn compute<L: Lanes, const M: usize, const N: usize>(&self) {
+    unsafe fn compute<L: Lanes, const M: usize, const N: usize, const STREAM: bool>(&self) {
+        for m in 0..M {
+            L::prefetch(self.y.add(m * self.y_stride));
+        }
         let mut lanes = [[L::splat(0.0); N]; M];
         let whole = self.len / LANES * LANES;
         for i in (0..whole).step_by(LANES) {
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
-                w[n] = E::load::<L>(self.w.add(n * self.w_stride + i));
+                let from = self.w.add(n * self.w_stride + i * self.w_step);
+                w[n] = E::load::<L>(from);
+                // A row of 16-bit weights is about a page, and the hardware looks ahead within pages.
+                if STREAM && size_of::<E>() < size_of::<f32>() {
+                    L::prefetch(from.wrapping_add(N * self.w_stride));
+                }
             }
             self.step(i, &w, &mut lanes);
         }
         if whole < self.len {
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
-                let from = self.w.add(n * self.w_stride + whole);
+                let from = self.w.add(n * self.w_stride + whole * self.w_step);
                 w[n] = E::load_first::<L>(from, self.len - whole);
             }
             self.step(whole, &w, &mut lanes);
@@ -210,8 +249,20 @@ impl<E: Element> Tile<E> {
             let mut sums = [0.0; N];
             reduce(&lanes[m], &mut sums);
             let y = self.y.add(m * self.y_stride);
-            for (n, sum) in sums.iter().enumerate().take(self.outputs) {
-                *y.add(n) = if self.first { *sum } else { *y.add(n) + sum };
+            let mut totals = [0.0; N];
+            if self.outputs == N {
+                // As an array, which becomes one vector.
+                if !self.first {
+                    totals = y.cast::<[f32; N]>().read_unaligned();
+                }
+                for n in 0..N {
+                    totals[n] += sums[n];
+                }
+                y.cast::<[f32; N]>().write_unaligned(totals);
+            } else {
+                for n in 0..self.outputs {
+                    *y.add(n) = if self.first { 0.0 } else { *y.add(n) } + sums[n];
+                }
             }
         }
     }
@@ -224,7 +275,7 @@ impl<E: Element> Tile<E> {
         lanes: &mut [[L; N]; M],
     ) {
         for m in 0..M {
-            let x = L::load(self.x.add(m * CHUNK + i));
+            let x = L::load(self.x.add(i * M + m * LANES));
             for n in 0..N {
                 lanes[m][n] = x.fma(w[n], lanes[m][n]);
             }
