@@ -28,7 +28,12 @@ export {
   type Timings,
   type Usage,
 } from './generate.js'
-export { pruneCache, type Removed, type RemoveOptions, removeFromCache } from './hub/cache/remove.js'
+export {
+  pruneCache,
+  type Removed,
+  type RemoveOptions,
+  removeFromCache,
+} from './hub/cache/remove.js'
 export {
   type CachedFile,
   type CachedRepo,
@@ -60,6 +65,6 @@ export { chooseRevision } from './revisions/choose.js'
 export { filterRevisions, type RevisionFilter } from './revisions/filter.js'
 export { listRevisions, type Revision } from './revisions/list.js'
 export { nearestRevision, type RevisionWish } from './revisions/nearest.js'
-export { parseRevision, type TrainingRevision } from './revisions/parse.js'
+export { parseCount, parseRevision, type TrainingRevision } from './revisions/parse.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'

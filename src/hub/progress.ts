@@ -7,7 +7,7 @@ export interface FileProgress {
   loaded: number
   total: number
   /**
-   * `waiting` for another process that fetches the same, `fetching`, `checking` the content against
+   * `queued` at first; `waiting` for another process that fetches the same, `fetching`, `checking` the content against
    * its hash, or `done`.
    */
   state: FileState
@@ -52,7 +52,7 @@ export class ProgressTracker {
   }
 
   add(file: string, total: number): void {
-    this.#files.set(file, { file, loaded: 0, total, state: 'fetching' })
+    this.#files.set(file, { file, loaded: 0, total, state: 'queued' })
   }
 
   change(file: string, state: FileState, loaded: number): void {

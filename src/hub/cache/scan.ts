@@ -97,7 +97,8 @@ async function scanFile(folder: RepoFolder, snapshot: string, path: string): Pro
   const target = await readlink(path).catch(() => undefined)
   // The first step of the way: a blob may itself be a link to what repositories share.
   const blob = target === undefined ? undefined : resolve(path, '..', target)
-  const etag = blob !== undefined && resolve(blob, '..') === folder.blobs ? basename(blob) : undefined
+  const etag =
+    blob !== undefined && resolve(blob, '..') === folder.blobs ? basename(blob) : undefined
   return { name, size: await fileSize(path), etag }
 }
 

@@ -7,7 +7,7 @@ import { PartialFile } from './partial.js'
 import { type TransferContext, transfer } from './transfer.js'
 
 /** What is being done with a file. */
-export type FileState = 'waiting' | 'fetching' | 'checking' | 'done'
+export type FileState = 'queued' | 'waiting' | 'fetching' | 'checking' | 'done'
 
 /** What fetching a blob needs. */
 export interface BlobContext extends Omit<TransferContext, 'onLoaded'> {
