@@ -9,7 +9,7 @@ import test, { type ExecutionContext } from 'ava'
 
 import { HubError } from '../../src/errors.js'
 import type { PulledModel } from '../../src/hub/pull.js'
-import { GOOD_TOKEN, type MockHub, type MockRepo } from './mock-hub.js'
+import { GOOD_TOKEN, MockHub, type MockRepo } from './mock-hub.js'
 import {
   COMMIT,
   ENGINE_FILES,
@@ -305,18 +305,31 @@ test('resolves a loose revision and says which', async (t) => {
 })
 
 test('says that no one answers', async (t) => {
-  const { hub, cache } = await start(t)
-  const { endpoint } = hub
-  const blocked = createServer((socket) => socket.destroy())
-  blocked.listen(0, '127.0.0.1')
-  await once(blocked, 'listening')
-  t.teardown(() => blocked.close())
-  const address = blocked.address()
-  const port = typeof address === 'object' ? address?.port : 0
-  const error = await t.throwsAsync(pullFrom(hub, cache, { endpoint: `http://127.0.0.1:${port}` }))
+  const cache = await temporaryFolder(t)
+  const hub = await MockHub.start({})
+  await hub.stop()
+  const error = await t.throwsAsync(pullFrom(hub, cache, { endpoint: hub.endpoint }))
   t.is((error as HubError).code, 'HUB_UNREACHABLE')
-  t.regex(error?.message ?? '', /cannot reach http:\/\/127\.0\.0\.1:\d+: .*check the connection/)
-  t.not(endpoint, `http://127.0.0.1:${port}`)
+  t.regex(
+    error?.message ?? '',
+    /cannot reach http:\/\/127\.0\.0\.1:\d+: .*ECONNREFUSED.*; check the connection/,
+  )
+})
+
+test('does not try for ever where connections are dropped', async (t) => {
+  const { hub, cache } = await start(t)
+  const dropping = createServer((socket) => socket.destroy())
+  dropping.listen(0, '127.0.0.1')
+  await once(dropping, 'listening')
+  t.teardown(() => dropping.close())
+  const address = dropping.address()
+  const port = typeof address === 'object' ? address?.port : 0
+  const quick = {
+    timeouts: { connect: 100, headers: 100 },
+    retry: { ...instantRetry(), retries: 1 },
+  }
+  const pulling = pullFrom(hub, cache, { endpoint: `http://127.0.0.1:${port}` }, quick)
+  t.is(await code(pulling), 'HUB_UNREACHABLE')
 })
 
 test('says that something else than a hub answers', async (t) => {
@@ -531,7 +544,8 @@ async function runChild(
   t.teardown(() => child.kill('SIGKILL'))
   const messages: { model?: PulledModel; error?: object }[] = []
   child.on('message', (message: object) => messages.push(message))
-  await once(child, 'exit')
+  // It may be gone before all that it said is read.
+  await Promise.all([once(child, 'exit'), once(child, 'disconnect')])
   const { model, error } = messages.at(-1) ?? {}
   if (model) return model
   throw Object.assign(new Error('the child failed'), error)

@@ -55,6 +55,10 @@ export class MockHub {
   readonly #faults: { match: (seen: Seen) => boolean; fault: Fault; times: number }[] = []
   readonly #hub: Server
   readonly #cdn: Server
+  /** Where the hub is. */
+  endpoint = ''
+  /** Where the content of large files is. */
+  cdn = ''
 
   private constructor(repos: Record<string, MockRepo>) {
     this.repos = repos
@@ -68,15 +72,9 @@ export class MockHub {
       server.listen(0, '127.0.0.1')
       await once(server, 'listening')
     }
+    mock.endpoint = origin(mock.#hub)
+    mock.cdn = origin(mock.#cdn)
     return mock
-  }
-
-  get endpoint(): string {
-    return origin(this.#hub)
-  }
-
-  get cdn(): string {
-    return origin(this.#cdn)
   }
 
   /** Lets the next requests whose path matches go wrong, so many times. */

@@ -55,13 +55,16 @@ export class Transport {
     const { fetch } = await import('undici')
     let target = new URL(url)
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
-      const response = await fetch(target, {
-        method,
-        headers: { ...headers, 'user-agent': this.#userAgent, ...this.#authorization(target) },
-        redirect: 'manual',
-        dispatcher: await this.#dispatcherFor(target),
-        signal: signal ?? null,
-      }).catch((cause: unknown) => {
+      const dispatcher = await this.#dispatcherFor(target)
+      const response = await this.#untilHeaders(signal, (signal) =>
+        fetch(target, {
+          method,
+          headers: { ...headers, 'user-agent': this.#userAgent, ...this.#authorization(target) },
+          redirect: 'manual',
+          dispatcher,
+          signal,
+        }),
+      ).catch((cause: unknown) => {
         signal?.throwIfAborted()
         throw unreachable(target, cause)
       })
@@ -77,6 +80,25 @@ export class Transport {
   async close(): Promise<void> {
     for (const dispatcher of this.#dispatchers.values()) await dispatcher.destroy()
     this.#dispatchers.clear()
+  }
+
+  /**
+   * Bounds the time to an answer as a whole. undici connects again, without end, to a host that takes
+   * connections and drops them.
+   */
+  async #untilHeaders(
+    signal: AbortSignal | undefined,
+    request: (signal: AbortSignal) => Promise<Response>,
+  ): Promise<Response> {
+    const { connect, headers } = this.#timeouts
+    const deadline = new AbortController()
+    const silence = new Error(`no answer in ${(connect + headers) / 1000} s`)
+    const timer = setTimeout(() => deadline.abort(silence), connect + headers)
+    try {
+      return await request(signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal)
+    } finally {
+      clearTimeout(timer)
+    }
   }
 
   /** The token, if the request goes to the hub itself. */
