@@ -115,7 +115,7 @@ async function removeLeftovers(
   for (const [etag, size] of blobsOf(only ?? gone)) {
     if (etag !== undefined && !kept.has(etag)) candidates.set(folder.blob(etag), size)
   }
-  for (const [path, size] of candidates) {
+  for (const [path, size] of [...candidates].sort(([a], [b]) => (a < b ? -1 : 1))) {
     if (isBeingFetched(folder, path)) continue
     removed.paths.push(path)
     removed.size += size
