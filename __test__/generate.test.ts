@@ -62,27 +62,36 @@ test('a prompt is text, numbers or a Uint32Array', async (t) => {
   t.deepEqual(typed?.tokens, text?.tokens)
 })
 
-test('several prompts run together, each as if it were alone', async (t) => {
-  const prompts = [
-    PROMPT,
-    'self',
-    [83, 258, 392],
-    'a much longer prompt than all of the others here',
-  ]
-  const options: GenerateOptions = { maxNewTokens: 24 }
-  const generation = model.generate(prompts, options)
-  const texts = prompts.map(() => '')
-  for await (const { index, text } of generation) texts[index] += text
-  const together = await generation
-  t.deepEqual(
-    together.map(({ text }) => text),
-    texts,
-  )
-  for (const [index, prompt] of prompts.entries()) {
-    const alone = await model.generate(prompt, options)
-    t.is(together[index]?.text, alone.text)
-    t.is(together[index]?.index, index)
-  }
+for (const [how, options] of Object.entries<GenerateOptions>({
+  greedily: { maxNewTokens: 24 },
+  'with a seed': { maxNewTokens: 24, doSample: true, seed: 3 },
+})) {
+  test(`several prompts run together ${how}, each as if it were alone`, async (t) => {
+    const prompts = [
+      PROMPT,
+      'self',
+      [83, 258, 392],
+      'a much longer prompt than all of the others here',
+    ]
+    const generation = model.generate(prompts, options)
+    const texts = prompts.map(() => '')
+    for await (const { index, text } of generation) texts[index] += text
+    const together = await generation
+    t.deepEqual(
+      together.map(({ text }) => text),
+      texts,
+    )
+    for (const [index, prompt] of prompts.entries()) {
+      const alone = await model.generate(prompt, options)
+      t.is(together[index]?.text, alone.text)
+      t.is(together[index]?.index, index)
+    }
+  })
+}
+
+test('without a seed, equal prompts of a call get answers of their own', async (t) => {
+  const [one, other] = await model.generate([PROMPT, PROMPT], { maxNewTokens: 40, doSample: true })
+  t.not(one?.text, other?.text)
 })
 
 test('a list of one prompt gives a list of one answer', async (t) => {

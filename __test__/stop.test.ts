@@ -201,3 +201,21 @@ test('the engine waits for a reader who does not read', async (t) => {
   t.true(rest > 300)
   await engine.dispose()
 })
+
+test('a long prompt leaves the event loop free and can be aborted while it is read', async (t) => {
+  await using model = await Olmo2.load(longWinded)
+  const controller = new AbortController()
+  const reason = new Error('too long')
+  const long = new Array(19_000).fill(5)
+  const options = { maxNewTokens: 1, minNewTokens: 0 }
+  const failed = t.throwsAsync(
+    async () => model.generate(long, { ...options, signal: controller.signal }),
+    { is: reason },
+  )
+  for (let turn = 0; turn < 100; turn += 1) await new Promise(setImmediate)
+  controller.abort(reason)
+  await failed
+  // What was aborted has left the engine, which answers the next.
+  const { usage } = await model.generate(PROMPT, options)
+  t.is(usage.generatedTokens, 1)
+})

@@ -185,9 +185,9 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
   async #begin(): Promise<NativeGeneration> {
     if (this.#native) return this.#native
     const started = await crossingAsync(async () => this.#source.start())
-    // Meanwhile someone may have lost interest.
+    // Meanwhile everyone may have lost interest.
     if (this.#end) started.cancel()
-    this.#native = started
+    else this.#native = started
     return started
   }
 

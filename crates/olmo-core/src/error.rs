@@ -13,6 +13,10 @@ pub enum Error {
     #[error("cannot read {}: {reason}", path.display())]
     Io { path: PathBuf, reason: String },
 
+    /// A file or folder could not be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    Write { path: PathBuf, reason: String },
+
     /// `config.json` or `generation_config.json` says something the engine cannot run.
     #[error("{}: `{key}` {problem}", file.display())]
     InvalidConfig { file: PathBuf, key: String, problem: String },
@@ -72,7 +76,7 @@ impl Error {
     /// The stable name of this kind of error.
     pub fn code(&self) -> &'static str {
         match self {
-            Error::Io { .. } => "IO",
+            Error::Io { .. } | Error::Write { .. } => "IO",
             Error::InvalidConfig { .. } => "INVALID_CONFIG",
             Error::InvalidWeights { .. } => "INVALID_WEIGHTS",
             Error::InvalidFile { .. } => "INVALID_FILE",
@@ -91,6 +95,10 @@ impl Error {
 
     pub(crate) fn io(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
         Error::Io { path: path.as_ref().to_owned(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn write(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
+        Error::Write { path: path.as_ref().to_owned(), reason: reason.to_string() }
     }
 
     pub(crate) fn option(

@@ -13,6 +13,7 @@ use super::load::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
 use super::request::{
     Event, ForwardOptions, ForwardOutput, Generation, Mailbox, Score, TokenLogprob,
 };
+use super::sampler::Sampler;
 use super::scheduler::Scheduler;
 use super::sequence::Sequence;
 use super::study::Study;
@@ -255,12 +256,16 @@ impl Worker {
         let copies = job.options.num_return_sequences;
         for (p, prompt) in job.prompts.into_iter().enumerate() {
             for s in 0..copies {
+                let index = p * copies + s;
+                // With a seed, a prompt draws as it would if it were alone in its call; without one,
+                // prompts that are the same should not all get the same answer.
+                let stream = if job.options.seed.is_some() { s } else { index };
                 self.scheduler.add(Sequence::new(
                     job.mailbox.clone(),
-                    p * copies + s,
+                    index,
                     prompt.clone(),
                     job.options.clone(),
-                    job.seed,
+                    Sampler::new(&job.options, job.seed, stream),
                     self.context,
                     &self.tokenizer,
                 ));
