@@ -37,7 +37,16 @@ export async function modelFolder(
 
 /** Adds the flags that say which model to load and how. */
 export function addLoadOptions(command: Command): Command {
-  return addModelOption(command)
+  return addComputeOptions(addModelOption(command)).option(
+    '--cache-tokens <n>',
+    'tokens the cache holds (default: up to four contexts)',
+    toNumber,
+  )
+}
+
+/** Adds the flags that say what a model is computed with. */
+export function addComputeOptions(command: Command): Command {
+  return command
     .addOption(
       new Option('--dtype <type>', "type of weights and cache (default: the checkpoint's)").choices(
         ['f32', 'f16', 'bf16'],
@@ -45,7 +54,6 @@ export function addLoadOptions(command: Command): Command {
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
-    .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
 }
 
 /** Loads the model a command was asked for, with a bar on a terminal. */

@@ -68,3 +68,15 @@ export { nearestRevision, type RevisionWish } from './revisions/nearest.js'
 export { parseCount, parseRevision, type TrainingRevision } from './revisions/parse.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'
+export { traceCsv } from './trace/csv.js'
+export { TraceFile } from './trace/file.js'
+export { type PlotOptions, tracePlot } from './trace/plot.js'
+export { type TraceOptions, trace } from './trace/trace.js'
+export {
+  isFailure,
+  type TracedCheckpoint,
+  type TraceFailure,
+  type TracePoint,
+  type TraceRequest,
+  type TraceResult,
+} from './trace/types.js'

@@ -54,7 +54,10 @@ export class TraceFile {
   async add(result: TraceResult): Promise<void> {
     const others = this.#kept.results.filter(({ revision }) => revision !== result.revision)
     this.#kept.results = [...others, result]
-    await writeAtomically(this.path, `${JSON.stringify({ ...this.#kept, results: this.results }, null, 1)}\n`)
+    await writeAtomically(
+      this.path,
+      `${JSON.stringify({ ...this.#kept, results: this.results }, null, 1)}\n`,
+    )
   }
 }
 

@@ -76,7 +76,11 @@ async function greedy(
   signal: AbortSignal | undefined,
 ): Promise<string> {
   const plain = { doSample: false, repetitionPenalty: 1, noRepeatNgramSize: 0, minNewTokens: 0 }
-  const { text } = await model.generate(prompt, { ...plain, maxNewTokens, ...(signal && { signal }) })
+  const { text } = await model.generate(prompt, {
+    ...plain,
+    maxNewTokens,
+    ...(signal && { signal }),
+  })
   return text
 }
 

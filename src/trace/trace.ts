@@ -92,7 +92,12 @@ function describe(checkpoint: Checkpoint, all: readonly Checkpoint[]): TracedChe
   return { revision, stage, ingredient, step, tokens, seen: tokensSeen(checkpoint, all) }
 }
 
-const BROKEN_ON_HUB = new Set(['FILE_NOT_FOUND', 'REVISION_NOT_FOUND', 'CORRUPT_DOWNLOAD', 'UNSAFE_PATH'])
+const BROKEN_ON_HUB = new Set([
+  'FILE_NOT_FOUND',
+  'REVISION_NOT_FOUND',
+  'CORRUPT_DOWNLOAD',
+  'UNSAFE_PATH',
+])
 
 /** Whether the fault is that of one checkpoint. */
 function isBroken(error: unknown): error is CheckpointError | EngineError | HubError {
