@@ -23,7 +23,10 @@ export async function checkpoint(progress: number): Promise<Record<string, Buffe
 }
 
 /** Makes a folder such as the trainer leaves: one folder for each checkpoint. */
-export async function makeRun(folder: string, checkpoints: Iterable<readonly [string, number]> = run) {
+export async function makeRun(
+  folder: string,
+  checkpoints: Iterable<readonly [string, number]> = run,
+) {
   for (const [name, progress] of checkpoints) {
     await mkdir(join(folder, name), { recursive: true })
     for (const [file, content] of Object.entries(await checkpoint(progress))) {
@@ -53,4 +56,3 @@ export async function breakCheckpoint(folder: string): Promise<void> {
   const file = join(folder, 'model.safetensors')
   await writeFile(file, (await readFile(file)).subarray(0, 5000))
 }
-

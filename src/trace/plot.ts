@@ -68,7 +68,7 @@ export function tracePlot(
   })
   const legend = legendOf(request)
   const legendHeight = Math.ceil(legend.length / 2) * LEGEND_ROW
-  const firstTop = 84 + legendHeight
+  const firstTop = 92 + legendHeight
   const panels: Panel[] = []
   let top = firstTop
   for (const wanted of panelsOf(request, shown)) {
@@ -80,10 +80,11 @@ export function tracePlot(
   const height = bottom + 64
   const x = axis.scale([LEFT, WIDTH - RIGHT])
   const body = [
-    text(LEFT, 30, title ?? `“${clip(request.prompt, 90)}”`, 'title'),
+    text(LEFT, 30, title ?? `“${clip(request.prompt, 72)}”`, 'title'),
     text(LEFT, 52, `${clip(source, 80)}: ${count(results)}`, 'subtitle'),
     ...legend.map(({ name, color }, index) => legendEntry(name, color, index)),
     ...panels.flatMap((panel) => panelParts(panel, x)),
+    ...stageMarks(shown, panels, x),
     ...failureMarks(shown, panels, x),
     ...xAxisParts(x, panels, bottom, axis.title),
   ]
@@ -99,7 +100,7 @@ export function tracePlot(
 
 const STYLE = `<style>
 .title{font-size:18px;font-weight:bold;fill:#111}.subtitle{fill:#555}.label{fill:#333}
-.grid{stroke:#e4e4e4}.axis{stroke:#888}.failed{stroke:#bbb;stroke-dasharray:2 4}.cross{stroke:#b00;stroke-width:1.5}
+.grid{stroke:#e4e4e4}.axis{stroke:#888}.stage{stroke:#999}.failed{stroke:#bbb;stroke-dasharray:2 4}.cross{stroke:#b00;stroke-width:1.5}
 </style>`
 
 /** What is along the bottom: tokens, or steps where the names of the checkpoints have no tokens. */
@@ -111,12 +112,19 @@ function xAxis(results: readonly TraceResult[], log: boolean) {
     return x === null || (log && x <= 0) ? undefined : x
   }
   const values = results.flatMap((result) => value(result) ?? [])
-  const range: [number, number] =
-    values.length > 0 ? [Math.min(...values), Math.max(...values)] : [1, 2]
+  const range = rangeOf(values)
   const title = `${hasTokens ? 'tokens seen' : 'training step'}${log ? ' (log scale)' : ''}`
   const scale = (places: [number, number]) =>
     log ? logScale(range, places, 8, shortCount) : linearScale(range, places, 8, shortCount)
   return { value, scale, title }
+}
+
+/** From the least to the greatest; around a value that is alone. */
+function rangeOf(values: readonly number[]): [number, number] {
+  if (values.length === 0) return [1, 2]
+  const [low, high] = [Math.min(...values), Math.max(...values)]
+  if (low < high) return [low, high]
+  return low === 0 ? [0, 1] : [low * 0.9, low * 1.1]
 }
 
 function legendOf({ continuations = [] }: TraceRequest): { name: string; color: string }[] {
@@ -224,7 +232,7 @@ function panelParts({ title, top, height, series, scale }: Panel, x: Scale): str
   })
   const columns = x.ticks.map(({ value }) => {
     const at = round(x.place(value))
-    return `<line class="grid" x1="${at}" x2="${at}" y1="${top}" y2="${top + height}"/>`
+    return verticalLine('grid', at, top, height)
   })
   const frame = `<path class="axis" fill="none" d="M${LEFT} ${top}V${top + height}H${right}"/>`
   const lines = series.flatMap((one) => lineParts(one, x, scale))
@@ -245,15 +253,31 @@ function lineParts({ color, pieces }: Series, x: Scale, y: Scale): string[] {
   })
 }
 
+/** A line where a later stage begins, whose data and learning rate are others. */
+function stageMarks(shown: Shown, panels: readonly Panel[], x: Scale): string[] {
+  const starts = new Map<number, number>()
+  for (const { result, x: value } of shown) {
+    const { stage, seen, tokens } = result
+    if (stage === null || starts.has(stage)) continue
+    starts.set(stage, seen !== null && tokens !== null ? seen - tokens : value)
+  }
+  const [, ...later] = [...starts]
+  return later.flatMap(([stage, start]) => {
+    const at = round(x.place(start))
+    const lines = panels.map(({ top, height }) => verticalLine('stage', at, top, height))
+    // Late stages are short: their names have room before the line.
+    const isLate = at > (LEFT + WIDTH) / 2
+    const place = [at + (isLate ? -5 : 5), (panels[0]?.top ?? 0) + 14] as const
+    return [...lines, text(...place, `stage ${stage}`, 'subtitle', isLate ? 'end' : 'start')]
+  })
+}
+
 /** A dotted line and a cross where a checkpoint could not be asked. */
 function failureMarks(shown: Shown, panels: readonly Panel[], x: Scale): string[] {
   return shown.flatMap(({ result, x: value }) => {
     if (!isFailure(result)) return []
     const at = round(x.place(value))
-    const lines = panels.map(
-      ({ top, height }) =>
-        `<line class="failed" x1="${at}" x2="${at}" y1="${top}" y2="${top + height}"/>`,
-    )
+    const lines = panels.map(({ top, height }) => verticalLine('failed', at, top, height))
     const { top = 0, height = 0 } = panels.at(-1) ?? {}
     const y = top + height
     const cross = `<path class="cross" d="M${at - 4} ${y - 4}l8 8m0-8l-8 8"><title>${xml(`${result.revision}\n${result.error.message}`)}</title></path>`
@@ -277,6 +301,10 @@ function xAxisParts(x: Scale, panels: readonly Panel[], bottom: number, title: s
     ...labels,
     text((LEFT + WIDTH - RIGHT) / 2, bottom + 46, title, 'label', 'middle'),
   ]
+}
+
+function verticalLine(style: string, x: number, top: number, height: number): string {
+  return `<line class="${style}" x1="${x}" x2="${x}" y1="${top}" y2="${top + height}"/>`
 }
 
 function legendEntry(name: string, color: string, index: number): string {

@@ -44,15 +44,17 @@ export function logScale(
       if (inside) ticks.push({ value, label: label(value) })
     }
   }
+  // Where the range is that small, a log scale is nearly a linear one, and has its ticks.
+  if (ticks.length < 2) ticks.splice(0, 1, ...linearScale([start, end], [from, to], 3, label).ticks)
   const place = (value: number) =>
     from + (Math.log(value / start) / Math.log(end / start)) * (to - from)
   return { place, ticks }
 }
 
-/** The number of form 1, 2 or 5 times a power of ten that is not below. */
+/** The number of form 1, 2, 2.5 or 5 times a power of ten that is not below. */
 function niceStep(least: number): number {
   const power = 10 ** Math.floor(Math.log10(least))
-  const factor = [1, 2, 5, 10].find((factor) => factor * power >= least * (1 - 1e-9)) ?? 10
+  const factor = [1, 2, 2.5, 5, 10].find((factor) => factor * power >= least * (1 - 1e-9)) ?? 10
   return factor * power
 }
 
