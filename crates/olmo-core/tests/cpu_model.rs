@@ -118,6 +118,26 @@ fn same_bits_in_any_company_chunks_threads_and_kernels() {
     }
 }
 
+/// Rows longer than a chunk of inputs, through tiles of few rows and panels for many.
+#[test]
+fn same_bits_with_long_rows() {
+    let shape = Shape { hidden: 1088, intermediate: 2100, layers: 1, heads: 17, ..SHAPE };
+    let shape = Shape { kv_heads: 1, ..shape };
+    for dtype in [DType::F32, DType::BF16] {
+        let (_folder, config, checkpoint) = random_model(&shape, dtype, 12);
+        let tokens = Random(13).tokens(70, shape.vocab);
+        let run = |threads, chunk| {
+            let ops = CpuOps::new(dtype, Some(threads)).unwrap();
+            let mut model = Runtime::load(ops, &config, &checkpoint, 4, &mut |_| Ok(())).unwrap();
+            bits(&in_chunks(&mut model, &tokens, &[2, 0, 3], chunk))
+        };
+        let reference = run(1, 70);
+        for (threads, chunk) in [(2, 1), (3, 7), (2, 50), (1, 64)] {
+            assert_eq!(run(threads, chunk), reference, "chunks of {chunk}, {threads} threads");
+        }
+    }
+}
+
 /// Converting at load gives what a file in that dtype gives.
 #[test]
 fn a_file_in_another_dtype_is_converted() {

@@ -28,8 +28,12 @@ pub const CHUNK: usize = 1024;
 /// Outputs in a panel: 256 KB, half of the smallest second-level cache in use.
 pub const PANEL_OUTPUTS: usize = 64;
 
-/// Numbers in a cache line.
-const LINE: usize = 16;
+/// Up to this many tiles of rows it takes less time to widen weights for each tile than to write
+/// them to a panel.
+const FEW_TILES: usize = 8;
+
+/// How many outputs ahead of the one being widened weights are asked for.
+const AHEAD: usize = 4;
 
 /// A block of consecutive outputs of all rows: what one task computes.
 pub struct Product {
@@ -82,50 +86,51 @@ pub unsafe fn pack(x: &[f32], row: usize, rows: usize, tile: usize, packed: *mut
 pub unsafe fn matmul<L: Lanes, E: Element, const M: usize, const N: usize>(product: &Product) {
     if product.rows == 0 {
         // Nothing to do: a batch of which nobody wants logits.
-    } else if product.rows <= M {
+    } else if product.rows <= FEW_TILES * M {
         few_rows::<L, E, M, N>(product);
     } else {
         many_rows::<L, E, M, N>(product);
     }
 }
 
-/// Each weight is used once, straight from where it is stored.
+/// Weights are used straight from where they are stored.
 #[inline(always)]
 unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product: &Product) {
-    let &Product { x, rows, inputs, w, outputs, y, y_stride, .. } = product;
-    let w = w.cast::<E>();
-    let whole = outputs / N * N;
-    for output in 0..whole / N {
-        let output = output * N;
-        for start in (0..inputs).step_by(CHUNK) {
+    let whole = product.outputs / N * N;
+    for output in (0..whole).step_by(N) {
+        few_rows_of::<L, E, M, N>(product, output);
+    }
+    for output in whole..product.outputs {
+        few_rows_of::<L, E, M, 1>(product, output);
+    }
+}
+
+/// `N` outputs of all rows.
+#[inline(always)]
+unsafe fn few_rows_of<L: Lanes, E: Element, const M: usize, const N: usize>(
+    product: &Product,
+    output: usize,
+) {
+    let &Product { x, rows, inputs, w, y, y_stride, .. } = product;
+    for start in (0..inputs).step_by(CHUNK) {
+        for row in (0..rows).step_by(M) {
+            let x = x.add(start * rows + row * CHUNK);
             let tile = Tile {
-                x: x.add(start * rows),
-                w: w.add(output * inputs + start),
+                x,
+                soon: x,
+                w: w.cast::<E>().add(output * inputs + start),
                 w_stride: inputs,
                 w_step: 1,
                 len: CHUNK.min(inputs - start),
-                y: y.add(output),
+                y: y.add(row * y_stride + output),
                 y_stride,
                 outputs: N,
                 first: start == 0,
             };
-            tile.compute_rows::<L, M, N, true>(rows);
-        }
-    }
-    for output in whole..outputs {
-        for start in (0..inputs).step_by(CHUNK) {
-            let tile = Tile {
-                x: x.add(start * rows),
-                w: w.add(output * inputs + start),
-                w_stride: inputs,
-                w_step: 1,
-                len: CHUNK.min(inputs - start),
-                y: y.add(output),
-                y_stride,
-                outputs: 1,
-                first: start == 0,
-            };
-            tile.compute_rows::<L, M, 1, true>(rows);
+            match row {
+                0 => tile.compute_rows::<L, M, N, true>(M.min(rows)),
+                _ => tile.compute_rows::<L, M, N, false>(M.min(rows - row)),
+            }
         }
     }
 }
@@ -138,23 +143,24 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
     for start in (0..inputs).step_by(CHUNK) {
         let len = CHUNK.min(inputs - start);
         for output in 0..outputs {
+            let soon = w.wrapping_add((output + AHEAD) * inputs + start);
             let place = panel.add(output / N * N * CHUNK + output % N * LANES);
-            widen::<L, E, N>(w.add(output * inputs + start), len, place);
+            widen::<L, E, N>(w.add(output * inputs + start), soon, len, place);
         }
         for row in (0..rows).step_by(M) {
-            // While this tile's rows are in use, the next tile's come nearer, a piece for each
-            // group of outputs: from the third-level cache they would take as long as the sums.
             let tile_rows = M.min(rows - row);
-            let mut soon = x.wrapping_add(start * rows + (row + tile_rows) * CHUNK);
-            let piece = (tile_rows * CHUNK).div_ceil(outputs.div_ceil(N));
+            let x = x.add(start * rows + row * CHUNK);
             for output in (0..outputs).step_by(N) {
-                for i in (0..piece).step_by(LINE) {
-                    L::prefetch(soon.wrapping_add(i));
-                }
-                soon = soon.wrapping_add(piece);
+                // The first groups of outputs each bring a row of the next tile nearer: from the
+                // third-level cache the rows would take as long as the sums.
+                let soon = match output / N {
+                    group if group < tile_rows => x.wrapping_add((tile_rows + group) * CHUNK),
+                    _ => x,
+                };
                 // Behind the last output the panel holds older weights: their sums are not stored.
                 let tile = Tile {
-                    x: x.add(start * rows + row * CHUNK),
+                    x,
+                    soon,
                     w: panel.add(output * CHUNK).cast_const(),
                     w_stride: LANES,
                     w_step: N,
@@ -173,9 +179,15 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
 /// Copies `len` weights of one output as f32, with zeros up to whole lanes. In a panel the lanes of
 /// `N` outputs take turns, so that a tile reads one stream.
 #[inline(always)]
-unsafe fn widen<L: Lanes, E: Element, const N: usize>(w: *const E, len: usize, panel: *mut f32) {
+unsafe fn widen<L: Lanes, E: Element, const N: usize>(
+    w: *const E,
+    soon: *const E,
+    len: usize,
+    panel: *mut f32,
+) {
     let whole = len / LANES * LANES;
     for i in (0..whole).step_by(LANES) {
+        L::prefetch(soon.wrapping_add(i));
         E::load::<L>(w.add(i)).store(panel.add(i * N));
     }
     if whole < len {
@@ -186,6 +198,8 @@ unsafe fn widen<L: Lanes, E: Element, const N: usize>(w: *const E, len: usize, p
 /// Some rows × some outputs over one chunk.
 struct Tile<E> {
     x: *const f32,
+    /// A chunk to ask for meanwhile, unless the weights are.
+    soon: *const f32,
     w: *const E,
     /// Between two outputs, and between two inputs.
     w_stride: usize,
@@ -226,6 +240,9 @@ impl<E: Element> Tile<E> {
         let mut lanes = [[L::splat(0.0); N]; M];
         let whole = self.len / LANES * LANES;
         for i in (0..whole).step_by(LANES) {
+            if !STREAM {
+                L::prefetch(self.soon.wrapping_add(i));
+            }
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
                 let from = self.w.add(n * self.w_stride + i * self.w_step);
