@@ -94,11 +94,11 @@ export interface HubErrorFacts {
  * `HUB_FAILED`, `OFFLINE`, `CORRUPT_DOWNLOAD`, `DISK_FULL`, `CACHE_NOT_WRITABLE` or `UNSAFE_PATH`.
  */
 export class HubError extends Olmo2Error {
-  readonly repo?: string
-  readonly revision?: string
-  readonly file?: string
-  readonly status?: number
-  readonly retryAfter?: number
+  declare readonly repo?: string
+  declare readonly revision?: string
+  declare readonly file?: string
+  declare readonly status?: number
+  declare readonly retryAfter?: number
 
   constructor(
     code: HubErrorCode,

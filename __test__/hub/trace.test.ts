@@ -244,11 +244,21 @@ test('fetches the checkpoints of a model on the hub, and keeps them', async (t) 
 test('keeps one checkpoint on the disk at a time, if asked', async (t) => {
   const { options, snapshots } = await hubOf(t, true)
   const counts: number[] = []
-  const onCheckpoint = async () => {}
-  for await (const _ of trace(ID, request, { ...options, keep: false, onCheckpoint })) {
+  for await (const _ of trace(ID, request, { ...options, keep: false })) {
     counts.push((await readdir(snapshots)).length)
   }
   t.deepEqual(counts, [0, 0, 0])
+  t.deepEqual(await readdir(join(snapshots, '../blobs')), [])
+})
+
+test('leaves nothing of a revision that cannot be fetched, if asked', async (t) => {
+  const { hub, options, snapshots } = await hubOf(t)
+  hub.fault(/blobs/, { do: 'corrupt', at: 1000 }, 100, 'cdn')
+  const results = await all(trace(ID, request, { ...options, revisions: 'first', keep: false }))
+  t.deepEqual(
+    results.map((result) => isFailure(result) && result.error.code),
+    ['CORRUPT_DOWNLOAD'],
+  )
   t.deepEqual(await readdir(join(snapshots, '../blobs')), [])
 })
 
@@ -285,7 +295,6 @@ test('a trace in a file goes on where it stopped', async (t) => {
   const second = await TraceFile.open(path, folder, request)
   t.deepEqual(second.results, first.results)
   t.deepEqual([...second.done], [run[0][0], run[2][0]], 'what failed is asked again')
-  await makeRun(await temporaryFolder(t), [])
   const asked: string[] = []
   const onCheckpoint = ({ revision }: { revision: string }) => asked.push(revision)
   for await (const result of trace(folder, request, { skip: second.done, onCheckpoint }))

@@ -1,10 +1,11 @@
-import { access, readdir, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { access, readdir, rm, stat } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 
 import { CheckpointError } from '../errors.js'
 import { cachedRevisions } from '../hub/cache/find.js'
 import { RepoFolder } from '../hub/cache/layout.js'
 import { removeFromCache } from '../hub/cache/remove.js'
+import { scanRepo } from '../hub/cache/scan.js'
 import { checkRepoId } from '../hub/names.js'
 import { type PullOptions, pull } from '../hub/pull.js'
 import { readSettings } from '../hub/settings.js'
@@ -16,8 +17,12 @@ import { parseRevision } from '../revisions/parse.js'
 export interface Checkpoint extends Ordered {
   /** Gives the folder it is in. */
   fetch(options: PullOptions): Promise<string>
-  /** Takes from the disk again what `fetch` has put there. */
-  release(): Promise<void>
+  /**
+   * Takes from the disk again what `fetch` has put there.
+   *
+   * @param isBroken Also what did not become a checkpoint; else that stays for the next try
+   */
+  release(isBroken: boolean): Promise<void>
 }
 
 /**
@@ -55,21 +60,30 @@ async function onHub(repo: string, options: PullOptions): Promise<Checkpoint[]> 
   const revisions = offline ? await cachedRevisions(folder) : await listRevisions(repo, options)
   return revisions.map(({ name, stage, ingredient, step, tokens, commit }) => {
     let isOurs = false
+    let before: ReadonlySet<string> = new Set()
     return {
       ...{ name, stage, ingredient, step, tokens },
       async fetch(options) {
         // What was there before is someone's, who wants to keep it.
         isOurs = !(await exists(folder.snapshot(commit)))
+        before = new Set(await readdir(folder.blobs).catch(() => []))
         const { path } = await pull(repo, { ...options, revision: name })
         return path
       },
-      async release() {
+      async release(isBroken) {
         if (isOurs && (await exists(folder.snapshot(commit)))) {
           await removeFromCache(repo, commit, options)
         }
+        if (isBroken) await removeLeftovers(folder, before)
       },
     }
   })
+}
+
+/** Removes what no commit refers to and was not there before. */
+async function removeLeftovers(folder: RepoFolder, before: ReadonlySet<string>): Promise<void> {
+  const { leftovers } = await scanRepo(folder)
+  for (const { path } of leftovers) if (!before.has(basename(path))) await rm(path, { force: true })
 }
 
 function numbers(name: string): Ordered {

@@ -65,6 +65,7 @@ export async function* trace(
 async function ask(checkpoint: Checkpoint, request: TraceRequest, options: TraceOptions) {
   const { keep = true, signal, onDownload, hub, dtype, device, threads } = options
   const shared = { ...(signal && { signal }) }
+  let broken = false
   try {
     const path = await checkpoint.fetch({
       ...hub,
@@ -81,9 +82,10 @@ async function ask(checkpoint: Checkpoint, request: TraceRequest, options: Trace
   } catch (error) {
     signal?.throwIfAborted()
     if (!isBroken(error)) throw error
+    broken = true
     return { error: { code: error.code, message: error.message } }
   } finally {
-    if (!keep) await checkpoint.release()
+    if (!keep) await checkpoint.release(broken)
   }
 }
 
