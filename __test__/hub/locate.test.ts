@@ -40,7 +40,3 @@ test('a folder goes before an id', async (t) => {
   // From where the tests run, that is a folder, and it looks like an id.
   t.deepEqual(await locateModel('src/hub'), { path: 'src/hub' })
 })
-  process.chdir(folder)
-  t.teardown(() => process.chdir(cwd))
-  t.deepEqual(await locateModel('allenai/OLMo'), { path: 'allenai/OLMo' })
-})

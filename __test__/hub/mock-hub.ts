@@ -300,8 +300,12 @@ function treeEntry(path: string, content: Buffer) {
   return { ...shared, oid: gitHash(Buffer.from(lfs.oid)), lfs }
 }
 
+const hashes = new WeakMap<Buffer, string>()
+
 export function sha256(content: Buffer): string {
-  return createHash('sha256').update(content).digest('hex')
+  const hash = hashes.get(content) ?? createHash('sha256').update(content).digest('hex')
+  hashes.set(content, hash)
+  return hash
 }
 
 export function gitHash(content: Buffer): string {
