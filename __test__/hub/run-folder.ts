@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import type { MockRepo } from './mock-hub.js'
 import { tinyModel } from './setup.js'
 
 /** Names and how far training is: at 0 the weights are noise, at 1 those of the tiny model. */
@@ -55,4 +56,17 @@ function mixed(weights: Buffer, progress: number): Buffer {
 export async function breakCheckpoint(folder: string): Promise<void> {
   const file = join(folder, 'model.safetensors')
   await writeFile(file, (await readFile(file)).subarray(0, 5000))
+}
+
+/** Some checkpoints of a run as a repository on the hub has them. */
+export async function publishedRun(): Promise<MockRepo> {
+  const [early, last] = ['1'.repeat(40), '2'.repeat(40)]
+  return {
+    branches: {
+      main: last,
+      'stage1-step10000-tokens21B': early,
+      'stage2-ingredient3-step23852-tokens51B': last,
+    },
+    commits: { [early]: await checkpoint(0.8), [last]: await checkpoint(1) },
+  }
 }
