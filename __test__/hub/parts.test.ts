@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
@@ -6,6 +6,7 @@ import { inspect } from 'node:util'
 import test from 'ava'
 
 import { OptionError } from '../../src/errors.js'
+import { acquireLock } from '../../src/hub/cache/lock.js'
 import { Limit, together } from '../../src/hub/download/limit.js'
 import { Ranges } from '../../src/hub/download/ranges.js'
 import { isRepoId } from '../../src/hub/names.js'
@@ -13,7 +14,7 @@ import { Speedometer } from '../../src/hub/progress.js'
 import { proxyFor } from '../../src/hub/proxies.js'
 import { Secret } from '../../src/hub/secret.js'
 import { readSettings } from '../../src/hub/settings.js'
-import { temporaryFolder } from './setup.js'
+import { instantRetry, temporaryFolder } from './setup.js'
 
 test('ranges join, and leave the gaps in pieces', (t) => {
   const ranges = new Ranges()
@@ -200,4 +201,56 @@ test('ids have an owner and a name', (t) => {
   ]) {
     t.false(isRepoId(text), text)
   }
+})
+
+test('a lock keeps others out until it is released', async (t) => {
+  const path = join(await temporaryFolder(t), 'locks/a.lock')
+  const retry = instantRetry()
+  const first = await acquireLock(path, retry)
+  let waited = false
+  const second = acquireLock(path, { ...retry, onWait: () => (waited = true) })
+  const winner = await Promise.race([
+    second.then(() => 'second'),
+    new Promise((resolve) => setTimeout(resolve, 50, 'nobody')),
+  ])
+  t.is(winner, 'nobody')
+  t.true(waited)
+  first.release()
+  const lock = await second
+  lock.release()
+  lock.release()
+})
+
+test('waiting for a lock ends with the signal', async (t) => {
+  const path = join(await temporaryFolder(t), 'a.lock')
+  const retry = instantRetry()
+  const held = await acquireLock(path, retry)
+  const controller = new AbortController()
+  const reason = new Error('enough')
+  const waiting = acquireLock(path, {
+    ...retry,
+    signal: controller.signal,
+    onWait: () => controller.abort(reason),
+  })
+  t.is(await t.throwsAsync(waiting), reason)
+  held.release()
+})
+
+test('a lock whose file was removed is taken on the new file', async (t) => {
+  const path = join(await temporaryFolder(t), 'a.lock')
+  const retry = instantRetry()
+  const old = await acquireLock(path, retry)
+  await rm(path)
+  const fresh = await acquireLock(path, retry)
+  old.release()
+  const third = acquireLock(path, retry)
+  fresh.release()
+  ;(await third).release()
+})
+
+test('without locks there is no waiting', async (t) => {
+  // A folder cannot be locked.
+  const path = join(await temporaryFolder(t), 'folder')
+  await mkdir(path)
+  for (let turn = 0; turn < 2; turn += 1) await t.notThrowsAsync(acquireLock(path, instantRetry()))
 })

@@ -55,9 +55,17 @@ export class TraceTable {
   }
 }
 
+/** A line that a terminal does not break; what does not fit is in the files. */
+function fit(line: string): string {
+  const { isTTY, columns } = process.stdout
+  return [...line.trimEnd()].slice(0, isTTY && columns ? columns - 1 : undefined).join('')
+}
+
 /** A text in quotes, on one line, of so many characters at most. */
 function show(text: string, width: number): string {
-  const quoted = [...JSON.stringify(text)]
+  // JSON leaves the second set of control characters as it is, which terminals obey too.
+  const safe = JSON.stringify(text).replace(/\p{Cc}/gu, '\uFFFD')
+  const quoted = [...safe]
   return quoted.length <= width ? quoted.join('') : `${quoted.slice(0, width - 1).join('')}…`
 }
 
