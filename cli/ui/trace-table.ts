@@ -49,9 +49,7 @@ export class TraceTable {
     const texts = cells.splice(-2)
     const numbers = cells.map((cell) => cell.padStart(NUMBER))
     const [tops = '', greedy = ''] = texts
-    return [name.padEnd(this.#nameWidth), ...numbers, tops.padEnd(5 * 12), greedy]
-      .join('  ')
-      .trimEnd()
+    return fit([name.padEnd(this.#nameWidth), ...numbers, tops.padEnd(5 * 12), greedy].join('  '))
   }
 }
 
