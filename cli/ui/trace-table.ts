@@ -49,12 +49,12 @@ export class TraceTable {
     const texts = cells.splice(-2)
     const numbers = cells.map((cell) => cell.padStart(NUMBER))
     const [tops = '', greedy = ''] = texts
-    return fit([name.padEnd(this.#nameWidth), ...numbers, tops.padEnd(5 * 12), greedy].join('  '))
+    return cut([name.padEnd(this.#nameWidth), ...numbers, tops.padEnd(5 * 12), greedy].join('  '))
   }
 }
 
 /** A line that a terminal does not break; what does not fit is in the files. */
-function fit(line: string): string {
+function cut(line: string): string {
   const { isTTY, columns } = process.stdout
   return [...line.trimEnd()].slice(0, isTTY && columns ? columns - 1 : undefined).join('')
 }
