@@ -9,6 +9,7 @@ import { OptionError } from '../../src/errors.js'
 import { acquireLock } from '../../src/hub/cache/lock.js'
 import { Limit, together } from '../../src/hub/download/limit.js'
 import { Ranges } from '../../src/hub/download/ranges.js'
+import { writing } from '../../src/hub/files.js'
 import { isRepoId } from '../../src/hub/names.js'
 import { Speedometer } from '../../src/hub/progress.js'
 import { proxyFor } from '../../src/hub/proxies.js'
@@ -254,4 +255,18 @@ test('without locks there is no waiting', async (t) => {
   const path = join(await temporaryFolder(t), 'folder')
   await mkdir(path)
   for (let turn = 0; turn < 2; turn += 1) await t.notThrowsAsync(acquireLock(path, instantRetry()))
+})
+
+test('what the system says of a write is said with what to do', async (t) => {
+  const failing = (code: string) =>
+    writing('/cache', async () => Promise.reject(Object.assign(new Error(code), { code })))
+  for (const [system, code] of [
+    ['ENOSPC', 'DISK_FULL'],
+    ['EDQUOT', 'DISK_FULL'],
+    ['EROFS', 'CACHE_NOT_WRITABLE'],
+    ['EACCES', 'CACHE_NOT_WRITABLE'],
+    ['EIO', 'EIO'],
+  ] as const) {
+    await t.throwsAsync(failing(system), { code })
+  }
 })

@@ -1,6 +1,7 @@
 import test from 'ava'
 
 import { HubError, OptionError } from '../../src/errors.js'
+import { HubClient } from '../../src/hub/client.js'
 import {
   chooseRevision,
   filterRevisions,
@@ -17,7 +18,16 @@ import {
   stage1Steps,
   stage2Steps,
 } from './olmo-revisions.js'
-import { COMMIT, ID, OTHER_COMMIT, repo, startHub } from './setup.js'
+import {
+  COMMIT,
+  fakeCheckpoint,
+  ID,
+  OTHER_COMMIT,
+  pullFrom,
+  repo,
+  startHub,
+  temporaryFolder,
+} from './setup.js'
 
 const none = { stage: null, ingredient: null, step: null, tokens: null }
 const read = (name: string) => ({ ...none, ...parseRevision(name), name })
@@ -204,4 +214,26 @@ test('lists what a hub has', async (t) => {
   })
   t.is(error?.code, 'REPO_NOT_FOUND')
   await t.throwsAsync(listRevisions('nothing', options), { instanceOf: OptionError })
+})
+
+test('offline, lists what the cache has, and asks no one', async (t) => {
+  const branches = {
+    main: COMMIT,
+    'stage1-step1000-tokens5B': COMMIT,
+    'stage1-step9-tokens1B': COMMIT,
+  }
+  const hub = await startHub(t, { [ID]: repo(fakeCheckpoint(2000), { branches }) })
+  const cacheDir = await temporaryFolder(t)
+  await pullFrom(hub, cacheDir)
+  await pullFrom(hub, cacheDir, { revision: 'stage1-step1000-tokens5B' })
+  hub.seen.length = 0
+  const options = { endpoint: hub.endpoint, cacheDir, token: false as const, offline: true }
+  const found = await listRevisions(ID, options)
+  t.deepEqual(
+    found.map(({ name }) => name),
+    ['stage1-step1000-tokens5B', 'main'],
+  )
+  await using client = await HubClient.open(options)
+  await t.throwsAsync(client.listRefs(ID), { instanceOf: HubError, code: 'OFFLINE' })
+  t.deepEqual(hub.seen, [])
 })

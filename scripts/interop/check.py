@@ -46,6 +46,7 @@ def main():
         checks.node_then_python()
         checks.both_at_once()
         checks.lock_is_shared()
+        checks.without_links()
         checks.errors()
     print("all is well")
 
@@ -160,6 +161,19 @@ class Checks:
         child.communicate(timeout=60)
         assert child.returncode == 0
         print("Node waits for a lock that Python holds")
+
+    def without_links(self):
+        os.environ["HF_HUB_DISABLE_SYMLINKS"] = "1"
+        caches = [self.folder / name for name in ("copied-python", "copied-node")]
+        subprocess.run(python_command(caches[0]), check=True, capture_output=True)
+        pull(caches[1])
+        assert listing(caches[0]) == listing(caches[1]), [listing(cache) for cache in caches]
+        self.mock.seen()
+        assert pull(caches[0])["fetched"] == []
+        subprocess.run(python_command(caches[1]), check=True, capture_output=True)
+        assert contents(self.mock.seen()) == []
+        del os.environ["HF_HUB_DISABLE_SYMLINKS"]
+        print("without symbolic links the two caches are the same too")
 
     def errors(self):
         import huggingface_hub.errors as errors

@@ -4,7 +4,7 @@ import { HubError } from '../errors.js'
 import { chooseRevision, isLoose } from '../revisions/choose.js'
 import { revisionsOf } from '../revisions/list.js'
 import { suggestRevision } from '../revisions/nearest.js'
-import { type CachedModel, cachedRevisions, findCached, missingOf } from './cache/find.js'
+import { type CachedModel, findCached, missingOf } from './cache/find.js'
 import { RepoFolder } from './cache/layout.js'
 import { writeRef } from './cache/refs.js'
 import { findBlob, findPointer, placePointer, symlinksWork } from './cache/snapshot.js'
@@ -117,9 +117,7 @@ class Pull {
   async #resolveName(revision: string): Promise<string> {
     if (!isLoose(revision)) return revision
     const { offline } = this.#client.settings
-    const known = offline
-      ? await cachedRevisions(this.#folder)
-      : await revisionsOf(this.#client, this.#repo, this.#options.signal)
+    const known = await revisionsOf(this.#client, this.#repo, this.#options.signal)
     const chosen = chooseRevision(known, revision)
     if (chosen) return chosen.name
     const where = offline ? 'in the cache' : `among the ${known.length} of ${this.#repo}`

@@ -47,11 +47,15 @@ export class Transport {
    * Sends a request and follows redirects. Any status is an answer; `response.url` says where it
    * came from.
    *
-   * @throws {HubError} `HUB_UNREACHABLE` if there is no answer
+   * @throws {HubError} `HUB_UNREACHABLE` if there is no answer, `OFFLINE` if none may be asked for
    * @throws the signal's reason, if it aborts
    */
   async send({ url, method = 'GET', headers = {}, signal }: Request): Promise<Response> {
     // Loaded at the first request: a model in a local folder needs none.
+    if (this.#settings.offline) {
+      // Whoever asks has looked into the cache before; this is the last gate.
+      throw new HubError('OFFLINE', `HF_HUB_OFFLINE forbids to ask ${new URL(url).origin}`)
+    }
     const { fetch } = await import('undici')
     let target = new URL(url)
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {

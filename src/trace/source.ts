@@ -2,7 +2,6 @@ import { access, readdir, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 import { CheckpointError } from '../errors.js'
-import { cachedRevisions } from '../hub/cache/find.js'
 import { RepoFolder } from '../hub/cache/layout.js'
 import { removeFromCache } from '../hub/cache/remove.js'
 import { scanRepo } from '../hub/cache/scan.js'
@@ -55,9 +54,9 @@ async function inFolder(run: string): Promise<Checkpoint[]> {
 }
 
 async function onHub(repo: string, options: PullOptions): Promise<Checkpoint[]> {
-  const { cacheDir, offline } = await readSettings(options)
+  const { cacheDir } = await readSettings(options)
   const folder = new RepoFolder(cacheDir, repo)
-  const revisions = offline ? await cachedRevisions(folder) : await listRevisions(repo, options)
+  const revisions = await listRevisions(repo, options)
   return revisions.map(({ name, stage, ingredient, step, tokens, commit }) => {
     let isOurs = false
     let before: ReadonlySet<string> = new Set()

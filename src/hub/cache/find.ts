@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises'
 
-import { parseRevision } from '../../revisions/parse.js'
 import { shardNames, WEIGHTS, WEIGHTS_INDEX } from '../select.js'
 import type { RepoFolder } from './layout.js'
-import { listCachedRefs, readRef } from './refs.js'
+import { readRef } from './refs.js'
 import { findPointer } from './snapshot.js'
 
 /** A model that is in the cache with all that it takes to run it. */
@@ -60,18 +59,4 @@ async function neededFiles(folder: RepoFolder, commit: string): Promise<string[]
   } catch {
     return [...always, WEIGHTS]
   }
-}
-
-/** The revisions that the cache knows, as far as their names tell. */
-export async function cachedRevisions(folder: RepoFolder) {
-  const refs = await listCachedRefs(folder)
-  return [...refs].map(([name, commit]) => {
-    const {
-      stage = null,
-      ingredient = null,
-      step = null,
-      tokens = null,
-    } = parseRevision(name) ?? {}
-    return { name, commit, stage, ingredient, step, tokens }
-  })
 }
