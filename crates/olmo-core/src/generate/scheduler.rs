@@ -71,7 +71,14 @@ impl Scheduler {
     /// its events.
     pub fn step(&mut self) -> bool {
         self.drop_cancelled();
-        self.admit();
+        // A study waits for room only until running sequences end: no new ones are let in before it.
+        let may_admit = match self.studies.front_mut() {
+            Some(study) => study.reserve(&mut self.pool),
+            None => true,
+        };
+        if may_admit {
+            self.admit();
+        }
         let (batch, shares) = self.plan();
         if !shares.is_empty() {
             let result = self.model.forward(&batch, &mut Silent, &mut self.logits);
@@ -191,10 +198,10 @@ impl Scheduler {
         }
     }
 
-    /// One chunk of the oldest study, if the cache has room for it.
+    /// One chunk of the oldest study, if it has its blocks.
     fn study(&mut self) -> bool {
         let Some(study) = self.studies.front_mut() else { return false };
-        if !study.reserve(&mut self.pool) {
+        if study.blocks().is_empty() {
             return false;
         }
         if study.step(self.model.as_mut()) {
