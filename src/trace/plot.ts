@@ -1,4 +1,5 @@
 import { linearScale, logScale, type Scale, shortCount } from './scale.js'
+import { clip, decimal, round, text, verticalLine, xml } from './svg.js'
 import { isFailure, type TracePoint, type TraceRequest, type TraceResult } from './types.js'
 
 /** How to draw a trace. */
@@ -303,10 +304,6 @@ function xAxisParts(x: Scale, panels: readonly Panel[], bottom: number, title: s
   ]
 }
 
-function verticalLine(style: string, x: number, top: number, height: number): string {
-  return `<line class="${style}" x1="${x}" x2="${x}" y1="${top}" y2="${top + height}"/>`
-}
-
 function legendEntry(name: string, color: string, index: number): string {
   const x = LEFT + (index % 2) * 430
   const y = 74 + Math.floor(index / 2) * LEGEND_ROW
@@ -319,38 +316,4 @@ function count(results: readonly TraceResult[]): string {
   const asked = results.length - failed
   const checkpoints = `${asked} checkpoint${asked === 1 ? '' : 's'}`
   return failed > 0 ? `${checkpoints}; ${failed} could not be asked (×)` : checkpoints
-}
-
-function text(
-  x: number,
-  y: number,
-  content: string,
-  style: string,
-  anchor: 'start' | 'middle' | 'end' = 'start',
-): string {
-  const where = anchor === 'start' ? '' : ` text-anchor="${anchor}"`
-  return `<text class="${style}" x="${x}" y="${y}"${where} xml:space="preserve">${xml(content)}</text>`
-}
-
-/** What XML allows; other control characters, as a model may write them, it has no way to say. */
-function xml(content: string): string {
-  const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
-  return content
-    .replace(/[&<>"]/g, (character) => names[character] ?? '')
-    .replace(/(?!\n)\p{Cc}|\p{Cs}|[\uFFFE\uFFFF]/gu, '\uFFFD')
-}
-
-function clip(content: string, length: number): string {
-  const line = content.replace(/\s*\n\s*/g, ' ⏎ ')
-  const characters = [...line]
-  return characters.length <= length ? line : `${characters.slice(0, length - 1).join('')}…`
-}
-
-/** Three digits after the point at most; a true minus. */
-function decimal(value: number): string {
-  return String(Number(value.toFixed(3))).replace('-', '−')
-}
-
-function round(value: number): number {
-  return Math.round(value * 100) / 100
 }
