@@ -15,6 +15,7 @@ pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod tokenizer;
+pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};
