@@ -123,6 +123,8 @@ def gradients(name):
         optimizer.zero_grad()
         ce, z = losses(model, batch, whole)
         (ce + z).backward()
+        if step == "free":
+            tensors |= named(model, "free.gradient", lambda p: p.grad)
         norms.append(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
         optimizer.step()
         tensors |= named(model, step, lambda p: p)

@@ -103,7 +103,7 @@ struct Head<'a> {
 
 impl Head<'_> {
     /// Rows from `row` on.
-    fn from_row(&self, row: usize) -> Matrix {
+    fn rows_from(&self, row: usize) -> Matrix {
         Matrix::rows(&self.values[row * self.width + self.column..], self.width)
     }
 }
@@ -121,8 +121,8 @@ unsafe fn probabilities(
     shape: &Shape,
 ) {
     let (rows, end) = (block.len(), block.end);
-    let q = q.from_row(start + block.start);
-    let k = k.from_row(start).transposed();
+    let q = q.rows_from(start + block.start);
+    let k = k.rows_from(start).transposed();
     multiply((rows, shape.head_dim, end), p.as_mut_ptr(), end, false, q, k, shape.scale());
     for (row, scores) in p.chunks_mut(end).take(rows).enumerate() {
         softmax_row(scores, block.start + row + 1);
@@ -166,7 +166,7 @@ pub(super) fn forward(
                 probabilities(&mut p, &q, &k, span.start, &block, &shape);
                 let offset = (span.start + block.start) * query_width + q.column;
                 let p = Matrix::rows(&p, end);
-                let v = v.from_row(span.start);
+                let v = v.rows_from(span.start);
                 multiply((rows, end, head_dim), out.at(offset), query_width, false, p, v, 1.0);
             }
         }
@@ -234,8 +234,8 @@ pub(super) fn backward(
                 // and this task alone writes to these heads' columns of the span.
                 unsafe {
                     probabilities(&mut p, &q, &k, span.start, &block, &shape);
-                    let (q, dout) = (q.from_row(first), dout.from_row(first));
-                    let (k, v) = (k.from_row(span.start), v.from_row(span.start));
+                    let (q, dout) = (q.rows_from(first), dout.rows_from(first));
+                    let (k, v) = (k.rows_from(span.start), v.rows_from(span.start));
 
                     let size = (rows, head_dim, end);
                     multiply(size, dp.as_mut_ptr(), end, false, dout, v.transposed(), 1.0);
