@@ -13,6 +13,10 @@ pub enum Error {
     #[error("cannot read {}: {reason}", path.display())]
     Io { path: PathBuf, reason: String },
 
+    /// A file or folder could not be written.
+    #[error("cannot write {}: {reason}", path.display())]
+    Write { path: PathBuf, reason: String },
+
     /// `config.json` or `generation_config.json` says something the engine cannot run.
     #[error("{}: `{key}` {problem}", file.display())]
     InvalidConfig { file: PathBuf, key: String, problem: String },
@@ -55,6 +59,10 @@ pub enum Error {
     #[error("the logits at position {position} are not finite; the weights are damaged or overflow in {dtype}: try dtype f32")]
     NonFiniteLogits { position: usize, dtype: &'static str },
 
+    /// The loss or its gradient is no longer a number.
+    #[error("training diverged at step {step}: the gradient's norm is {grad_norm}; lower the learning rate or warm up longer")]
+    Diverged { step: u64, grad_norm: f64 },
+
     /// The caller took the request back.
     #[error("cancelled")]
     Cancelled,
@@ -72,7 +80,7 @@ impl Error {
     /// The stable name of this kind of error.
     pub fn code(&self) -> &'static str {
         match self {
-            Error::Io { .. } => "IO",
+            Error::Io { .. } | Error::Write { .. } => "IO",
             Error::InvalidConfig { .. } => "INVALID_CONFIG",
             Error::InvalidWeights { .. } => "INVALID_WEIGHTS",
             Error::InvalidFile { .. } => "INVALID_FILE",
@@ -83,6 +91,7 @@ impl Error {
             Error::PromptTooLong { .. } => "PROMPT_TOO_LONG",
             Error::InvalidToken { .. } => "INVALID_TOKEN",
             Error::NonFiniteLogits { .. } => "NON_FINITE_LOGITS",
+            Error::Diverged { .. } => "DIVERGED",
             Error::Cancelled => "CANCELLED",
             Error::Disposed => "DISPOSED",
             Error::Internal(_) => "INTERNAL",
@@ -91,6 +100,10 @@ impl Error {
 
     pub(crate) fn io(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
         Error::Io { path: path.as_ref().to_owned(), reason: reason.to_string() }
+    }
+
+    pub(crate) fn write(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
+        Error::Write { path: path.as_ref().to_owned(), reason: reason.to_string() }
     }
 
     pub(crate) fn option(
