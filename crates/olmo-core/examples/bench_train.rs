@@ -27,6 +27,13 @@ const CONFIG: &str = r#"{"model_type": "olmo2", "hidden_act": "silu", "hidden_si
     "max_position_embeddings": 512, "rope_theta": 500000, "rms_norm_eps": 1e-6}"#;
 
 fn main() {
+    // As the trainer does: work that starts on a thread of the pool is not handed over first.
+    let threads = rayon::current_num_threads();
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+    pool.install(run);
+}
+
+fn run() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let options: HashMap<&str, &str> =
         arguments.chunks_exact(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();

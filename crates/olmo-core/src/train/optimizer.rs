@@ -92,7 +92,7 @@ vectorized! {
 
 vectorized! {
     fn square_sum(values: &[f32]) -> f32 {
-        sum(values.len(), |i| values[i] * values[i])
+        sum([values], |[x]| x * x)
     }
 }
 

@@ -17,7 +17,7 @@ use std::ops::Range;
 
 use rayon::prelude::*;
 
-use super::buffer::Pool;
+use super::buffer::{Buffer, Pool};
 use super::matmul::{multiply, Matrix};
 use super::simd::{exp, max, sum, vectorized};
 
@@ -75,7 +75,7 @@ vectorized! {
         for score in row.iter_mut() {
             *score = exp(*score - largest);
         }
-        let scale = 1.0 / sum(visible, |i| row[i]);
+        let scale = 1.0 / sum([row], |[p]| p);
         for score in row {
             *score *= scale;
         }
@@ -87,7 +87,7 @@ vectorized! {
     /// Turns the gradient of a row's probabilities into that of its scores, in place.
     fn softmax_row_gradient(dp: &mut [f32], p: &[f32], scale: f32) {
         let p = &p[..dp.len()];
-        let dot = sum(dp.len(), |i| p[i] * dp[i]);
+        let dot = sum([dp, p], |[dp, p]| dp * p);
         for (dp, p) in dp.iter_mut().zip(p) {
             *dp = p * (*dp - dot) * scale;
         }
@@ -102,9 +102,43 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
+    /// The span's rows turned into columns, in new memory. A product reads its right side fastest
+    /// along rows; turned once, it need not be turned for every block of queries.
+    fn turned(&self, pool: &Pool, span: &Range<usize>, head_dim: usize) -> Turned {
+        // Not a power of two, which would crowd few sets of the cache.
+        let stride = span.len().next_multiple_of(TILE) + TILE;
+        let mut values = pool.take(head_dim * stride);
+        for first in (0..span.len()).step_by(TILE) {
+            for column in (0..head_dim).step_by(TILE) {
+                for row in first..span.len().min(first + TILE) {
+                    let at = (span.start + row) * self.width + self.column;
+                    for column in column..head_dim.min(column + TILE) {
+                        values[column * stride + row] = self.values[at + column];
+                    }
+                }
+            }
+        }
+        Turned { values, stride }
+    }
+
     /// Rows from `row` on.
     fn rows_from(&self, row: usize) -> Matrix {
         Matrix::rows(&self.values[row * self.width + self.column..], self.width)
+    }
+}
+
+/// Rows and columns turned at a time: one cache line of each.
+const TILE: usize = 16;
+
+/// Keys or values of one head of a span, `[head_dim, rows]`.
+struct Turned {
+    values: Buffer,
+    stride: usize,
+}
+
+impl Turned {
+    fn matrix(&self) -> Matrix {
+        Matrix::rows(&self.values, self.stride)
     }
 }
 
@@ -115,15 +149,15 @@ impl Head<'_> {
 unsafe fn probabilities(
     p: &mut [f32],
     q: &Head,
-    k: &Head,
+    k: &Turned,
     start: usize,
     block: &Range<usize>,
     shape: &Shape,
 ) {
     let (rows, end) = (block.len(), block.end);
     let q = q.rows_from(start + block.start);
-    let k = k.rows_from(start).transposed();
-    multiply((rows, shape.head_dim, end), p.as_mut_ptr(), end, false, q, k, shape.scale());
+    let size = (rows, shape.head_dim, end);
+    multiply(size, p.as_mut_ptr(), end, false, q, k.matrix(), shape.scale());
     for (row, scores) in p.chunks_mut(end).take(rows).enumerate() {
         softmax_row(scores, block.start + row + 1);
     }
@@ -157,6 +191,7 @@ pub(super) fn forward(
         let q = Head { values: q, width: query_width, column: head * head_dim };
         let k = Head { values: k, width: kv_width, column: kv_column };
         let v = Head { values: v, width: kv_width, column: kv_column };
+        let k = k.turned(pool, &span, head_dim);
         let mut p = pool.take(BLOCK * span.len());
         for block in blocks(span.len()) {
             let (rows, end) = (block.len(), block.end);
@@ -175,6 +210,7 @@ pub(super) fn forward(
 
 /// The probabilities `[heads, rows, rows]` of one span, zero above the diagonal.
 pub(super) fn first_span_probabilities(
+    pool: &Pool,
     q: &[f32],
     k: &[f32],
     span: &Range<usize>,
@@ -187,6 +223,7 @@ pub(super) fn first_span_probabilities(
         let kv_column = head / shape.group() * shape.head_dim;
         let q = Head { values: q, width: shape.query_width(), column: head * shape.head_dim };
         let k = Head { values: k, width: shape.kv_width(), column: kv_column };
+        let k = k.turned(pool, span, shape.head_dim);
         for block in blocks(rows) {
             // SAFETY: the span's rows are inside both tensors.
             unsafe { probabilities(&mut p, &q, &k, span.start, &block, &shape) };
@@ -219,6 +256,8 @@ pub(super) fn backward(
         let k = Head { values: k, width: kv_width, column: kv_column };
         let v = Head { values: v, width: kv_width, column: kv_column };
         let kv_offset = span.start * kv_width + kv_column;
+        let k_turned = k.turned(pool, &span, head_dim);
+        let v_turned = v.turned(pool, &span, head_dim);
         let mut p = pool.take(BLOCK * span.len());
         let mut dp = pool.take(BLOCK * span.len());
         for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
@@ -233,12 +272,12 @@ pub(super) fn backward(
                 // SAFETY: all rows are inside the span, the span is inside the tensors (asserted),
                 // and this task alone writes to these heads' columns of the span.
                 unsafe {
-                    probabilities(&mut p, &q, &k, span.start, &block, &shape);
+                    probabilities(&mut p, &q, &k_turned, span.start, &block, &shape);
                     let (q, dout) = (q.rows_from(first), dout.rows_from(first));
-                    let (k, v) = (k.rows_from(span.start), v.rows_from(span.start));
+                    let k = k.rows_from(span.start);
 
                     let size = (rows, head_dim, end);
-                    multiply(size, dp.as_mut_ptr(), end, false, dout, v.transposed(), 1.0);
+                    multiply(size, dp.as_mut_ptr(), end, false, dout, v_turned.matrix(), 1.0);
                     for (dp, p) in dp.chunks_mut(end).zip(p.chunks(end)).take(rows) {
                         softmax_row_gradient(dp, p, shape.scale());
                     }

@@ -16,7 +16,7 @@ vectorized! {
     /// `log Σ exp(logits)`, and the largest logit.
     fn log_sum_exp(logits: &[f32]) -> (f32, f32) {
         let largest = max(logits);
-        (largest + sum(logits.len(), |i| exp(logits[i] - largest)).ln(), largest)
+        (largest + sum([logits], |[logit]| exp(logit - largest)).ln(), largest)
     }
 }
 

@@ -195,7 +195,8 @@ impl Ops for FusedOps {
     ) -> Result<Vec<f32>> {
         let AttentionKind::Full = kind;
         let k = cache.keys[layer].as_ref().expect("attention of this layer has run");
-        Ok(attention::first_span_probabilities(&q.data, &k.data, &spans(batch)[0], cache.shape(q)))
+        let (span, shape) = (&spans(batch)[0], cache.shape(q));
+        Ok(attention::first_span_probabilities(&self.pool, &q.data, &k.data, span, shape))
     }
 
     fn silu_mul(&self, gate: Value, up: &Value) -> Result<Value> {

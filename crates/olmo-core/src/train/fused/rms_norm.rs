@@ -15,7 +15,7 @@ const ROWS: usize = 32;
 vectorized! {
     /// Returns `r`.
     fn forward_row(y: &mut [f32], x: &[f32], weight: &[f32], eps: f32) -> f32 {
-        let scale = 1.0 / (sum(x.len(), |i| x[i] * x[i]) / x.len() as f32 + eps).sqrt();
+        let scale = 1.0 / (sum([x], |[x]| x * x) / x.len() as f32 + eps).sqrt();
         for ((y, x), weight) in y.iter_mut().zip(x).zip(weight) {
             *y = x * scale * weight;
         }
@@ -27,7 +27,7 @@ vectorized! {
     /// Puts `dx` where `dy` was.
     fn backward_row(dy: &mut [f32], x: &[f32], weight: &[f32], scale: f32, dw: &mut [f32]) {
         let (x, weight) = (&x[..dy.len()], &weight[..dy.len()]);
-        let mean = sum(dy.len(), |i| dy[i] * weight[i] * x[i]) * scale / dy.len() as f32;
+        let mean = sum([dy, weight, x], |[dy, weight, x]| dy * weight * x) * scale / dy.len() as f32;
         for (((dy, x), weight), dw) in dy.iter_mut().zip(x).zip(weight).zip(dw) {
             let normed = x * scale;
             *dw += *dy * normed;

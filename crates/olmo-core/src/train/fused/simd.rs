@@ -45,18 +45,26 @@ pub(in crate::train) use vectorized;
 /// Independent sums that a reduction runs side by side: one AVX-512 register.
 const LANES: usize = 16;
 
-/// `Σ f(i)` for `i` in `0..len`, in [`LANES`] partial sums.
+/// `Σ f(elements)` over the elements of slices of one length, in [`LANES`] partial sums.
 #[inline(always)]
-pub(in crate::train) fn sum(len: usize, f: impl Fn(usize) -> f32) -> f32 {
+pub(in crate::train) fn sum<const N: usize>(
+    inputs: [&[f32]; N],
+    f: impl Fn([f32; N]) -> f32,
+) -> f32 {
+    let len = inputs[0].len();
+    let inputs = inputs.map(|input| &input[..len]);
     let mut lanes = [0.0f32; LANES];
     let whole = len / LANES * LANES;
     for start in (0..whole).step_by(LANES) {
+        // Arrays of known length leave no bounds to check in the inner loop.
+        let block: [&[f32; LANES]; N] =
+            inputs.map(|input| input[start..start + LANES].try_into().expect("LANES elements"));
         for (lane, total) in lanes.iter_mut().enumerate() {
-            *total += f(start + lane);
+            *total += f(block.map(|block| block[lane]));
         }
     }
-    for (lane, total) in lanes.iter_mut().enumerate().take(len - whole) {
-        *total += f(whole + lane);
+    for (index, total) in (whole..len).zip(&mut lanes) {
+        *total += f(inputs.map(|input| input[index]));
     }
     let mut width = LANES / 2;
     while width > 0 {
@@ -135,7 +143,7 @@ mod tests {
     fn sums_and_maxima_cover_every_length() {
         for len in 0..70 {
             let values: Vec<f32> = (0..len).map(|i| ((i * 37) % 23) as f32 - 11.0).collect();
-            assert_eq!(sum(len, |i| values[i]), values.iter().sum::<f32>(), "sum of {len}");
+            assert_eq!(sum([&values], |[x]| x), values.iter().sum::<f32>(), "sum of {len}");
             let expected = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             assert_eq!(max(&values), expected, "max of {len}");
         }
