@@ -6,20 +6,21 @@
 //!   dtype=bf16 prompt=512 decode=32 threads=N rounds=3 candle=yes
 //! ```
 //!
-//! The engines take turns, because the machine may be busy with other things: trust the ratios.
+//! The engines take turns, because the machine may be busy with other things: trust the ratios. With
+//! `threads=1 candle=no` the time is what the thread had of its core, if the system tells (Linux).
 
 #[path = "../tests/cpu_support/mod.rs"]
 mod cpu_support;
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::cache::BLOCK_TOKENS;
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, Model, Outputs, Runtime, Silent};
+use olmo_core::model::{Batch, Model, Runtime, Silent};
 
 struct Options(HashMap<String, String>);
 
@@ -56,6 +57,8 @@ fn main() {
     let params = config.num_params();
     println!("{} layers, {:.0} M weights in {}", shape.layers, params as f64 / 1e6, dtype.name());
 
+    let alone = threads == Some(1) && options.text("candle", "yes") == "no";
+    let now = if alone { on_core } else { on_wall };
     let blocks = (prompt + decode).div_ceil(BLOCK_TOKENS);
     let ops = CpuOps::new(dtype, threads).expect("the CPU engine");
     let variant = ops.variant().name();
@@ -72,11 +75,11 @@ fn main() {
     let body = active - (shape.vocab * shape.hidden) as u64;
     let tokens = Random(2).tokens(prompt, shape.vocab);
     for (_, model) in &mut engines {
-        run(model.as_mut(), &tokens[..2.min(prompt)], 1); // touches every page
+        run(model.as_mut(), &tokens[..2.min(prompt)], 1, now); // touches every page
     }
     for round in 0..options.number("rounds", 3) {
         for (name, model) in &mut engines {
-            let (prefill, step) = run(model.as_mut(), &tokens, decode);
+            let (prefill, step) = run(model.as_mut(), &tokens, decode, now);
             println!(
                 "round {round} {name:>7}: prefill {:8.1} tok/s ({:6.1} GFLOP/s), decode {:7.2} tok/s ({:5.1} GB/s)",
                 prompt as f64 / prefill,
@@ -89,20 +92,34 @@ fn main() {
 }
 
 /// Seconds of the prompt, and of one decode step.
-fn run(model: &mut dyn Model, tokens: &[u32], decode: usize) -> (f64, f64) {
+fn run(model: &mut dyn Model, tokens: &[u32], decode: usize, now: fn() -> Duration) -> (f64, f64) {
     let blocks: Vec<u32> = (0..(tokens.len() + decode).div_ceil(BLOCK_TOKENS) as u32).collect();
     let mut logits = Vec::new();
     let mut forward = |tokens: &[u32], start| {
         let mut batch = Batch::default();
-        batch.push(tokens, start, &blocks, Outputs::Last);
+        batch.push(tokens, start, &blocks, tokens.len() - 1..tokens.len());
         model.forward(&batch, &mut Silent, &mut logits).expect("a forward pass");
     };
-    let start = Instant::now();
+    let start = now();
     forward(tokens, 0);
-    let prefill = start.elapsed().as_secs_f64();
-    let start = Instant::now();
+    let prefill = (now() - start).as_secs_f64();
+    let start = now();
     for step in 0..decode {
         forward(&tokens[step % tokens.len()..][..1], tokens.len() + step);
     }
-    (prefill, start.elapsed().as_secs_f64() / decode as f64)
+    (prefill, (now() - start).as_secs_f64() / decode as f64)
+}
+
+fn on_wall() -> Duration {
+    static START: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    START.get_or_init(Instant::now).elapsed()
+}
+
+/// Time this thread has run.
+fn on_core() -> Duration {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    match stat.split(' ').next().and_then(|nanoseconds| nanoseconds.parse().ok()) {
+        Some(nanoseconds) => Duration::from_nanos(nanoseconds),
+        None => on_wall(),
+    }
 }

@@ -14,6 +14,7 @@ pub mod generate;
 pub mod memory;
 pub mod model;
 pub mod ops;
+pub mod prepare;
 pub mod tokenizer;
 pub mod train;
 pub mod weights;

@@ -7,6 +7,10 @@ use tokenizers::DecoderWrapper;
 
 use crate::{Error, Result};
 
+/// Bytes that the tokenizers crate loses at least when it loses any; a token that swallows the
+/// blanks beside it accounts for fewer.
+const LOSS: usize = 250_000;
+
 /// A checkpoint's tokenizer.
 ///
 /// It is used from several threads at once: by callers that encode and by the engine that decodes.
@@ -67,9 +71,34 @@ impl Tokenizer {
     ///
     /// Special tokens written in the text, `<|endoftext|>` for one, become their ids;
     /// `add_special_tokens` is about those that the file puts around each text, if any.
+    ///
+    /// Errors on a text with half a million blanks in a row, which the crate's regular expressions
+    /// cannot take.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
         let encoding = guard(|| self.inner.encode_fast(text, add_special_tokens))?;
-        Ok(encoding.map_err(failed)?.get_ids().to_vec())
+        let ids = encoding.map_err(failed)?.get_ids().to_vec();
+        if text.len() > LOSS {
+            self.check_nothing_is_lost(text, &ids)?;
+        }
+        Ok(ids)
+    }
+
+    /// After a million steps back within one match `fancy-regex` gives up, and the crate takes that
+    /// for the end of the text: what follows gets no tokens, in silence.
+    fn check_nothing_is_lost(&self, text: &str, ids: &[u32]) -> Result<()> {
+        if !self.is_byte_level || self.inner.get_normalizer().is_some() {
+            return Ok(());
+        }
+        let tokens = ids.iter().filter_map(|&id| self.token_text(id));
+        let bytes: usize = tokens.map(|token| self.token_bytes(&token).len()).sum();
+        if bytes + LOSS > text.len() {
+            return Ok(());
+        }
+        Err(Error::Internal(format!(
+            "the tokenizer gives up on this text after {bytes} of {} bytes; shorten its longest run \
+             of blanks",
+            text.len()
+        )))
     }
 
     /// The text of token ids. Bytes that are not UTF-8 become U+FFFD.
@@ -149,4 +178,35 @@ fn guard<T>(call: impl FnOnce() -> T) -> Result<T> {
 
 fn failed(error: tokenizers::Error) -> Error {
     Error::Internal(format!("tokenizer: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error() {
+        assert_eq!(guard(|| 7).unwrap(), 7);
+        let with_text = guard(|| panic!("no {}", "good")).map(|()| 0).unwrap_err();
+        assert_eq!(with_text.to_string(), "internal error: the tokenizer panicked: no good");
+        let constant = guard(|| panic!("bad")).map(|()| 0).unwrap_err();
+        assert_eq!(constant.to_string(), "internal error: the tokenizer panicked: bad");
+        assert_eq!(constant.code(), "INTERNAL");
+    }
+
+    #[test]
+    fn every_byte_has_one_character() {
+        let alphabet = tokenizers::pre_tokenizers::byte_level::ByteLevel::alphabet();
+        let all = || ('\0'..='\u{FFFF}').filter(|&char| byte_of(char).is_some());
+        assert!(all().eq(('\0'..='\u{FFFF}').filter(|char| alphabet.contains(char))));
+        let mut bytes: Vec<u8> = all().filter_map(byte_of).collect();
+        bytes.sort_unstable();
+        assert!(bytes.into_iter().eq(0..=255));
+    }
+
+    #[test]
+    fn threads_can_share_it() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Tokenizer>();
+    }
 }

@@ -6,7 +6,7 @@ use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant};
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, Model, Outputs, Probe, Runtime, Silent};
+use olmo_core::model::{Batch, Model, Probe, Runtime, Silent};
 
 const SHAPE: Shape = Shape {
     hidden: 96,
@@ -30,7 +30,7 @@ fn in_chunks(model: &mut dyn Model, tokens: &[u32], blocks: &[u32], chunk: usize
     let mut logits = Vec::new();
     for (i, chunk_tokens) in tokens.chunks(chunk).enumerate() {
         let mut batch = Batch::default();
-        batch.push(chunk_tokens, i * chunk, blocks, Outputs::All);
+        batch.push(chunk_tokens, i * chunk, blocks, 0..chunk_tokens.len());
         logits.extend(forward(model, &batch));
     }
     logits
@@ -61,11 +61,11 @@ fn logits_agree_with_candle() {
         let (blocks_a, blocks_b) = ([7, 3, 11], [0, 5]);
         // Two prompts, one of them in two parts, then a decode step beside a chunk.
         let mut first = Batch::default();
-        first.push(&a[..50], 0, &blocks_a, Outputs::All);
-        first.push(&b[..36], 0, &blocks_b, Outputs::Last);
+        first.push(&a[..50], 0, &blocks_a, 0..50);
+        first.push(&b[..36], 0, &blocks_b, 35..36);
         let mut second = Batch::default();
-        second.push(&b[36..], 36, &blocks_b, Outputs::All);
-        second.push(&a[50..], 50, &blocks_a, Outputs::All);
+        second.push(&b[36..], 36, &blocks_b, 0..b.len() - 36);
+        second.push(&a[50..], 50, &blocks_a, 0..a.len() - 50);
         for batch in [first, second] {
             let (expected, got) = (forward(&mut candle, &batch), forward(&mut cpu, &batch));
             let difference = largest_difference(&expected, &got);
@@ -99,9 +99,9 @@ fn same_bits_in_any_company_chunks_threads_and_kernels() {
             let mut logits = Vec::new();
             for (start, end) in [(0, 33), (33, 34), (34, 70)] {
                 let mut batch = Batch::default();
-                batch.push(&random.tokens(20, SHAPE.vocab), 0, &[0], Outputs::None);
-                batch.push(&tokens[start..end], start, &blocks, Outputs::All);
-                batch.push(&random.tokens(40, SHAPE.vocab), 0, &[5, 6], Outputs::None);
+                batch.push(&random.tokens(20, SHAPE.vocab), 0, &[0], 0..0);
+                batch.push(&tokens[start..end], start, &blocks, 0..end - start);
+                batch.push(&random.tokens(40, SHAPE.vocab), 0, &[5, 6], 0..0);
                 logits.extend(forward(&mut model, &batch));
             }
             assert_eq!(bits(&logits), reference, "in company, {threads} threads");
@@ -114,6 +114,26 @@ fn same_bits_in_any_company_chunks_threads_and_kernels() {
             println!("{} kernels: run", variant.name());
             let logits = in_chunks(&mut load(2, variant), &tokens[..40], &blocks, 33);
             assert_eq!(bits(&logits), reference[..logits.len()], "{}", variant.name());
+        }
+    }
+}
+
+/// Rows longer than a chunk of inputs, through tiles of few rows and panels for many.
+#[test]
+fn same_bits_with_long_rows() {
+    let shape = Shape { hidden: 1088, intermediate: 2100, layers: 1, heads: 17, ..SHAPE };
+    let shape = Shape { kv_heads: 1, ..shape };
+    for dtype in [DType::F32, DType::BF16] {
+        let (_folder, config, checkpoint) = random_model(&shape, dtype, 12);
+        let tokens = Random(13).tokens(70, shape.vocab);
+        let run = |threads, chunk| {
+            let ops = CpuOps::new(dtype, Some(threads)).unwrap();
+            let mut model = Runtime::load(ops, &config, &checkpoint, 4, &mut |_| Ok(())).unwrap();
+            bits(&in_chunks(&mut model, &tokens, &[2, 0, 3], chunk))
+        };
+        let reference = run(1, 70);
+        for (threads, chunk) in [(2, 1), (3, 7), (2, 50), (1, 64)] {
+            assert_eq!(run(threads, chunk), reference, "chunks of {chunk}, {threads} threads");
         }
     }
 }
@@ -154,7 +174,7 @@ fn attention_probabilities_agree_with_candle() {
     let tokens = Random(8).tokens(45, SHAPE.vocab);
     for (start, end) in [(0, 40), (40, 45)] {
         let mut batch = Batch::default();
-        batch.push(&tokens[start..end], start, &[3, 1], Outputs::Last);
+        batch.push(&tokens[start..end], start, &[3, 1], end - start - 1..end - start);
         let (mut a, mut b) = (Attention(Vec::new()), Attention(Vec::new()));
         candle.forward(&batch, &mut a, &mut Vec::new()).unwrap();
         cpu.forward(&batch, &mut b, &mut Vec::new()).unwrap();

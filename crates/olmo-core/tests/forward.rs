@@ -3,6 +3,7 @@
 mod support;
 
 use olmo_core::backend::candle::CandleOps;
+use olmo_core::backend::cpu::CpuOps;
 use olmo_core::dtype::DType;
 use olmo_core::model::{Probe, RopeTable, Silent};
 use support::{max_difference, Bench, Reference};
@@ -15,6 +16,10 @@ const F32_TOLERANCE: f32 = 1e-4;
 
 fn candle(name: &str, dtype: DType) -> Bench {
     Bench::new(name, CandleOps::new(candle_core::Device::Cpu, dtype))
+}
+
+fn cpu(name: &str, dtype: DType) -> Bench {
+    Bench::new(name, CpuOps::new(dtype, Some(2)).expect("a CPU engine"))
 }
 
 /// Every check that a backend in f32 must pass.
@@ -141,6 +146,21 @@ fn candle_shows_hidden_states_and_attentions() {
 fn candle_in_half_precision_is_as_close_as_torch() {
     // Activations are rounded as often as in torch, but not always the same way.
     check_half(candle, 1.5);
+}
+
+#[test]
+fn cpu_equals_the_reference() {
+    check_f32(cpu);
+}
+
+#[test]
+fn cpu_shows_hidden_states_and_attentions() {
+    check_inside(cpu);
+}
+
+#[test]
+fn cpu_in_half_precision_is_as_close_as_torch() {
+    check_half(cpu, 1.0);
 }
 
 #[test]

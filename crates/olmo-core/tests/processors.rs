@@ -67,6 +67,50 @@ fn probabilities_are_those_of_transformers() {
     assert!(cases.len() > 400 && open < cases.len() / 20, "{open} of {}", cases.len());
 }
 
+/// The ids left of these logits. What is expected was seen in transformers 5.24.
+fn left(logits: &[f32], options: GenerationOptions) -> Vec<u32> {
+    let options = GenerationOptions { do_sample: true, ..options };
+    let mut scores = Scores::new();
+    scores.load(logits);
+    let context = Context { ids: &[0], prompt_length: 1 };
+    Processors::new(&options).process(&context, &mut scores);
+    possible(&scores)
+}
+
+#[test]
+fn a_sum_that_meets_its_limit_is_cut_as_in_transformers() {
+    let typical = |typical_p| GenerationOptions { typical_p, ..GenerationOptions::default() };
+    let top = |top_p| GenerationOptions { top_p, ..GenerationOptions::default() };
+    // Probabilities 1/2, 1/4, 1/8, 1/8; the second is the most typical, then the first.
+    let halves = [2, 1, 0, 0].map(|n| n as f32 * std::f32::consts::LN_2);
+    assert_eq!(left(&halves, typical(0.25)), [1]);
+    assert_eq!(left(&halves, typical(0.26)), [0, 1]);
+    assert_eq!(left(&halves, typical(0.75)), [0, 1]);
+    assert_eq!(left(&halves, typical(0.76)), [0, 1, 2, 3]);
+    assert_eq!(left(&halves, top(0.75)), [0, 1]);
+    assert_eq!(left(&halves, top(0.76)), [0, 1, 3]);
+    assert_eq!(left(&halves, top(0.5)), [0]);
+    assert_eq!(left(&halves, top(0.0)), [0]);
+    // torch leaves open which of equal tokens go. Zeros of both signs are equal.
+    assert_eq!(left(&[0.0, -0.0, 0.0, -0.0], top(0.5)), [2, 3]);
+}
+
+#[test]
+fn a_cut_carries_no_forbidden_token_on() {
+    let options = GenerationOptions { do_sample: true, top_k: 3, ..GenerationOptions::default() };
+    let mut scores = Scores::new();
+    scores.load(&[1.0, f32::NEG_INFINITY, f32::NEG_INFINITY, 0.0]);
+    let context = Context { ids: &[0], prompt_length: 1 };
+    Processors::new(&options).process(&context, &mut scores);
+    assert_eq!(scores.len(), 2);
+    // A processor behind the cut still finds its tokens, and none that is gone.
+    scores.forbid(1);
+    scores.update(3, |score| score + 7.0);
+    scores.update(9, |_| 7.0);
+    let left: Vec<(u32, f32)> = scores.iter().map(|c| (c.id, c.score)).collect();
+    assert_eq!(left, [(0, 1.0), (3, 7.0)]);
+}
+
 /// Each processor by its definition, on a full row with a full sort, as transformers writes it.
 mod naive {
     use super::GenerationOptions;
@@ -159,8 +203,10 @@ fn logits() -> impl Strategy<Value = Vec<f32>> {
     ];
     let short = proptest::collection::vec(logit.clone(), 0..40);
     let long = proptest::collection::vec(logit, 1000..5000);
-    (prop_oneof![3 => short, 1 => long], -9.0f32..9.0).prop_map(|(mut row, last)| {
+    let row = prop_oneof![3 => short, 1 => long];
+    (row, -9.0f32..9.0, -2i32..3).prop_map(|(mut row, last, shift)| {
         row.push(last);
+        row.iter_mut().for_each(|logit| *logit += 10.0 * shift as f32);
         row
     })
 }
@@ -197,6 +243,9 @@ proptest! {
         scores.iter().for_each(|candidate| row[candidate.id as usize] = candidate.score);
         prop_assert_eq!(row, expected);
         prop_assert!(scores.iter().zip(scores.iter().skip(1)).all(|(a, b)| a.id < b.id));
+        if (1..logits.len()).contains(&options.top_k) {
+            prop_assert_eq!(scores.len(), possible(&scores).len(), "forbidden tokens are carried on");
+        }
     }
 
     /// The context grows by a token a step; a processor that remembers must not be told apart from

@@ -1,1 +1,14 @@
+//! What Node sees of the engine. Types cross here; nothing is decided here.
+//!
+//! Everything that takes time returns a promise and runs on the engine's or tokio's threads.
+//! Failures become JavaScript errors whose `code` is [`olmo_core::Error::code`].
 
+mod error;
+
+// Public, since it is JavaScript and not Rust that uses what is in them.
+pub mod generation;
+pub mod inspection;
+pub mod loading;
+pub mod model;
+pub mod options;
+pub mod tokenizer;

@@ -125,20 +125,17 @@ impl Keys<'_> {
         self.read(key, "a whole number, 0 or more", get)
     }
 
-    fn expected_ids(&self) -> String {
-        format!("made of token ids from 0 to {}", self.vocab_size - 1)
-    }
-
     /// One id or a list of them.
     fn ids(&self, key: &str) -> Result<Vec<u32>> {
         let get = |value: &Value| token_ids(Some(value), self.vocab_size);
-        Ok(self.read(key, &self.expected_ids(), get)?.unwrap_or_default())
+        let expected = format!("a token id from 0 to {}, or a list of them", self.vocab_size - 1);
+        Ok(self.read(key, &expected, get)?.unwrap_or_default())
     }
 
     fn bad_words_ids(&self) -> Result<Vec<Vec<u32>>> {
         let word = |value: &Value| value.as_array().and(token_ids(Some(value), self.vocab_size));
         let get = |value: &Value| value.as_array()?.iter().map(word).collect();
-        let expected = format!("a list of lists {}", self.expected_ids());
+        let expected = format!("a list of lists of token ids from 0 to {}", self.vocab_size - 1);
         Ok(self.read("bad_words_ids", &expected, get)?.unwrap_or_default())
     }
 

@@ -13,6 +13,7 @@ use super::load::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
 use super::request::{
     Event, ForwardOptions, ForwardOutput, Generation, Mailbox, Score, TokenLogprob,
 };
+use super::sampler::Sampler;
 use super::scheduler::Scheduler;
 use super::sequence::Sequence;
 use super::study::Study;
@@ -55,7 +56,10 @@ impl Engine {
         options: &LoadOptions,
         progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
     ) -> Result<Engine> {
-        let Loaded { model, info, tokenizer, defaults } = catch_panic(|| load(options, progress))?;
+        Engine::run(catch_panic(|| load(options, progress))?)
+    }
+
+    fn run(Loaded { model, info, tokenizer, defaults }: Loaded) -> Result<Engine> {
         let (commands, inbox) = async_channel::unbounded();
         let (alive, ended) = async_channel::bounded(1);
         let worker = Worker {
@@ -252,12 +256,16 @@ impl Worker {
         let copies = job.options.num_return_sequences;
         for (p, prompt) in job.prompts.into_iter().enumerate() {
             for s in 0..copies {
+                let index = p * copies + s;
+                // With a seed, a prompt draws as it would if it were alone in its call; without one,
+                // prompts that are the same should not all get the same answer.
+                let stream = if job.options.seed.is_some() { s } else { index };
                 self.scheduler.add(Sequence::new(
                     job.mailbox.clone(),
-                    p * copies + s,
+                    index,
                     prompt.clone(),
                     job.options.clone(),
-                    job.seed,
+                    Sampler::new(&job.options, job.seed, stream),
                     self.context,
                     &self.tokenizer,
                 ));
@@ -288,4 +296,60 @@ fn catch_panic<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
             .unwrap_or("panic");
         Err(Error::Internal(text.to_owned()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+    use crate::model::{Batch, Model, Probe};
+
+    /// Answers a few passes with equal logits, then meets a bug.
+    struct Buggy {
+        good_passes: usize,
+        vocab_size: usize,
+    }
+
+    impl Model for Buggy {
+        fn forward(
+            &mut self,
+            batch: &Batch,
+            _: &mut dyn Probe,
+            logits: &mut Vec<f32>,
+        ) -> Result<()> {
+            assert!(self.good_passes > 0, "a bug in a kernel");
+            self.good_passes -= 1;
+            *logits = vec![0.0; batch.outputs.len() * self.vocab_size];
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_requests_with_an_error_and_nothing_else() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tiny-mha-f32").into();
+        let options = LoadOptions { path, device: Device::Cpu, ..LoadOptions::default() };
+        let mut loaded = load(&options, &mut |_| Ok(())).expect("the golden checkpoint");
+        let vocab_size = loaded.info.config.vocab_size;
+        loaded.model = Box::new(Buggy { good_passes: 3, vocab_size });
+        let engine = Engine::run(loaded).expect("a thread");
+
+        let generation = engine.generate(vec![vec![1]; 2], GenerationOptions::default()).unwrap();
+        let mut tokens = 0;
+        let error = loop {
+            match generation.next_blocking().expect("the error before the end") {
+                Ok(events) => tokens += events.len(),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(tokens, 6, "what was generated before is not lost");
+        assert_eq!(error.to_string(), "internal error: a bug in a kernel");
+        assert!(generation.next_blocking().is_none());
+
+        let later = engine.generate(vec![vec![1]], GenerationOptions::default());
+        let code = match later {
+            Err(error) => error.code(),
+            Ok(generation) => generation.next_blocking().unwrap().unwrap_err().code(),
+        };
+        assert!(["INTERNAL", "DISPOSED"].contains(&code), "{code}");
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::GenerationDefaults;
 use crate::backend::candle::CandleOps;
+use crate::backend::cpu::CpuOps;
 use crate::cache::BLOCK_TOKENS;
 use crate::config::ModelConfig;
 use crate::device::Device;
@@ -114,8 +115,8 @@ pub(super) fn load(
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
     let (model, threads): (Box<dyn Model>, usize) = match device {
         Device::Cpu => {
-            let ops = CandleOps::new(device.candle()?, dtype);
-            let threads = 0;
+            let ops = CpuOps::new(dtype, options.threads)?;
+            let threads = ops.threads();
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
         }
         _ => {

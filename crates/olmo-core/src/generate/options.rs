@@ -131,22 +131,24 @@ impl GenerationOptions {
         factor("temperature", self.temperature)?;
         probability("top_p", self.top_p)?;
         probability("min_p", self.min_p.unwrap_or(0.0))?;
-        if self.typical_p == 0.0 {
-            return Err(Error::option("typical_p", 0, "it must be above 0, and at most 1"));
+        if !(self.typical_p > 0.0 && self.typical_p <= 1.0) {
+            let expected = "it must be above 0, and at most 1";
+            return Err(Error::option("typical_p", self.typical_p, expected));
         }
-        probability("typical_p", self.typical_p)?;
         factor("repetition_penalty", self.repetition_penalty)?;
         for word in &self.bad_words_ids {
             if word.is_empty() {
+                let value = format!("{:?}", self.bad_words_ids);
                 let expected = "each of its words needs one token id at least";
-                return Err(Error::option("bad_words_ids", "[[]]", expected));
+                return Err(Error::option("bad_words_ids", value, expected));
             }
             ids_in_vocabulary("bad_words_ids", word, vocab_size)?;
         }
         ids_in_vocabulary("eos_token_ids", &self.eos_token_ids, vocab_size)?;
         if self.stop_strings.iter().any(String::is_empty) {
+            let value = format!("{:?}", self.stop_strings);
             let expected = "each stop string needs one character at least";
-            return Err(Error::option("stop_strings", "an empty string", expected));
+            return Err(Error::option("stop_strings", value, expected));
         }
         match self.num_return_sequences {
             0 => return Err(Error::option("num_return_sequences", 0, "it must be 1 at least")),

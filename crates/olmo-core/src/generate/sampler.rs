@@ -17,14 +17,12 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// `options` have been validated; `index` is the sequence's place in its call.
-    ///
-    /// The seed is the call's: [`GenerationOptions::seed`] or, for all sequences of the call
-    /// alike, one [`fresh_seed`].
-    pub fn new(options: &GenerationOptions, seed: u64, index: usize) -> Sampler {
+    /// `options` have been validated. The seed is the call's: [`GenerationOptions::seed`] or one
+    /// [`fresh_seed`]; sequences that are to differ under it have a `stream` each.
+    pub fn new(options: &GenerationOptions, seed: u64, stream: usize) -> Sampler {
         Sampler {
             processors: Processors::new(options),
-            draws: options.do_sample.then(|| Draws::new(seed, index)),
+            draws: options.do_sample.then(|| Draws::new(seed, stream)),
         }
     }
 
@@ -98,20 +96,20 @@ pub fn draw(scores: &Scores, at: f64) -> Option<u32> {
     last
 }
 
-/// The random numbers of one sequence, a function of the call's seed and the sequence's place in
-/// the call alone: not of the machine, of the batch, or of other sequences.
+/// The random numbers of one sequence, a function of seed and stream alone: not of the machine, of
+/// the batch, or of other sequences.
 ///
-/// They are the stream `index` of ChaCha8 with the seed in the first eight bytes of its key, little
+/// They are that stream of ChaCha8 with the seed in the first eight bytes of its key, little
 /// endian, and zeros in the others.
 #[derive(Debug, Clone)]
 pub struct Draws(ChaCha8Rng);
 
 impl Draws {
-    pub fn new(seed: u64, index: usize) -> Draws {
+    pub fn new(seed: u64, stream: usize) -> Draws {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
         let mut generator = ChaCha8Rng::from_seed(key);
-        generator.set_stream(index as u64);
+        generator.set_stream(stream as u64);
         Draws(generator)
     }
 

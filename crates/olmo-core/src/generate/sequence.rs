@@ -60,7 +60,7 @@ impl Sequence {
         index: usize,
         prompt: Vec<u32>,
         options: Arc<GenerationOptions>,
-        seed: u64,
+        sampler: Sampler,
         context: usize,
         tokenizer: &Arc<Tokenizer>,
     ) -> Sequence {
@@ -89,7 +89,7 @@ impl Sequence {
             cached: 0,
             sealed: 0,
             last_name: BlockName::ROOT,
-            sampler: Sampler::new(&options, seed, index),
+            sampler,
             tokenizer: tokenizer.clone(),
             detokenizer: Detokenizer::new(tokenizer.clone(), options.skip_special_tokens),
             stop: StopMatcher::new(&options.stop_strings, &end_of_prompt),

@@ -189,21 +189,26 @@ impl CpuOps {
         };
         let first_position = span.start + (rows.start - span.rows.start);
         let end = first_position + rows.len();
-        let (keys, values) = (&cache.layers[layer].keys, &cache.layers[layer].values);
+        let LayerCache { keys, values } = &cache.layers[layer];
+        let (keys, values) = (keys.as_ptr(), values.as_ptr());
         let attend = self.kernels.attend(cache.dtype);
         let size = cache.dtype.size();
-        for (index, &block) in span.blocks[..end.div_ceil(BLOCK_TOKENS)].iter().enumerate() {
+        let blocks = &span.blocks[..end.div_ceil(BLOCK_TOKENS)];
+        for (index, &block) in blocks.iter().enumerate() {
+            let next = *blocks.get(index + 1).unwrap_or(&block);
+            let keys_of = |block| keys.wrapping_add(cache.key_offset(block, kv_head) * size);
+            let values_of = |block| values.wrapping_add(cache.value_offset(block, kv_head) * size);
+            let block = KeyBlock {
+                keys: keys_of(block),
+                values: values_of(block),
+                next_keys: keys_of(next),
+                next_values: values_of(next),
+                first_seen: (first_position + 1) as isize - (index * BLOCK_TOKENS) as isize,
+                group,
+            };
             // SAFETY: the spans are checked, so the block is inside the storage; the pointers of
             // the queries are of the sizes stated.
-            unsafe {
-                let block = KeyBlock {
-                    keys: keys.as_ptr().add(cache.key_offset(block, kv_head) * size),
-                    values: values.as_ptr().add(cache.value_offset(block, kv_head) * size),
-                    first_seen: (first_position + 1) as isize - (index * BLOCK_TOKENS) as isize,
-                    group,
-                };
-                attend(&queries, &block);
-            }
+            unsafe { attend(&queries, &block) };
         }
         for (i, out) in out.chunks_exact(stride).enumerate() {
             let (row, column) = place(i);

@@ -36,7 +36,8 @@ impl Matrix {
             return Err(error(format!("has shape {:?}, but a matrix is needed", weight.shape)));
         };
         let bytes = weight.bytes();
-        if Some(bytes.len()) != outputs.checked_mul(inputs).map(|n| n * weight.dtype.size()) {
+        let size = weight.dtype.size();
+        if Some(bytes.len()) != outputs.checked_mul(inputs).and_then(|n| n.checked_mul(size)) {
             return Err(error(format!("has {} bytes for {outputs} × {inputs}", bytes.len())));
         }
         let usable = cfg!(target_endian = "little")

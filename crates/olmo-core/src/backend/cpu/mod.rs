@@ -61,6 +61,11 @@ impl CpuOps {
         self.kernels.variant
     }
 
+    /// How many threads work, the caller's among them.
+    pub fn threads(&self) -> usize {
+        self.threads.count()
+    }
+
     /// Lets threads work on the rows of `x`, each row by one of them.
     fn each_row(&self, x: &mut Tensor, body: impl Fn(usize, &mut [f32]) + Sync) {
         let (rows, width) = (x.rows, x.width);

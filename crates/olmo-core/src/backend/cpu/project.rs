@@ -71,11 +71,11 @@ impl CpuOps {
         }
         let mut packed = self.workspace.tensor(1, matmul::packed_len(x.rows, x.width))?;
         let target = Parts::new(&mut packed);
-        let per_task = super::rows_per_task(x.width);
+        let (tile, per_task) = (self.kernels.tile_rows, super::rows_per_task(x.width));
         self.threads.run(x.rows.div_ceil(per_task), |task, _| {
             for row in task * per_task..x.rows.min((task + 1) * per_task) {
                 // SAFETY: there is room for all rows, and no other task has this one.
-                unsafe { matmul::pack(x.row(row), row, x.rows, target.as_mut_ptr()) }
+                unsafe { matmul::pack(x.row(row), row, x.rows, tile, target.as_mut_ptr()) }
             }
         });
         Ok(Some(packed))

@@ -5,16 +5,31 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use memmap2::MmapMut;
+
 use crate::{Error, Result};
 
 /// A cache line, and the widest register.
 const ALIGN: usize = 64;
 
+/// From this size on a buffer is a mapping of its own, in huge pages where the system has them:
+/// kernels read many rows at once, and each would have its own small page.
+const LARGE: usize = 1 << 19;
+const HUGE_PAGE: usize = 1 << 21;
+
 /// Zeroed memory. A large one costs nothing until it is written.
 #[derive(Debug)]
 pub struct Buffer {
     start: NonNull<u8>,
-    layout: Layout,
+    bytes: usize,
+    owner: Owner,
+}
+
+#[derive(Debug)]
+enum Owner {
+    Heap(Layout),
+    /// Only kept: the memory goes with it.
+    Mapping(#[allow(dead_code)] MmapMut),
 }
 
 // SAFETY: a buffer owns its memory, and shared access only reads it.
@@ -25,20 +40,36 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     /// `what` is for the error if there is no memory, `hint` what to do about it.
     pub fn zeroed(bytes: usize, what: &str, hint: &str) -> Result<Buffer> {
-        let error = || Error::NotEnoughMemory {
+        let buffer = match bytes < LARGE {
+            true => Buffer::on_heap(bytes),
+            false => Buffer::mapped(bytes),
+        };
+        buffer.ok_or_else(|| Error::NotEnoughMemory {
             what: what.to_owned(),
             needed: format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64),
             available: "less".into(),
             hint: hint.to_owned(),
-        };
-        let layout = Layout::from_size_align(bytes.max(ALIGN), ALIGN).map_err(|_| error())?;
+        })
+    }
+
+    fn on_heap(bytes: usize) -> Option<Buffer> {
+        let layout = Layout::from_size_align(bytes.max(ALIGN), ALIGN).ok()?;
         // SAFETY: the size is not zero.
-        let start = unsafe { alloc_zeroed(layout) };
-        Ok(Buffer { start: NonNull::new(start).ok_or_else(error)?, layout })
+        let start = NonNull::new(unsafe { alloc_zeroed(layout) })?;
+        Some(Buffer { start, bytes: layout.size(), owner: Owner::Heap(layout) })
+    }
+
+    fn mapped(bytes: usize) -> Option<Buffer> {
+        let bytes = bytes.checked_next_multiple_of(HUGE_PAGE)?;
+        let mut mapping = MmapMut::map_anon(bytes).ok()?;
+        #[cfg(target_os = "linux")]
+        let _ = mapping.advise(memmap2::Advice::HugePage); // a kernel without them says no
+        let start = NonNull::new(mapping.as_mut_ptr())?;
+        Some(Buffer { start, bytes, owner: Owner::Mapping(mapping) })
     }
 
     pub fn bytes(&self) -> usize {
-        self.layout.size()
+        self.bytes
     }
 
     pub fn as_ptr(&self) -> *const u8 {
@@ -52,8 +83,10 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) }
+        if let Owner::Heap(layout) = self.owner {
+            // SAFETY: allocated with this layout.
+            unsafe { dealloc(self.start.as_ptr(), layout) }
+        }
     }
 }
 

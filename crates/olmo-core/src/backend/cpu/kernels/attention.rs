@@ -52,6 +52,10 @@ pub struct Queries {
 pub struct KeyBlock {
     pub keys: *const u8,
     pub values: *const u8,
+    /// The head's next block, which lies elsewhere, so that the hardware cannot see it coming. It is
+    /// asked for while this one is worked on; the last block names itself.
+    pub next_keys: *const u8,
+    pub next_values: *const u8,
     /// How many of the block's positions a query sees: `seen(i) = first_seen + i / group`, within
     /// 0 and [`BLOCK_TOKENS`]. `group` queries share a position.
     pub first_seen: isize,
@@ -92,10 +96,14 @@ unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
     }
     let &Queries { head_dim, stride, .. } = queries;
     let (keys, values) = (block.keys.cast::<E>(), block.values.cast::<E>());
+    let (next_keys, next_values) = match first {
+        0 => (block.next_keys.cast::<E>(), block.next_values.cast::<E>()),
+        _ => (keys, values),
+    };
 
     let mut scores = [[L::splat(0.0); 2]; M];
     let q = queries.q.add(first * stride);
-    multiply(q, stride, keys, BLOCK_TOKENS, 0..head_dim, &mut scores);
+    multiply(q, stride, keys, next_keys, BLOCK_TOKENS, 0..head_dim, &mut scores);
 
     let mut p = [[0.0; BLOCK_TOKENS]; M];
     let mut shrink = [1.0; M];
@@ -114,8 +122,8 @@ unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
             let (out, shrink) = (out.add(m * stride + piece), L::splat(shrink[m]));
             sums[m] = [L::load(out).mul(shrink), L::load(out.add(LANES)).mul(shrink)];
         }
-        let values = values.add(piece);
-        multiply(p.as_ptr().cast(), BLOCK_TOKENS, values, stride, 0..common, &mut sums);
+        let (values, next) = (values.add(piece), next_values.wrapping_add(piece));
+        multiply(p.as_ptr().cast(), BLOCK_TOKENS, values, next, stride, 0..common, &mut sums);
         for m in 0..M {
             let seen = block.seen(first + m);
             if seen > common {
@@ -123,6 +131,7 @@ unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
                 multiply::<L, E, 1>(
                     p[m].as_ptr(),
                     BLOCK_TOKENS,
+                    values,
                     values,
                     stride,
                     common..seen,
@@ -136,12 +145,13 @@ unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
     }
 }
 
-/// `sums[m] += Σ a[m][i] · b[i]` over `range`, in order.
+/// `sums[m] += Σ a[m][i] · b[i]` over `range`, in order. Asks for the same rows of `next`.
 #[inline(always)]
 unsafe fn multiply<L: Lanes, E: Element, const M: usize>(
     a: *const f32,
     a_stride: usize,
     b: *const E,
+    next: *const E,
     b_stride: usize,
     range: std::ops::Range<usize>,
     sums: &mut [[L; 2]; M],
@@ -149,6 +159,10 @@ unsafe fn multiply<L: Lanes, E: Element, const M: usize>(
     let mut acc = *sums;
     for i in range {
         let row = b.add(i * b_stride);
+        L::prefetch(next.wrapping_add(i * b_stride));
+        if size_of::<E>() == size_of::<f32>() {
+            L::prefetch(next.wrapping_add(i * b_stride + LANES)); // a row is two cache lines
+        }
         let b = [E::load::<L>(row), E::load::<L>(row.add(LANES))];
         for m in 0..M {
             let a = L::splat(*a.add(m * a_stride + i));

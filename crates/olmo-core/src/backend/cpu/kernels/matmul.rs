@@ -28,6 +28,13 @@ pub const CHUNK: usize = 1024;
 /// Outputs in a panel: 256 KB, half of the smallest second-level cache in use.
 pub const PANEL_OUTPUTS: usize = 64;
 
+/// Up to this many tiles of rows it takes less time to widen weights for each tile than to write
+/// them to a panel.
+const FEW_TILES: usize = 8;
+
+/// How many outputs ahead of the one being widened weights are asked for.
+const AHEAD: usize = 4;
+
 /// A block of consecutive outputs of all rows: what one task computes.
 pub struct Product {
     /// [`pack`]ed activations.
@@ -49,18 +56,24 @@ pub fn packed_len(rows: usize, inputs: usize) -> usize {
     rows * inputs.div_ceil(CHUNK) * CHUNK
 }
 
-/// Lays one row out for [`matmul`]: chunk after chunk, in a chunk row after row, each row
-/// [`CHUNK`] long with zeros at its end. Rows of a tile then lie next to each other, instead of a
-/// power of two apart, where they would fight for the same places in the cache.
+/// Lays one row out for [`matmul`] with tiles of `tile` rows: chunk after chunk, in a chunk tile after
+/// tile, in a tile the lanes of its rows in turn, with zeros behind the last input. A tile is then
+/// one stream, where rows a power of two apart would fight for the same places in the cache. One row
+/// of whole lanes stays as it is.
 ///
 /// # Safety
 /// `packed` has room for [`packed_len`]; no other thread packs the same row.
-pub unsafe fn pack(x: &[f32], row: usize, rows: usize, packed: *mut f32) {
+pub unsafe fn pack(x: &[f32], row: usize, rows: usize, tile: usize, packed: *mut f32) {
+    let first = row / tile * tile;
+    let in_tile = tile.min(rows - first);
     for (c, chunk) in x.chunks(CHUNK).enumerate() {
-        let to = packed.add((c * rows + row) * CHUNK);
-        std::ptr::copy_nonoverlapping(chunk.as_ptr(), to, chunk.len());
-        let padding = chunk.len().next_multiple_of(LANES) - chunk.len();
-        std::ptr::write_bytes(to.add(chunk.len()), 0, padding);
+        let mut to = packed.add((c * rows + first) * CHUNK + (row - first) * LANES);
+        for lanes in chunk.chunks(LANES) {
+            let mut padded = [0.0; LANES];
+            padded[..lanes.len()].copy_from_slice(lanes);
+            to.cast::<[f32; LANES]>().write_unaligned(padded);
+            to = to.add(in_tile * LANES);
+        }
     }
 }
 
@@ -71,48 +84,53 @@ pub unsafe fn pack(x: &[f32], row: usize, rows: usize, packed: *mut f32) {
 /// its part of `y` or its panel.
 #[inline(always)]
 pub unsafe fn matmul<L: Lanes, E: Element, const M: usize, const N: usize>(product: &Product) {
-    if product.rows <= M {
+    if product.rows == 0 {
+        // Nothing to do: a batch of which nobody wants logits.
+    } else if product.rows <= FEW_TILES * M {
         few_rows::<L, E, M, N>(product);
     } else {
         many_rows::<L, E, M, N>(product);
     }
 }
 
-/// Each weight is used once, straight from where it is stored.
+/// Weights are used straight from where they are stored.
 #[inline(always)]
 unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product: &Product) {
-    let &Product { x, rows, inputs, w, outputs, y, y_stride, .. } = product;
-    let w = w.cast::<E>();
-    let whole = outputs / N * N;
-    for output in 0..whole / N {
-        let output = output * N;
-        for start in (0..inputs).step_by(CHUNK) {
+    let whole = product.outputs / N * N;
+    for output in (0..whole).step_by(N) {
+        few_rows_of::<L, E, M, N>(product, output);
+    }
+    for output in whole..product.outputs {
+        few_rows_of::<L, E, M, 1>(product, output);
+    }
+}
+
+/// `N` outputs of all rows.
+#[inline(always)]
+unsafe fn few_rows_of<L: Lanes, E: Element, const M: usize, const N: usize>(
+    product: &Product,
+    output: usize,
+) {
+    let &Product { x, rows, inputs, w, y, y_stride, .. } = product;
+    for start in (0..inputs).step_by(CHUNK) {
+        for row in (0..rows).step_by(M) {
+            let x = x.add(start * rows + row * CHUNK);
             let tile = Tile {
-                x: x.add(start * rows),
-                w: w.add(output * inputs + start),
+                x,
+                soon: x,
+                w: w.cast::<E>().add(output * inputs + start),
                 w_stride: inputs,
+                w_step: 1,
                 len: CHUNK.min(inputs - start),
-                y: y.add(output),
+                y: y.add(row * y_stride + output),
                 y_stride,
                 outputs: N,
                 first: start == 0,
             };
-            tile.compute_rows::<L, M, N>(rows);
-        }
-    }
-    for output in whole..outputs {
-        for start in (0..inputs).step_by(CHUNK) {
-            let tile = Tile {
-                x: x.add(start * rows),
-                w: w.add(output * inputs + start),
-                w_stride: inputs,
-                len: CHUNK.min(inputs - start),
-                y: y.add(output),
-                y_stride,
-                outputs: 1,
-                first: start == 0,
-            };
-            tile.compute_rows::<L, M, 1>(rows);
+            match row {
+                0 => tile.compute_rows::<L, M, N, true>(M.min(rows)),
+                _ => tile.compute_rows::<L, M, N, false>(M.min(rows - row)),
+            }
         }
     }
 }
@@ -125,44 +143,67 @@ unsafe fn many_rows<L: Lanes, E: Element, const M: usize, const N: usize>(produc
     for start in (0..inputs).step_by(CHUNK) {
         let len = CHUNK.min(inputs - start);
         for output in 0..outputs {
-            widen::<L, E>(w.add(output * inputs + start), len, panel.add(output * CHUNK));
+            let soon = w.wrapping_add((output + AHEAD) * inputs + start);
+            let place = panel.add(output / N * N * CHUNK + output % N * LANES);
+            widen::<L, E, N>(w.add(output * inputs + start), soon, len, place);
         }
         for row in (0..rows).step_by(M) {
+            let tile_rows = M.min(rows - row);
+            let x = x.add(start * rows + row * CHUNK);
             for output in (0..outputs).step_by(N) {
+                // The first groups of outputs each bring a row of the next tile nearer: from the
+                // third-level cache the rows would take as long as the sums.
+                let soon = match output / N {
+                    group if group < tile_rows => x.wrapping_add((tile_rows + group) * CHUNK),
+                    _ => x,
+                };
                 // Behind the last output the panel holds older weights: their sums are not stored.
                 let tile = Tile {
-                    x: x.add(start * rows + row * CHUNK),
+                    x,
+                    soon,
                     w: panel.add(output * CHUNK).cast_const(),
-                    w_stride: CHUNK,
+                    w_stride: LANES,
+                    w_step: N,
                     len: len.next_multiple_of(LANES),
                     y: y.add(row * y_stride + output),
                     y_stride,
                     outputs: N.min(outputs - output),
                     first: start == 0,
                 };
-                tile.compute_rows::<L, M, N>(M.min(rows - row));
+                tile.compute_rows::<L, M, N, false>(tile_rows);
             }
         }
     }
 }
 
-/// Copies `len` weights as f32, with zeros up to whole lanes.
+/// Copies `len` weights of one output as f32, with zeros up to whole lanes. In a panel the lanes of
+/// `N` outputs take turns, so that a tile reads one stream.
 #[inline(always)]
-unsafe fn widen<L: Lanes, E: Element>(w: *const E, len: usize, panel: *mut f32) {
+unsafe fn widen<L: Lanes, E: Element, const N: usize>(
+    w: *const E,
+    soon: *const E,
+    len: usize,
+    panel: *mut f32,
+) {
     let whole = len / LANES * LANES;
     for i in (0..whole).step_by(LANES) {
-        E::load::<L>(w.add(i)).store(panel.add(i));
+        L::prefetch(soon.wrapping_add(i));
+        E::load::<L>(w.add(i)).store(panel.add(i * N));
     }
     if whole < len {
-        E::load_first::<L>(w.add(whole), len - whole).store(panel.add(whole));
+        E::load_first::<L>(w.add(whole), len - whole).store(panel.add(whole * N));
     }
 }
 
 /// Some rows × some outputs over one chunk.
 struct Tile<E> {
     x: *const f32,
+    /// A chunk to ask for meanwhile, unless the weights are.
+    soon: *const f32,
     w: *const E,
+    /// Between two outputs, and between two inputs.
     w_stride: usize,
+    w_step: usize,
     len: usize,
     y: *mut f32,
     y_stride: usize,
@@ -173,13 +214,17 @@ struct Tile<E> {
 }
 
 impl<E: Element> Tile<E> {
-    /// `rows` is at most `M`, and `M` at most 6.
+    /// `rows` is at most `M`, and `M` at most 6. `STREAM` says that the weights come from memory, and
+    /// asks for those of the next tile's outputs.
     #[inline(always)]
-    unsafe fn compute_rows<L: Lanes, const M: usize, const N: usize>(&self, rows: usize) {
+    unsafe fn compute_rows<L: Lanes, const M: usize, const N: usize, const STREAM: bool>(
+        &self,
+        rows: usize,
+    ) {
         macro_rules! dispatch {
             ($($rows:literal)*) => {
                 match rows {
-                    $($rows if $rows <= M => self.compute::<L, $rows, N>(),)*
+                    $($rows if $rows <= M => self.compute::<L, $rows, N, STREAM>(),)*
                     _ => unreachable!("tiles have at most M rows"),
                 }
             };
@@ -188,20 +233,31 @@ impl<E: Element> Tile<E> {
     }
 
     #[inline(always)]
-    unsafe fn compute<L: Lanes, const M: usize, const N: usize>(&self) {
+    unsafe fn compute<L: Lanes, const M: usize, const N: usize, const STREAM: bool>(&self) {
+        for m in 0..M {
+            L::prefetch(self.y.add(m * self.y_stride));
+        }
         let mut lanes = [[L::splat(0.0); N]; M];
         let whole = self.len / LANES * LANES;
         for i in (0..whole).step_by(LANES) {
+            if !STREAM {
+                L::prefetch(self.soon.wrapping_add(i));
+            }
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
-                w[n] = E::load::<L>(self.w.add(n * self.w_stride + i));
+                let from = self.w.add(n * self.w_stride + i * self.w_step);
+                w[n] = E::load::<L>(from);
+                // A row of 16-bit weights is about a page, and the hardware looks ahead within pages.
+                if STREAM && size_of::<E>() < size_of::<f32>() {
+                    L::prefetch(from.wrapping_add(N * self.w_stride));
+                }
             }
             self.step(i, &w, &mut lanes);
         }
         if whole < self.len {
             let mut w = [L::splat(0.0); N];
             for n in 0..N {
-                let from = self.w.add(n * self.w_stride + whole);
+                let from = self.w.add(n * self.w_stride + whole * self.w_step);
                 w[n] = E::load_first::<L>(from, self.len - whole);
             }
             self.step(whole, &w, &mut lanes);
@@ -210,8 +266,20 @@ impl<E: Element> Tile<E> {
             let mut sums = [0.0; N];
             reduce(&lanes[m], &mut sums);
             let y = self.y.add(m * self.y_stride);
-            for (n, sum) in sums.iter().enumerate().take(self.outputs) {
-                *y.add(n) = if self.first { *sum } else { *y.add(n) + sum };
+            let mut totals = [0.0; N];
+            if self.outputs == N {
+                // As an array, which becomes one vector.
+                if !self.first {
+                    totals = y.cast::<[f32; N]>().read_unaligned();
+                }
+                for n in 0..N {
+                    totals[n] += sums[n];
+                }
+                y.cast::<[f32; N]>().write_unaligned(totals);
+            } else {
+                for n in 0..self.outputs {
+                    *y.add(n) = if self.first { 0.0 } else { *y.add(n) } + sums[n];
+                }
             }
         }
     }
@@ -224,7 +292,7 @@ impl<E: Element> Tile<E> {
         lanes: &mut [[L; N]; M],
     ) {
         for m in 0..M {
-            let x = L::load(self.x.add(m * CHUNK + i));
+            let x = L::load(self.x.add(i * M + m * LANES));
             for n in 0..N {
                 lanes[m][n] = x.fma(w[n], lanes[m][n]);
             }

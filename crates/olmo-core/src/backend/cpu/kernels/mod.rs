@@ -12,6 +12,8 @@ mod exp;
 pub mod lanes;
 pub mod matmul;
 mod rows;
+#[cfg(test)]
+mod tests;
 
 use half::{bf16, f16};
 
@@ -111,6 +113,8 @@ pub struct Kernels {
     pub variant: Variant,
     pub rms_norm: unsafe fn(x: &mut [f32], weight: &[f32], eps: f32),
     pub silu_mul: unsafe fn(gate: &mut [f32], up: &[f32]),
+    /// Rows of a tile of [`Kernels::matmul`], for [`matmul::pack`].
+    pub tile_rows: usize,
     matmul: PerDType<unsafe fn(&Product)>,
     attend: PerDType<unsafe fn(&Queries, &KeyBlock)>,
 }
@@ -176,6 +180,7 @@ macro_rules! compile {
                 variant: $variant,
                 rms_norm,
                 silu_mul,
+                tile_rows: $rows,
                 matmul: PerDType { f32: matmul::<f32>, f16: matmul::<f16>, bf16: matmul::<bf16> },
                 attend: PerDType { f32: attend::<f32>, f16: attend::<f16>, bf16: attend::<bf16> },
             };

@@ -104,6 +104,10 @@ impl Lanes for Avx2 {
         _mm_storeu_ps(sums.as_mut_ptr(), _mm_shuffle_ps::<0b11_01_10_00>(x, x));
         sums
     }
+    #[inline(always)]
+    unsafe fn prefetch<T>(p: *const T) {
+        _mm_prefetch::<_MM_HINT_T1>(p.cast())
+    }
 }
 
 #[inline(always)]

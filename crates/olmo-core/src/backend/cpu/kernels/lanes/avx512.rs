@@ -102,6 +102,10 @@ impl Lanes for Avx512 {
         _mm_storeu_ps(sums.as_mut_ptr(), x);
         sums
     }
+    #[inline(always)]
+    unsafe fn prefetch<T>(p: *const T) {
+        _mm_prefetch::<_MM_HINT_T1>(p.cast())
+    }
 }
 
 #[inline(always)]

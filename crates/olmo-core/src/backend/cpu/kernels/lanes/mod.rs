@@ -49,6 +49,10 @@ pub trait Lanes: Copy {
     /// [`Lanes::sum`] of four vectors at once.
     unsafe fn sums(vectors: [Self; 4]) -> [f32; 4];
 
+    /// Asks for a cache line that will be wanted soon. Any address will do, and nothing may happen.
+    #[inline(always)]
+    unsafe fn prefetch<T>(_p: *const T) {}
+
     /// `count` elements and zeros behind them.
     #[inline(always)]
     unsafe fn load_first(p: *const f32, count: usize) -> Self {

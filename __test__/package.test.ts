@@ -1,0 +1,131 @@
+import { once } from 'node:events'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+
+import test from 'ava'
+import { execa, execaNode } from 'execa'
+import * as esm from 'olmo2'
+
+import { packageVersion } from '../src/package.js'
+import { longWinded, root, tiny } from './support.js'
+
+const PROMPT = 'She read the word'
+
+/** Runs a module given as text to its end, whatever that is. */
+function runModule(source: string) {
+  return execa(process.execPath, ['--input-type=module', '--eval', source], {
+    cwd: root,
+    reject: false,
+    input: '',
+  })
+}
+
+test('require gives the same names, and they work', async (t) => {
+  const cjs: typeof esm = createRequire(import.meta.url)('olmo2')
+  t.deepEqual(Object.keys(cjs).sort(), Object.keys(esm).sort())
+  const model = await cjs.Olmo2.load()
+  t.is((await model.generate(PROMPT, { maxNewTokens: 1 })).text, ' again')
+  await model.dispose()
+  await t.throwsAsync(cjs.Olmo2.load('/no/such'), { instanceOf: cjs.CheckpointError })
+})
+
+test('the types hold for import and for require', async (t) => {
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const { all } = await execaNode(tsc, ['-p', '__test__/types'], {
+    cwd: root,
+    all: true,
+    reject: false,
+  })
+  t.is(all, '')
+})
+
+test('every symbol is there and has its name', (t) => {
+  t.regex(packageVersion, /^\d+\.\d+\.\d+$/)
+  const error = new esm.CheckpointError('IO', 'x')
+  t.true(error instanceof esm.Olmo2Error)
+  t.is(error.name, 'CheckpointError')
+})
+
+test('the process ends when nothing is left to do', async (t) => {
+  const { exitCode, stdout, stderr } = await runModule(`
+    import { Olmo2 } from 'olmo2'
+    const model = await Olmo2.load(${JSON.stringify(tiny)})
+    const options = { maxNewTokens: 120, minNewTokens: 120 }
+    const pieces = model.generate('${PROMPT}', options)[Symbol.asyncIterator]()
+    await pieces.next()
+    await model.generate('${PROMPT}', { maxNewTokens: 2, signal: new AbortController().signal })
+    console.log('neither disposed nor read to the end')
+  `)
+  t.is(stderr, '')
+  t.is(stdout, 'neither disposed nor read to the end')
+  t.is(exitCode, 0)
+})
+
+test('process.exit() works while a generation runs', async (t) => {
+  const { exitCode, signal } = await runModule(`
+    import { Olmo2 } from 'olmo2'
+    const model = await Olmo2.load(${JSON.stringify(tiny)})
+    const prompts = new Array(16).fill('${PROMPT}')
+    for await (const _ of model.generate(prompts, { maxNewTokens: 120 })) process.exit(7)
+  `)
+  t.is(signal, undefined)
+  t.is(exitCode, 7)
+})
+
+test('a failure no one handles is an unhandled rejection like any other', async (t) => {
+  const { exitCode, stderr } = await runModule(`
+    import { Olmo2 } from 'olmo2'
+    await Olmo2.load('/no/such/folder')
+  `)
+  t.is(exitCode, 1)
+  t.regex(stderr, /CheckpointError: cannot read \/no\/such\/folder\/config\.json/)
+  t.regex(stderr, /code: 'IO'/)
+})
+
+const worker = `
+  const { parentPort, workerData } = require('node:worker_threads')
+  const { Olmo2 } = require('olmo2')
+  Olmo2.load(workerData.path).then(async (model) => {
+    const generation = model.generate(workerData.prompt)
+    for await (const { text } of generation) parentPort.postMessage(text)
+  })
+`
+
+function startWorker(path: string): Worker {
+  const workerData = { path, prompt: PROMPT }
+  return new Worker(worker, { eval: true, workerData })
+}
+
+test('it works in worker threads, several at once and beside the main thread', async (t) => {
+  const workers = [startWorker(tiny), startWorker(tiny), startWorker(tiny)]
+  const texts = workers.map(() => '')
+  for (const [index, worker] of workers.entries()) {
+    worker.on('message', (text) => {
+      texts[index] += text
+    })
+  }
+  const model = await esm.Olmo2.load(tiny)
+  const { text } = await model.generate(PROMPT)
+  await model.dispose()
+  for (const [code] of await Promise.all(workers.map((worker) => once(worker, 'exit'))))
+    t.is(code, 0)
+  t.deepEqual(texts, [text, text, text])
+})
+
+test('a worker can be terminated while it generates', async (t) => {
+  for (let round = 0; round < 3; round += 1) {
+    const worker = startWorker(longWinded)
+    await once(worker, 'message')
+    t.is(await worker.terminate(), 1)
+  }
+  const model = await esm.Olmo2.load(tiny)
+  t.is((await model.generate(PROMPT, { maxNewTokens: 1 })).text, ' again')
+  await model.dispose()
+})
+
+test('a worker can be terminated while it loads', async (t) => {
+  const worker = startWorker(longWinded)
+  await once(worker, 'online')
+  t.is(await worker.terminate(), 1)
+})

@@ -1,0 +1,90 @@
+import { join } from 'node:path'
+
+import test from 'ava'
+import { Olmo2, OptionError, PromptError } from 'olmo2'
+
+import { readGolden, readTensors, tiny } from './support.js'
+
+const model = await Olmo2.load(tiny)
+test.after.always(() => model.dispose())
+
+const reference = readTensors(join(tiny, 'reference.safetensors'))
+
+function tensor(name: string): { shape: number[]; data: number[] } {
+  const found = reference.get(name)
+  if (!found) throw new Error(`no tensor ${name}`)
+  return found
+}
+
+/** The largest difference between two lists of numbers of the same length. */
+function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
+  if (a.length !== b.length) return Number.NaN
+  let largest = 0
+  for (let index = 0; index < a.length; index += 1) {
+    largest = Math.max(largest, Math.abs(Number(a[index]) - Number(b[index])))
+  }
+  return largest
+}
+
+test('logits are those of transformers', async (t) => {
+  for (const length of [1, 2, 7, 33, 128]) {
+    const logits = await model.forward(tensor(`p${length}.ids`).data)
+    t.true(logits instanceof Float32Array)
+    t.is(logits.length, length * 517)
+    t.true(distance(logits, tensor(`p${length}.logits`).data) < 1e-4)
+  }
+})
+
+test('hidden states and attentions are those of transformers', async (t) => {
+  const ids = tensor('p33.ids').data
+  const result = await model.forward(ids, { hiddenStates: true, attentions: [1, 0] })
+  t.is(result.hiddenStates.length, 3)
+  const hidden = result.hiddenStates.flatMap((states) => [...states])
+  t.true(distance(hidden, tensor('p33.hidden').data) < 1e-4)
+  const attentions = [0, 1].flatMap((layer) => [...(result.attentions.get(layer) ?? [])])
+  t.true(distance(attentions, tensor('p33.attentions').data) < 1e-5)
+  t.true(distance(result.logits, tensor('p33.logits').data) < 1e-4)
+})
+
+test('only what is asked for is given', async (t) => {
+  const { hiddenStates, attentions } = await model.forward('the dog', { attentions: [1] })
+  t.deepEqual(hiddenStates, [])
+  t.deepEqual([...attentions.keys()], [1])
+  t.is(attentions.get(1)?.length, 4 * 3 * 3)
+})
+
+test('forward checks what it is given', async (t) => {
+  for (const attentions of [[2], [-1], [0.5]]) {
+    const error = await t.throwsAsync(model.forward('the dog', { attentions }), {
+      instanceOf: OptionError,
+    })
+    t.is(error.option, 'attentions')
+  }
+  await t.throwsAsync(model.forward(''), { instanceOf: PromptError, code: 'EMPTY_PROMPT' })
+  const long = new Array(129).fill(1)
+  await t.throwsAsync(model.forward(long), { instanceOf: PromptError, code: 'PROMPT_TOO_LONG' })
+})
+
+test('scores are those of transformers', async (t) => {
+  interface Golden {
+    model: string
+    prompt_ids: number[]
+    ids: number[]
+    logprobs: number[]
+    sum: number
+  }
+  const { scores } = readGolden<{ scores: Golden[] }>('generate.json')
+  const own = scores.filter((golden) => golden.model === 'tiny-mha-f32')
+  t.true(own.length > 0)
+  for (const golden of own) {
+    const { logprob, tokens } = await model.score(golden.prompt_ids, golden.ids)
+    t.true(Math.abs(logprob - golden.sum) < 1e-3)
+    t.deepEqual(
+      tokens.map(({ token }) => token),
+      golden.ids,
+    )
+    const logprobs = tokens.map(({ logprob }) => logprob)
+    t.true(distance(logprobs, golden.logprobs) < 1e-4)
+    t.is(tokens[0]?.text, model.tokenizer.decode(golden.ids.slice(0, 1)))
+  }
+})

@@ -1,0 +1,47 @@
+// What the README shows, as someone who imports the package writes it: it only has to compile.
+import { type ChatMessage, type Completion, type GenerateOptions, Olmo2, Olmo2Error } from 'olmo2'
+
+export async function main(signal: AbortSignal): Promise<void> {
+  await using model = await Olmo2.load('path', {
+    dtype: 'bf16',
+    device: 'auto',
+    threads: 2,
+    signal,
+  })
+  const options = { maxNewTokens: 100, doSample: true, topK: 50, topP: 0.95, seed: 7, signal }
+  for await (const { text, token, logprob, index } of model.generate('…', options)) {
+    takes<[string, number, number | undefined, number]>([text, token, logprob, index])
+  }
+  const { text, finishReason } = await model.generate('…')
+  takes<[string, 'eos' | 'stop' | 'length' | 'context']>([text, finishReason])
+
+  takes<Completion>(await model.generate(new Uint32Array([1])))
+  takes<Completion>(await model.generate([1, 2] as const))
+  takes<Completion[]>(await model.generate(['a', [1, 2], new Uint32Array([3])]))
+  takes<Completion[]>(await model.generate('a', { numReturnSequences: 2 }))
+  const given: GenerateOptions = {}
+  takes<Completion>(await model.generate('a', given))
+
+  const messages: ChatMessage[] = [{ role: 'user', content: 'Hello' }]
+  takes<Completion>(await model.chat(messages, given))
+  takes<Completion[]>(await model.chat(messages, { numReturnSequences: 2 }))
+
+  takes<Float32Array>(await model.forward([1, 2]))
+  const { logits, hiddenStates, attentions } = await model.forward('a', { hiddenStates: true })
+  takes<[Float32Array, Float32Array[], Map<number, Float32Array>]>([
+    logits,
+    hiddenStates,
+    attentions,
+  ])
+  const { logprob, tokens } = await model.score('a', 'b')
+  takes<number[]>([logprob, ...tokens.map((token) => token.logprob)])
+
+  // @ts-expect-error: a misspelt option
+  model.generate('a', { max_new_tokens: 3 })
+  // @ts-expect-error: no prompt
+  model.generate()
+  const error: unknown = null
+  if (error instanceof Olmo2Error) takes<'DISPOSED' | (string & {})>(error.code)
+}
+
+function takes<T>(_: T): void {}

@@ -1,0 +1,71 @@
+import type { Command, OptionValues } from 'commander'
+
+import type { ChatMessage, Completion, Generation, Olmo2, Piece } from '../../src/index.js'
+import { addGenerationOptions, generationOptions } from '../generation-options.js'
+import { readText } from '../input.js'
+import { interruptible } from '../interrupt.js'
+import { addLoadOptions, loadModel } from '../model-options.js'
+import { note, write, writeJson } from '../output.js'
+import { stats } from '../ui/stats.js'
+
+export function generate(program: Command): void {
+  const command = program
+    .command('generate')
+    .description('continue a text, or answer it with --chat')
+    .argument('[prompt]', 'the text (default: standard input)')
+    .option('-f, --prompt-file <file>', 'read the text from a file')
+    .option('--chat', 'take the text as a message to the assistant')
+    .option('--system <text>', 'instruct the assistant before; means --chat')
+    .option('--json', 'write a JSON object a line: every token, then how it went')
+    .option('--stats', 'say afterwards how long it took')
+  addGenerationOptions(addLoadOptions(command)).action(run)
+}
+
+async function run(argument: string | undefined, values: OptionValues): Promise<void> {
+  const prompt = await readText(argument, values.promptFile)
+  await interruptible(async (signal) => {
+    await using model = await loadModel(values, signal)
+    const generation = start(model, prompt, values, signal)
+    const answers = await (values.json ? printJson(generation) : printText(generation, values))
+    if (values.stats) for (const answer of answers) note(stats(answer))
+  })
+}
+
+type Answers = Generation<Completion | Completion[]>
+
+function start(model: Olmo2, prompt: string, values: OptionValues, signal: AbortSignal): Answers {
+  const options = { ...(values.json && { logprobs: true }), ...generationOptions(values), signal }
+  if (!values.chat && values.system === undefined) return model.generate(prompt, options)
+  const messages: ChatMessage[] = [{ role: 'user', content: prompt }]
+  if (values.system !== undefined) messages.unshift({ role: 'system', content: values.system })
+  return model.chat(messages, options)
+}
+
+async function printText(generation: Answers, values: OptionValues): Promise<Completion[]> {
+  if (values.numReturnSequences !== undefined) return printSeveral(await whole(generation))
+  for await (const { text } of generation) if (text) await write(text)
+  await write('\n')
+  return whole(generation)
+}
+
+/** Several answers come token by token in turn, so they are shown when they are whole. */
+async function printSeveral(answers: Completion[]): Promise<Completion[]> {
+  await write(answers.map(({ text }) => `${text}\n`).join('---\n'))
+  return answers
+}
+
+async function printJson(generation: Answers): Promise<Completion[]> {
+  for await (const piece of generation) await writeJson(tokenLine(piece))
+  const answers = await whole(generation)
+  for (const { text: _, tokens: __, ...rest } of answers) await writeJson({ type: 'done', ...rest })
+  return answers
+}
+
+function tokenLine({ token, text, logprob, top, index }: Piece): object {
+  return { type: 'token', id: token, text, logprob, top, index }
+}
+
+async function whole(generation: Answers): Promise<Completion[]> {
+  const result = await generation
+  return Array.isArray(result) ? result : [result]
+}

@@ -1,0 +1,83 @@
+import type { Command, OptionValues } from 'commander'
+
+import { type Inspection, inspect } from '../../src/index.js'
+import { write, writeJson } from '../output.js'
+import { bytes, count } from '../ui/format.js'
+import { bold } from '../ui/style.js'
+import { table } from '../ui/table.js'
+
+export function info(program: Command): void {
+  program
+    .command('info')
+    .description('show what a checkpoint is and what it needs to run')
+    .argument('[model]', "the checkpoint's folder (default: the embedded model)")
+    .option('--json', 'write a JSON object')
+    .action(run)
+}
+
+async function run(model: string | undefined, values: OptionValues): Promise<void> {
+  const found = await inspect(model)
+  if (values.json) await writeJson(found)
+  else await write(page(found))
+}
+
+function page({
+  path,
+  config,
+  numParameters,
+  dtype,
+  license,
+  memory,
+  ...rest
+}: Inspection): string {
+  const shape = [
+    ['parameters', count(numParameters)],
+    ['stored as', dtype],
+    ['layers', count(config.numHiddenLayers)],
+    ['hidden size', count(config.hiddenSize)],
+    ['intermediate size', count(config.intermediateSize)],
+    ['attention heads', count(config.numAttentionHeads)],
+    ['key-value heads', count(config.numKeyValueHeads)],
+    ['head size', count(config.headDim)],
+    ['vocabulary', count(config.vocabSize)],
+    ['context', `${count(config.maxPositionEmbeddings)} tokens`],
+    ['rotary base', count(config.ropeTheta)],
+    ['tied embeddings', config.tieWordEmbeddings ? 'yes' : 'no'],
+  ]
+  const needs = memory.map(({ dtype, weights, cachePerToken, cacheTokens, scratch }) => {
+    const cache = cachePerToken * cacheTokens
+    return [
+      dtype,
+      ...[weights, cachePerToken, cache, scratch, weights + cache + scratch].map(bytes),
+    ]
+  })
+  const heads = [
+    'dtype',
+    'weights',
+    'cache per token',
+    'cache of a full context',
+    'scratch',
+    'together',
+  ]
+  return [
+    heading(path),
+    table(shape),
+    heading('Memory needed'),
+    table([heads, ...needs]),
+    `${bytes(rest.availableMemory)} are free here.`,
+    heading('Licence'),
+    license ?? 'This checkpoint does not say; Ai2 publishes OLMo 2 under Apache-2.0.',
+    heading('Bias and risks'),
+    RISKS,
+    '',
+  ].join('\n')
+}
+
+function heading(text: string): string {
+  return `\n${bold(text, process.stdout)}`
+}
+
+const RISKS = `Like any base model, and any fine-tuned one that was not made safe, this model can easily be led to
+write harmful or sensitive things, and may write them unasked, above all where bias plays a part.
+Much of what a language model states is wrong. Think of both before you put it to use, and check
+facts.`

@@ -1,0 +1,47 @@
+import type { Command, OptionValues } from 'commander'
+
+import { Tokenizer } from '../../src/index.js'
+import { UsageError } from '../failure.js'
+import { readText } from '../input.js'
+import { addModelOption } from '../model-options.js'
+import { write, writeJson } from '../output.js'
+
+export function tokenize(program: Command): void {
+  const command = program
+    .command('tokenize')
+    .description('show how a text is cut into tokens, or put it together again')
+    .argument('[text]', 'the text, or with --decode ids as in 12,34 (default: standard input)')
+    .option('-f, --prompt-file <file>', 'read the text from a file')
+    .option('--ids', 'print the ids only, on one line')
+    .option('--decode', 'print the text of some ids')
+    .option('--json', 'write a JSON object')
+  addModelOption(command).action(run)
+}
+
+async function run(argument: string | undefined, values: OptionValues): Promise<void> {
+  const input = await readText(argument, values.promptFile)
+  const tokenizer = await Tokenizer.load(values.model)
+  const ids = values.decode ? parseIds(input) : [...tokenizer.encode(input)]
+  if (values.json) {
+    await writeJson({
+      ids,
+      text: tokenizer.decode(ids),
+      tokens: ids.map((id) => tokenizer.decode([id])),
+    })
+  } else if (values.decode) {
+    await write(`${tokenizer.decode(ids)}\n`)
+  } else if (values.ids) {
+    await write(`${ids.join(' ')}\n`)
+  } else {
+    const lines = ids.map((id) => `${id}\t${JSON.stringify(tokenizer.decode([id]))}\n`)
+    await write(lines.join(''))
+  }
+}
+
+function parseIds(text: string): number[] {
+  const words = text.split(/[\s,]+/).filter((word) => word !== '')
+  const wrong = words.find((word) => !/^\d+$/.test(word))
+  if (wrong !== undefined)
+    throw new UsageError(`with --decode the text is ids, as in 12,34, but it has "${wrong}"`)
+  return words.map(Number)
+}

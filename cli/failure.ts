@@ -1,0 +1,39 @@
+import { CommanderError } from 'commander'
+
+import { OptionError } from '../src/errors.js'
+import { toFlag } from './flags.js'
+
+/** Someone pressed Ctrl-C. */
+export class Interrupted extends Error {}
+
+/** The command cannot do what it was called with. */
+export class UsageError extends Error {}
+
+/** 0 for what is no failure, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C. */
+export function exitCode(error: unknown): number {
+  if (isBrokenPipe(error)) return 0
+  if (error instanceof Interrupted) return 130
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+  if (error instanceof UsageError || error instanceof OptionError) return 2
+  return 1
+}
+
+/** What to say of an error; empty if it says nothing, or has been said. */
+export function explain(error: unknown, debug: boolean): string {
+  if (error instanceof CommanderError || error instanceof Interrupted || isBrokenPipe(error))
+    return ''
+  if (!(error instanceof Error)) return `olmo2: ${String(error)}`
+  if (debug) return error.stack ?? error.message
+  return `olmo2: ${inFlags(error)}`
+}
+
+/** The message with an option named as it is written on the command line. */
+function inFlags(error: Error): string {
+  if (!(error instanceof OptionError)) return error.message
+  return error.message.replace(`\`${error.option}\``, toFlag(error.option))
+}
+
+/** The reader of our output has gone, as in `olmo2 … | head`: nothing is wrong. */
+function isBrokenPipe(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'EPIPE'
+}

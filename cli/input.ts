@@ -1,0 +1,35 @@
+import { readFile } from 'node:fs/promises'
+import { text } from 'node:stream/consumers'
+
+import { UsageError } from './failure.js'
+
+/**
+ * The text a command works on: its argument, or else the file named by `--prompt-file`, or else
+ * standard input. The line end that editors and `echo` put last is not part of it.
+ */
+export async function readText(argument?: string, file?: string): Promise<string> {
+  if (argument !== undefined && file !== undefined) {
+    throw new UsageError('give the text as an argument or with --prompt-file, not both')
+  }
+  if (argument !== undefined) return argument
+  if (file !== undefined) return withoutLineEnd(await readTextFile(file))
+  if (process.stdin.isTTY) {
+    throw new UsageError(
+      'there is no text: give it as an argument, with --prompt-file, or on standard input',
+    )
+  }
+  return withoutLineEnd(await text(process.stdin))
+}
+
+async function readTextFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`cannot read --prompt-file: ${reason}`, { cause })
+  }
+}
+
+function withoutLineEnd(text: string): string {
+  return text.replace(/\r?\n$/, '')
+}

@@ -1,0 +1,30 @@
+#!/usr/bin/env node
+import { Command } from 'commander'
+
+import { packageVersion } from '../src/package.js'
+import { chat } from './commands/chat.js'
+import { generate } from './commands/generate.js'
+import { info } from './commands/info.js'
+import { tokenize } from './commands/tokenize.js'
+import { exitCode, explain, Interrupted } from './failure.js'
+
+const commands = [generate, chat, tokenize, info]
+
+const program = new Command('olmo2')
+  .description('OLMo 2 language models on this machine')
+  .version(packageVersion)
+  .option('--debug', 'show where an error came from')
+  .helpCommand(false)
+  .showHelpAfterError('(--help lists what there is)')
+  .exitOverride()
+for (const add of commands) add(program)
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = exitCode(error)
+  const text = explain(error, process.argv.includes('--debug'))
+  if (text) process.stderr.write(`${text}\n`)
+  // So that the shell's prompt does not stand behind half an answer.
+  else if (error instanceof Interrupted && process.stderr.isTTY) process.stderr.write('\n')
+}

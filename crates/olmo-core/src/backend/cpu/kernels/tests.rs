@@ -1,0 +1,350 @@
+//! Every kind of kernels this CPU can run gives the bits the definitions give.
+
+use half::{bf16, f16};
+use proptest::prelude::*;
+
+use super::attention::{KeyBlock, Queries, PIECE};
+use super::lanes::{Element, LANES};
+use super::matmul::{self, Product, CHUNK, PANEL_OUTPUTS};
+use super::{Kernels, Variant};
+use crate::cache::BLOCK_TOKENS;
+use crate::dtype::DType;
+
+/// The tables to test, scalar among them. Says which there are.
+fn runnable() -> Vec<&'static Kernels> {
+    let (run, skipped): (Vec<Variant>, Vec<Variant>) =
+        Variant::ALL.into_iter().partition(|variant| variant.is_supported());
+    let names = |variants: &[Variant]| variants.iter().map(|v| v.name()).collect::<Vec<_>>();
+    println!("kernels run: {:?}; not on this CPU: {:?}", names(&run), names(&skipped));
+    run.into_iter().filter_map(Variant::kernels).collect()
+}
+
+/// Bits, with all NaNs alike: IEEE leaves open which one comes out.
+fn bits(numbers: &[f32]) -> Vec<u32> {
+    numbers.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
+}
+
+/// Numbers of all sizes, some of them special.
+fn number() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        20 => -2.0f32..2.0,
+        2 => proptest::num::f32::NORMAL,
+        1 => proptest::num::f32::SUBNORMAL,
+        1 => Just(0.0f32),
+        1 => Just(-0.0f32),
+    ]
+}
+
+/// As above, with infinities and NaN.
+fn wild() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        40 => number(),
+        1 => Just(f32::INFINITY),
+        1 => Just(f32::NEG_INFINITY),
+        1 => Just(f32::NAN),
+        1 => Just(f32::MAX),
+    ]
+}
+
+/// As many numbers as asked for, from a few that proptest chose.
+fn spread(seeds: &[f32], count: usize, salt: usize) -> Vec<f32> {
+    (0..count)
+        .map(|i| {
+            let mixed = (i + salt * 7919).wrapping_mul(0x9e37_79b9) >> 7;
+            seeds[mixed % seeds.len()] * (1.0 + (mixed % 61) as f32 / 64.0)
+        })
+        .collect()
+}
+
+fn to_bytes<E: Element>(numbers: &[f32]) -> Vec<E> {
+    numbers.iter().map(|x| E::from_f32(*x)).collect()
+}
+
+/// The definition of a dot product, in plain words.
+fn dot<E: Element>(x: &[f32], w: &[E]) -> f32 {
+    let mut total = 0.0;
+    for (x, w) in x.chunks(CHUNK).zip(w.chunks(CHUNK)) {
+        let mut lanes = [0.0f32; LANES];
+        for i in 0..x.len().next_multiple_of(LANES) {
+            let (x, w) = match i < x.len() {
+                true => (x[i], w[i].to_f32()),
+                false => (0.0, 0.0),
+            };
+            lanes[i % LANES] = x.mul_add(w, lanes[i % LANES]);
+        }
+        let mut half = LANES / 2;
+        while half > 0 {
+            (0..half).for_each(|i| lanes[i] += lanes[i + half]);
+            half /= 2;
+        }
+        total += lanes[0];
+    }
+    total
+}
+
+fn product<E: Element>(
+    kernels: &Kernels,
+    dtype: DType,
+    x: &[f32],
+    w: &[E],
+    rows: usize,
+    inputs: usize,
+) -> Vec<f32> {
+    let outputs = w.len().checked_div(inputs).unwrap_or(0);
+    let mut packed = vec![f32::NAN; matmul::packed_len(rows, inputs)];
+    for (row, x) in x.chunks_exact(inputs).enumerate() {
+        // SAFETY: there is room, and one thread.
+        unsafe { matmul::pack(x, row, rows, kernels.tile_rows, packed.as_mut_ptr()) }
+    }
+    let mut panel = vec![f32::NAN; PANEL_OUTPUTS * CHUNK];
+    let mut y = vec![f32::NAN; rows * outputs];
+    let product = Product {
+        x: packed.as_ptr(),
+        rows,
+        inputs,
+        w: w.as_ptr().cast(),
+        outputs,
+        y: y.as_mut_ptr(),
+        y_stride: outputs,
+        panel: panel.as_mut_ptr(),
+    };
+    // SAFETY: all sizes are as stated, and the table is for this CPU.
+    unsafe { kernels.matmul(dtype)(&product) };
+    y
+}
+
+fn check_matmul<E: Element>(
+    dtype: DType,
+    seeds: &[f32],
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+) {
+    let x = spread(seeds, rows * inputs, 1);
+    let w: Vec<E> = to_bytes(&spread(seeds, outputs * inputs, 2));
+    let expected: Vec<f32> = x
+        .chunks_exact(inputs)
+        .flat_map(|x| w.chunks_exact(inputs).map(|w| dot(x, w)).collect::<Vec<_>>())
+        .collect();
+    for kernels in runnable() {
+        let y = product(kernels, dtype, &x, &w, rows, inputs);
+        assert_eq!(
+            bits(&y),
+            bits(&expected),
+            "{} {} [{rows}, {inputs}] · [{outputs}, {inputs}]ᵀ",
+            kernels.variant.name(),
+            dtype.name()
+        );
+    }
+}
+
+fn check_matmul_in(dtype: DType, seeds: &[f32], rows: usize, inputs: usize, outputs: usize) {
+    match dtype {
+        DType::F32 => check_matmul::<f32>(dtype, seeds, rows, inputs, outputs),
+        DType::F16 => check_matmul::<f16>(dtype, seeds, rows, inputs, outputs),
+        DType::BF16 => check_matmul::<bf16>(dtype, seeds, rows, inputs, outputs),
+    }
+}
+
+#[test]
+fn matmul_at_the_edges_of_tiles_chunks_and_lanes() {
+    let seeds = [0.3, -1.1, 0.7, 1.9, -0.2, 0.01, -3.0];
+    for dtype in DType::ALL {
+        for rows in [1, 2, 3, 5, 6, 7, 13, 49, 54, 55] {
+            for outputs in [1, 3, 4, 5, PANEL_OUTPUTS - 1, PANEL_OUTPUTS] {
+                for inputs in [1, 15, 16, 17, 40] {
+                    check_matmul_in(dtype, &seeds, rows, inputs, outputs);
+                }
+            }
+            for inputs in [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 17] {
+                check_matmul_in(dtype, &seeds, rows, inputs, 5);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_in_nothing_out() {
+    for kernels in runnable() {
+        assert!(product::<f32>(kernels, DType::F32, &[], &[1.0; 16], 0, 16).is_empty());
+        assert!(product::<f32>(kernels, DType::F32, &[1.0; 16], &[], 1, 16).is_empty());
+        // SAFETY: empty slices are equally long.
+        unsafe {
+            (kernels.rms_norm)(&mut [], &[], 1e-6);
+            (kernels.silu_mul)(&mut [], &[]);
+        }
+    }
+}
+
+/// One query after another, in plain loops; only `exp` is the kernels' own.
+#[derive(Debug, Clone, PartialEq)]
+struct Attended {
+    out: Vec<u32>,
+    highest: Vec<u32>,
+    total: Vec<u32>,
+}
+
+struct Block<E> {
+    keys: Vec<E>,
+    values: Vec<E>,
+}
+
+fn attend<E: Element>(
+    kernels: &Kernels,
+    dtype: DType,
+    q: &[f32],
+    blocks: &[Block<E>],
+    head_dim: usize,
+    position: usize,
+    group: usize,
+) -> Attended {
+    let stride = head_dim.next_multiple_of(PIECE);
+    let count = q.len() / stride;
+    let mut out = vec![0.0; count * stride];
+    let (mut highest, mut total) = (vec![f32::NEG_INFINITY; count], vec![0.0; count]);
+    let queries = Queries {
+        count,
+        head_dim,
+        stride,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+        q: q.as_ptr(),
+        out: out.as_mut_ptr(),
+        highest: highest.as_mut_ptr(),
+        total: total.as_mut_ptr(),
+    };
+    for (index, block) in blocks.iter().enumerate() {
+        let block = KeyBlock {
+            keys: block.keys.as_ptr().cast(),
+            values: block.values.as_ptr().cast(),
+            next_keys: block.keys.as_ptr().cast(),
+            next_values: block.values.as_ptr().cast(),
+            first_seen: (position + 1) as isize - (index * BLOCK_TOKENS) as isize,
+            group,
+        };
+        // SAFETY: all sizes are as stated, and the table is for this CPU.
+        unsafe { kernels.attend(dtype)(&queries, &block) };
+    }
+    Attended { out: bits(&out), highest: bits(&highest), total: bits(&total) }
+}
+
+fn check_attend<E: Element>(
+    dtype: DType,
+    seeds: &[f32],
+    head_dim: usize,
+    rows: usize,
+    group: usize,
+    position: usize,
+) {
+    let stride = head_dim.next_multiple_of(PIECE);
+    let q = spread(seeds, rows * group * stride, 3);
+    let end = position + rows;
+    let mut blocks: Vec<Block<E>> = (0..end.div_ceil(BLOCK_TOKENS))
+        .map(|index| Block {
+            keys: to_bytes(&spread(seeds, head_dim * BLOCK_TOKENS, 4 + index)),
+            values: to_bytes(&spread(seeds, stride * BLOCK_TOKENS, 50 + index)),
+        })
+        .collect();
+    let scalar = Variant::Scalar.kernels().unwrap();
+    let expected = attend(scalar, dtype, &q, &blocks, head_dim, position, group);
+    // What nobody sees may be anything.
+    let last = blocks.last_mut().unwrap();
+    for token in (end - 1) % BLOCK_TOKENS + 1..BLOCK_TOKENS {
+        (0..head_dim).for_each(|d| last.keys[d * BLOCK_TOKENS + token] = E::from_f32(f32::NAN));
+        (0..stride).for_each(|d| last.values[token * stride + d] = E::from_f32(f32::INFINITY));
+    }
+    for kernels in runnable() {
+        let got = attend(kernels, dtype, &q, &blocks, head_dim, position, group);
+        assert_eq!(got, expected, "{} {}", kernels.variant.name(), dtype.name());
+        // A query alone gathers the same.
+        for query in 0..rows * group {
+            let q = &q[query * stride..(query + 1) * stride];
+            let alone =
+                attend(kernels, dtype, q, &blocks, head_dim, position + query / group, group);
+            assert_eq!(alone.out, expected.out[query * stride..(query + 1) * stride]);
+            assert_eq!(alone.total, expected.total[query..query + 1]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..Default::default() })]
+
+    #[test]
+    fn matmul_is_the_same_everywhere(
+        seeds in proptest::collection::vec(wild(), 1..40),
+        rows in prop_oneof![1usize..20, 45usize..70],
+        inputs in 1usize..1200,
+        outputs in 1usize..20,
+        dtype in proptest::sample::select(DType::ALL.to_vec()),
+    ) {
+        check_matmul_in(dtype, &seeds, rows, inputs, outputs);
+    }
+
+    #[test]
+    fn rows_are_the_same_everywhere(
+        x in proptest::collection::vec(wild(), 1..200),
+        weight in number(),
+    ) {
+        let weights = spread(&[weight, 1.0], x.len(), 5);
+        let run = |kernels: &Kernels| {
+            let (mut norm, mut gate) = (x.clone(), x.clone());
+            // SAFETY: the slices are equally long, and the table is for this CPU.
+            unsafe {
+                (kernels.rms_norm)(&mut norm, &weights, 1e-6);
+                (kernels.silu_mul)(&mut gate, &weights);
+            }
+            (bits(&norm), bits(&gate))
+        };
+        let expected = run(Variant::Scalar.kernels().unwrap());
+        for kernels in runnable() {
+            prop_assert_eq!(run(kernels), expected.clone(), "{}", kernels.variant.name());
+        }
+    }
+
+    #[test]
+    fn attention_is_the_same_everywhere(
+        seeds in proptest::collection::vec(-2.0f32..2.0, 1..40),
+        head_dim in prop_oneof![Just(128usize), 1usize..80],
+        rows in 1usize..10,
+        group in 1usize..4,
+        position in 0usize..100,
+        dtype in proptest::sample::select(DType::ALL.to_vec()),
+    ) {
+        match dtype {
+            DType::F32 => check_attend::<f32>(dtype, &seeds, head_dim, rows, group, position),
+            DType::F16 => check_attend::<f16>(dtype, &seeds, head_dim, rows, group, position),
+            DType::BF16 => check_attend::<bf16>(dtype, &seeds, head_dim, rows, group, position),
+        }
+    }
+}
+
+/// silu with up = 1 gives exp away: silu(g) / g = 1 / (1 + exp(-g)).
+#[test]
+fn silu_is_accurate_and_keeps_nan_and_infinity() {
+    for kernels in runnable() {
+        let mut gate: Vec<f32> = (-12_000..12_000).map(|i| i as f32 / 100.0).collect();
+        let ones = vec![1.0; gate.len()];
+        let before = gate.clone();
+        // SAFETY: the slices are equally long, and the table is for this CPU.
+        unsafe { (kernels.silu_mul)(&mut gate, &ones) };
+        for (g, silu) in before.iter().zip(&gate) {
+            let exact = *g as f64 / (1.0 + (-*g as f64).exp());
+            assert!(
+                (*silu as f64 - exact).abs() <= exact.abs() * 4e-7 + 1e-35,
+                "silu({g}) = {silu}"
+            );
+        }
+        let mut special = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+        // SAFETY: as above.
+        unsafe { (kernels.silu_mul)(&mut special, &[1.0; 3]) };
+        assert!(special[0].is_nan());
+        assert_eq!(special[1], f32::INFINITY);
+    }
+}
+
+#[test]
+fn unknown_kernels_are_an_error_that_lists_the_known() {
+    let error = Variant::parse("sse9").unwrap_err().to_string();
+    assert!(error.contains("OLMO2_KERNELS") && error.contains("scalar"), "{error}");
+    assert_eq!(Variant::parse("scalar").unwrap(), Variant::Scalar);
+}

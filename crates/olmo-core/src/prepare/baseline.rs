@@ -1,0 +1,66 @@
+//! Bits per byte of an n-gram model on the held-out documents.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::kneser_ney::KneserNey;
+use super::manifest::Manifest;
+use super::tokens::read_tokens;
+use crate::Result;
+
+/// How well a model knows one source's held-out documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Score {
+    pub source: String,
+    /// Bits for all tokens, the token that ends each document among them.
+    pub bits: f64,
+    pub tokens: u64,
+    /// Bytes of the text in UTF-8.
+    pub bytes: u64,
+    pub bits_per_byte: f64,
+}
+
+/// An n-gram model's scores.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Baseline {
+    /// The longest n-gram, in tokens.
+    pub order: usize,
+    /// Different n-grams of each order from 1 on.
+    pub ngrams: Vec<usize>,
+    pub discounts: Vec<[f64; 3]>,
+    pub sources: Vec<Score>,
+    pub overall: Score,
+}
+
+/// Trains a modified Kneser-Ney model on a prepared folder's training files, all sources together
+/// and each document once, and scores it on the validation files.
+pub fn measure(folder: &Path, order: usize) -> Result<Baseline> {
+    let manifest = Manifest::read(folder)?;
+    let mut stream = Vec::new();
+    for source in &manifest.sources {
+        stream.extend(read_tokens(&folder.join(&source.train.file))?);
+    }
+    let eos = manifest.eos_token_id as u16;
+    let model = KneserNey::train(&stream, eos, manifest.vocab_size, order)?;
+    drop(stream);
+
+    let mut sources = Vec::new();
+    for source in &manifest.sources {
+        let validation = &source.validation;
+        let tokens = read_tokens(&folder.join(&validation.file))?;
+        let bits = model.bits(&tokens);
+        sources.push(score(&source.name, bits, tokens.len() as u64, validation.bytes));
+    }
+    let sum = |part: fn(&Score) -> u64| sources.iter().map(part).sum::<u64>();
+    let bits = sources.iter().map(|score| score.bits).sum();
+    let overall = score("overall", bits, sum(|score| score.tokens), sum(|score| score.bytes));
+    let (ngrams, discounts) = (model.ngrams(), model.discounts());
+    Ok(Baseline { order, ngrams, discounts, sources, overall })
+}
+
+fn score(source: &str, bits: f64, tokens: u64, bytes: u64) -> Score {
+    // A source that had nothing to hold out has no bits either.
+    let bits_per_byte = bits / bytes.max(1) as f64;
+    Score { source: source.to_owned(), bits, tokens, bytes, bits_per_byte }
+}

@@ -1,0 +1,75 @@
+//! `manifest.json`: what a prepared folder holds, for the trainer and for whoever repeats it.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{read_file, write_file};
+use super::held_out::HeldOut;
+use crate::{Error, Result};
+
+/// The name of the file.
+pub const MANIFEST: &str = "manifest.json";
+
+/// A prepared folder.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// How tokens are stored: `uint16`, little-endian, nothing before or after them.
+    pub dtype: String,
+    /// Decides which documents are held out.
+    pub seed: u64,
+    pub held_out: HeldOut,
+    pub vocab_size: usize,
+    /// The token after every document.
+    pub eos_token_id: u32,
+    /// SHA-256 of `tokenizer/tokenizer.json`.
+    pub tokenizer_sha256: String,
+    pub sources: Vec<SourceEntry>,
+}
+
+/// One source: one file of text, two of tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceEntry {
+    pub name: String,
+    /// SHA-256 of the unpacked text file.
+    pub text_sha256: String,
+    /// Bytes of the unpacked text file, markers included.
+    pub text_bytes: u64,
+    /// Documents drawn for validation, but left in training because they overlap with others.
+    pub passed_over: usize,
+    pub train: TokenFile,
+    pub validation: TokenFile,
+}
+
+/// One file of tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenFile {
+    /// Below the manifest's folder.
+    pub file: PathBuf,
+    pub documents: u64,
+    /// Bytes of the documents' text in UTF-8, for bits per byte.
+    pub bytes: u64,
+    /// The token after each document counts.
+    pub tokens: u64,
+    pub sha256: String,
+}
+
+impl Manifest {
+    /// Reads the manifest of a prepared folder.
+    pub fn read(folder: &Path) -> Result<Manifest> {
+        let file = folder.join(MANIFEST);
+        let json = read_file(&file)?;
+        let invalid = |problem: String| Error::InvalidFile { file: file.clone(), problem };
+        let manifest: Manifest = serde_json::from_slice(&json)
+            .map_err(|error| invalid(format!("this is not a manifest of tokens: {error}")))?;
+        if manifest.dtype != "uint16" {
+            return Err(invalid(format!("its dtype is {}, not uint16", manifest.dtype)));
+        }
+        Ok(manifest)
+    }
+
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let json = serde_json::to_string_pretty(self).expect("plain JSON") + "\n";
+        write_file(&folder.join(MANIFEST), json.as_bytes()).map(|_| ())
+    }
+}

@@ -1,0 +1,111 @@
+//! From a folder of text to what the trainer reads.
+//!
+//! ```text
+//! text/*.txt[.xz] → documents → held-out split → BPE of the training split → token files
+//!                                                                          → n-gram baseline
+//! ```
+//!
+//! Nothing here draws on a clock, on threads or on the order of files: the same text, seed and
+//! options give the same bytes.
+
+pub mod baseline;
+pub mod bpe;
+pub mod documents;
+mod files;
+pub mod held_out;
+pub mod kneser_ney;
+mod manifest;
+mod overlap;
+mod pieces;
+pub mod tokens;
+
+use std::path::{Path, PathBuf};
+
+pub use held_out::HeldOut;
+pub use manifest::{Manifest, SourceEntry, TokenFile, MANIFEST};
+
+use crate::Result;
+
+/// What [`prepare`] does.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder of `.txt` and `.txt.xz` files; see [`documents`].
+    pub text: PathBuf,
+    /// Folder to write to. Files of the same names are replaced.
+    pub out: PathBuf,
+    /// Tokens of the vocabulary, dolma2's 22 added ones among them. Default 4096.
+    pub vocab_size: usize,
+    /// Decides which documents are held out. Default 0.
+    pub seed: u64,
+    /// How many are.
+    pub held_out: HeldOut,
+    /// `model_max_length` of `tokenizer_config.json`. Default 512.
+    pub context: usize,
+}
+
+impl Options {
+    /// The defaults, between two folders.
+    pub fn new(text: impl Into<PathBuf>, out: impl Into<PathBuf>) -> Options {
+        Options {
+            text: text.into(),
+            out: out.into(),
+            vocab_size: 4096,
+            seed: 0,
+            held_out: HeldOut::default(),
+            context: 512,
+        }
+    }
+}
+
+/// Reads text, holds documents out, learns a tokenizer from the others and writes
+///
+/// - `tokenizer/tokenizer.json`, `tokenizer/tokenizer_config.json`,
+/// - `train/SOURCE.npy` and `validation/SOURCE.npy` for each source,
+/// - `manifest.json`, last, so that a folder with one is whole.
+///
+/// `progress` is told what begins.
+pub fn prepare(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Manifest> {
+    progress("reading the text");
+    let sources = documents::read_folder(&options.text)?;
+    progress("choosing documents to hold out");
+    let splits = options.held_out.split(&sources, options.seed);
+    let part = |index: usize, held_out: bool| -> Vec<&str> {
+        let documents = sources[index].documents().zip(&splits[index].held_out);
+        documents.filter(|(_, &held)| held == held_out).map(|(text, _)| text).collect()
+    };
+
+    progress("learning the tokenizer");
+    let training: Vec<&str> = (0..sources.len()).flat_map(|index| part(index, false)).collect();
+    let bpe = bpe::train(training.into_iter(), options.vocab_size)?;
+    let tokenizer_sha256 = bpe.write(&options.out.join("tokenizer"), options.context)?;
+    let tokenizer = bpe.tokenizer()?;
+
+    let mut entries = Vec::new();
+    for (index, source) in sources.iter().enumerate() {
+        progress(&format!("encoding {}", source.name));
+        let write = |split: &str, held_out: bool| {
+            // Not joined as a path, so that the manifest is the same on Windows.
+            let file = format!("{split}/{}.npy", source.name);
+            tokens::write_tokens(&options.out, Path::new(&file), &part(index, held_out), &tokenizer)
+        };
+        entries.push(SourceEntry {
+            name: source.name.clone(),
+            text_sha256: source.sha256.clone(),
+            text_bytes: source.bytes,
+            passed_over: splits[index].passed_over,
+            train: write("train", false)?,
+            validation: write("validation", true)?,
+        });
+    }
+    let manifest = Manifest {
+        dtype: "uint16".to_owned(),
+        seed: options.seed,
+        held_out: options.held_out.clone(),
+        vocab_size: options.vocab_size,
+        eos_token_id: tokens::end_of_text(&tokenizer)?.into(),
+        tokenizer_sha256,
+        sources: entries,
+    };
+    manifest.write(&options.out)?;
+    Ok(manifest)
+}

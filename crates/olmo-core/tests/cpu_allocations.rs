@@ -1,0 +1,71 @@
+//! After a few steps of a kind the CPU engine allocates nothing.
+
+mod cpu_support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use cpu_support::{random_model, Random, Shape};
+use olmo_core::backend::cpu::CpuOps;
+use olmo_core::dtype::DType;
+use olmo_core::model::{Batch, Model, Runtime, Silent};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is passed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        unsafe { System.alloc_zeroed(layout) }
+    }
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn steps_allocate_nothing_after_the_first_few() {
+    let shape = Shape {
+        hidden: 128,
+        intermediate: 256,
+        layers: 3,
+        heads: 4,
+        kv_heads: 2,
+        vocab: 500,
+        context: 128,
+    };
+    let (_folder, config, checkpoint) = random_model(&shape, DType::BF16, 1);
+    let ops = CpuOps::new(DType::BF16, Some(2)).unwrap();
+    let mut model = Runtime::load(ops, &config, &checkpoint, 8, &mut |_| Ok(())).unwrap();
+    let tokens = Random(2).tokens(100, shape.vocab);
+    let mut logits = Vec::new();
+    let mut step = |rows: usize, start: usize| {
+        let mut batch = Batch::default();
+        batch.push(&tokens[start..start + rows], start, &[0, 1, 2, 3], rows - 1..rows);
+        batch.push(&tokens[start..start + 1], start, &[4, 5, 6, 7], 0..1);
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        model.forward(&batch, &mut Silent, &mut logits).unwrap();
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    };
+    for start in 0..3 {
+        step(1, start);
+        step(20, start + 1);
+    }
+    for start in 10..20 {
+        assert_eq!(step(1, start), 0, "a decode step");
+        assert_eq!(step(20, start + 1), 0, "a chunk of a prompt");
+    }
+}

@@ -1,0 +1,70 @@
+//! Errors and panics on their way to JavaScript.
+
+use std::future::Future;
+
+use napi::bindgen_prelude::{
+    spawn_blocking, sys, AsyncBlock, AsyncBlockBuilder, Env, Error, JsError, ToNapiValue, TypeName,
+    ValueType,
+};
+
+/// The result of a function that JavaScript calls and waits for.
+pub type Result<T> = std::result::Result<T, Error<&'static str>>;
+
+/// The result of a function whose promise settles later.
+pub type Promise<T> = napi::Result<AsyncBlock<Settled<T>>>;
+
+/// The same error as JavaScript will see it: its code in `code`.
+pub fn js_error(error: olmo_core::Error) -> Error<&'static str> {
+    Error::new(error.code(), error.to_string())
+}
+
+/// What a promise settles to.
+///
+/// napi's futures can only fail with its own list of codes, so a failure travels as a value and
+/// becomes an error with its own code where the promise settles, on the JavaScript thread.
+pub struct Settled<T>(olmo_core::Result<T>);
+
+impl<T> TypeName for Settled<T> {
+    fn type_name() -> &'static str {
+        "Settled"
+    }
+
+    fn value_type() -> ValueType {
+        ValueType::Unknown
+    }
+}
+
+impl<T: ToNapiValue> ToNapiValue for Settled<T> {
+    unsafe fn to_napi_value(env: sys::napi_env, settled: Self) -> napi::Result<sys::napi_value> {
+        match settled.0 {
+            // SAFETY: `env` is the one this function was called with.
+            Ok(value) => unsafe { T::to_napi_value(env, value) },
+            Err(error) => {
+                Err(JsError::from(js_error(error)).into_unknown(Env::from_raw(env)).into())
+            }
+        }
+    }
+}
+
+/// A promise of what the future gives. The future owns what it uses, so that it may outlive the
+/// JavaScript object whose method made it. tokio turns a panic in it into a rejection.
+pub fn promise<T, F>(env: &Env, future: F) -> Promise<T>
+where
+    T: ToNapiValue + Send + 'static,
+    F: Future<Output = olmo_core::Result<T>> + Send + 'static,
+{
+    AsyncBlockBuilder::new(async move { Ok(Settled(future.await)) }).build(env)
+}
+
+/// A promise of what the function gives on a thread where it may block.
+pub fn promise_blocking<T, F>(env: &Env, work: F) -> Promise<T>
+where
+    T: ToNapiValue + Send + 'static,
+    F: FnOnce() -> olmo_core::Result<T> + Send + 'static,
+{
+    promise(env, async move {
+        spawn_blocking(work)
+            .await
+            .unwrap_or_else(|panic| Err(olmo_core::Error::Internal(panic.to_string())))
+    })
+}

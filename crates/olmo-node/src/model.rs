@@ -1,0 +1,119 @@
+//! A loaded model.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::{Env, Float32Array, Uint32Array};
+use napi_derive::napi;
+use olmo_core::generate::{Engine, ForwardOptions, ForwardOutput};
+
+use crate::error::{js_error, promise, Promise, Result};
+use crate::generation::{Generation, Score};
+use crate::inspection::ModelInfo;
+use crate::options::GenerateOptions;
+use crate::tokenizer::Tokenizer;
+
+#[napi]
+pub struct Model {
+    engine: Arc<Engine>,
+}
+
+impl Model {
+    pub fn new(engine: Engine) -> Model {
+        Model { engine: Arc::new(engine) }
+    }
+}
+
+#[napi]
+impl Model {
+    #[napi(catch_unwind)]
+    pub fn info(&self) -> ModelInfo {
+        self.engine.info().into()
+    }
+
+    #[napi(catch_unwind)]
+    pub fn tokenizer(&self) -> Tokenizer {
+        Tokenizer::of(self.engine.clone())
+    }
+
+    /// Starts one answer per prompt and sequence.
+    #[napi(catch_unwind)]
+    pub fn generate(
+        &self,
+        prompts: Vec<Uint32Array>,
+        options: GenerateOptions,
+    ) -> Result<Generation> {
+        let prompts = prompts.iter().map(|ids| ids.to_vec()).collect();
+        let options = options.over(self.engine.defaults());
+        let generation = self.engine.generate(prompts, options).map_err(js_error)?;
+        Ok(Generation::new(generation))
+    }
+
+    /// One pass over the whole text.
+    #[napi(catch_unwind, ts_return_type = "Promise<ForwardResult>")]
+    pub fn forward(
+        &self,
+        env: &Env,
+        ids: Uint32Array,
+        hidden_states: bool,
+        attentions: Vec<u32>,
+    ) -> Promise<ForwardResult> {
+        let (engine, ids) = (self.engine.clone(), ids.to_vec());
+        let attentions = attentions.into_iter().map(|layer| layer as usize).collect();
+        let options = ForwardOptions { hidden_states, attentions };
+        promise(env, async move { Ok(engine.forward(ids, options).await?.into()) })
+    }
+
+    /// How likely the continuation is after the prompt.
+    #[napi(catch_unwind, ts_return_type = "Promise<Score>")]
+    pub fn score(
+        &self,
+        env: &Env,
+        prompt: Uint32Array,
+        continuation: Uint32Array,
+    ) -> Promise<Score> {
+        let engine = self.engine.clone();
+        let (prompt, continuation) = (prompt.to_vec(), continuation.to_vec());
+        promise(env, async move { Ok(engine.score(prompt, continuation).await?.into()) })
+    }
+
+    /// Frees the weights; what still runs ends with an error.
+    #[napi(catch_unwind, ts_return_type = "Promise<void>")]
+    pub fn dispose(&self, env: &Env) -> Promise<()> {
+        let engine = self.engine.clone();
+        promise(env, async move {
+            engine.dispose().await;
+            Ok(())
+        })
+    }
+}
+
+/// Arrays are handed to JavaScript as they are, without a copy where the runtime allows it.
+#[napi(object, object_from_js = false)]
+pub struct ForwardResult {
+    /// `[positions, vocab]`
+    pub logits: Float32Array,
+    /// Layers + 1 arrays `[positions, hidden]`
+    pub hidden_states: Vec<Float32Array>,
+    pub attentions: Vec<LayerAttention>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct LayerAttention {
+    pub layer: u32,
+    /// `[heads, positions, positions]`
+    pub probabilities: Float32Array,
+}
+
+impl From<ForwardOutput> for ForwardResult {
+    fn from(output: ForwardOutput) -> Self {
+        ForwardResult {
+            logits: output.logits.into(),
+            hidden_states: output.hidden_states.into_iter().map(Float32Array::from).collect(),
+            attentions: output
+                .attentions
+                .into_iter()
+                .map(|(layer, p)| LayerAttention { layer: layer as u32, probabilities: p.into() })
+                .collect(),
+        }
+    }
+}

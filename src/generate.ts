@@ -1,0 +1,273 @@
+import type {
+  Event as NativeEvent,
+  Generation as NativeGeneration,
+  Token as NativeToken,
+} from '#native'
+
+import { CancelledError, crossingAsync, EngineError } from './errors.js'
+import { type Watch, watch } from './signal.js'
+import type { Tokenizer } from './tokenizer.js'
+
+/** One generated token on its way out. */
+export interface Piece {
+  /**
+   * The text that became certain with this token. Only whole characters, and nothing that could
+   * still turn out to be a stop string: so it is sometimes empty and sometimes more than the token.
+   * The texts of all pieces of an answer join to exactly its text.
+   */
+  text: string
+  /** The token's id. */
+  token: number
+  /** Natural logarithm of the token's probability; with the option `logprobs`. */
+  logprob?: number
+  /** The answer this belongs to: prompt `p`, sequence `s` of `n` is number `p * n + s`. */
+  index: number
+  /** The likeliest tokens at this place, likeliest first; with the option `topLogprobs`. */
+  top?: Alternative[]
+}
+
+/** A token that could have come. */
+export interface Alternative {
+  token: number
+  /** The token alone; part of a UTF-8 character shows as `�`. */
+  text: string
+  logprob: number
+}
+
+/** A token of a text that was given. */
+export interface ScoredToken {
+  token: number
+  /** The token alone; part of a UTF-8 character shows as `�`. */
+  text: string
+  /** Natural logarithm of its probability after the tokens before it; a prompt's first has none. */
+  logprob?: number
+  /** The likeliest tokens at this place, if asked for. */
+  top?: Alternative[]
+}
+
+/**
+ * Why an answer ended: an end token came (`eos`), a stop string came (`stop`), `maxNewTokens` are
+ * there (`length`), or the model's context is full (`context`).
+ */
+export type FinishReason = 'eos' | 'stop' | 'length' | 'context'
+
+/** Tokens of one answer. */
+export interface Usage {
+  promptTokens: number
+  /** Those of the prompt that were in the cache from before, and so cost nothing. */
+  cachedTokens: number
+  generatedTokens: number
+}
+
+/** Where the time of one answer went, in milliseconds. */
+export interface Timings {
+  /** Waiting for the engine to begin. */
+  queued: number
+  /** From there to the first token: reading the prompt. */
+  prefill: number
+  /** From the first token to the last. */
+  decode: number
+}
+
+/** One whole answer. */
+export interface Completion {
+  /** Its number among the answers of the call. */
+  index: number
+  text: string
+  finishReason: FinishReason
+  usage: Usage
+  timings: Timings
+  /** The generated tokens. */
+  tokens: Piece[]
+  /** The prompt's tokens; with the option `promptLogprobs`. */
+  promptTokens?: ScoredToken[]
+}
+
+/** An answer that has not ended. */
+type Draft = Omit<Completion, 'finishReason' | 'usage' | 'timings'>
+
+/**
+ * Answers while they are made: iterate over it for the pieces, await it for the whole, or do first
+ * the one and then the other.
+ *
+ * - The work begins when you iterate or await, and the engine computes only a few tokens ahead of
+ *   you.
+ * - Leaving the loop (`break`, `return`, an exception) stops the work; awaiting then rejects with
+ *   `CANCELLED`. Aborting the signal stops it too; both ways then reject with the signal's reason.
+ *   Pieces you have got stay as they are.
+ * - Each further loop over the same object sees all its pieces again.
+ * - Being awaitable, it turns into its result when an async function returns it; wrap it
+ *   (`return { generation }`) to hand it on as it is.
+ *
+ * @typeParam Result {@link Completion}, or an array of them in the order of their `index`
+ */
+export class Generation<Result = Completion> implements AsyncIterable<Piece>, PromiseLike<Result> {
+  readonly #source: Source
+  readonly #shape: (answers: Completion[]) => Result
+  readonly #pieces: Piece[] = []
+  readonly #drafts: Draft[] = []
+  readonly #answers: Completion[] = []
+  #native: NativeGeneration | undefined
+  #watch: Watch | undefined
+  #step: Promise<void> | undefined
+  #end: { failure?: { reason: unknown } } | undefined
+  #result: Promise<Result> | undefined
+
+  /** @internal */
+  constructor(source: Source, shape: (answers: Completion[]) => Result) {
+    this.#source = source
+    this.#shape = shape
+  }
+
+  /** Waits for the whole of it. */
+  // biome-ignore lint/suspicious/noThenProperty: being awaitable is what this class is for
+  then<A = Result, B = never>(
+    onFulfilled?: ((result: Result) => A | PromiseLike<A>) | null,
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<A | B> {
+    this.#result ??= this.#whole()
+    return this.#result.then(onFulfilled, onRejected)
+  }
+
+  // An async generator would let `return()` wait for a `next()` under way, which can be a long
+  // prompt: so these two are written out.
+  [Symbol.asyncIterator](): AsyncIterableIterator<Piece, undefined> {
+    let position = 0
+    return {
+      next: async () => {
+        for (;;) {
+          if (this.#end?.failure) throw this.#end.failure.reason
+          const value = this.#pieces[position]
+          if (value) {
+            position += 1
+            return { value, done: false }
+          }
+          if (this.#end) return { value: undefined, done: true }
+          await this.#more()
+        }
+      },
+      return: async () => {
+        this.#cancel()
+        return { value: undefined, done: true }
+      },
+      [Symbol.asyncIterator]() {
+        return this
+      },
+    }
+  }
+
+  async #whole(): Promise<Result> {
+    while (!this.#end) await this.#more()
+    if (this.#end.failure) throw this.#end.failure.reason
+    return this.#shape(this.#answers)
+  }
+
+  /** Waits for the engine's next events; several callers at once wait for the same ones. */
+  #more(): Promise<void> {
+    this.#step ??= this.#advance().finally(() => {
+      this.#step = undefined
+    })
+    return this.#step
+  }
+
+  async #advance(): Promise<void> {
+    try {
+      this.#watch ??= watch(this.#source.signal, (reason) => this.#fail(reason))
+      const running = await Promise.race([this.#begin(), this.#watch.aborted])
+      const events = await Promise.race([crossingAsync(() => running.next()), this.#watch.aborted])
+      if (events) for (const event of events) this.#take(event)
+      else this.#finish()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  async #begin(): Promise<NativeGeneration> {
+    if (this.#native) return this.#native
+    const started = await crossingAsync(async () => this.#source.start())
+    // Meanwhile everyone may have lost interest.
+    if (this.#end) started.cancel()
+    else this.#native = started
+    return started
+  }
+
+  #take(event: NativeEvent): void {
+    const { index } = event
+    this.#drafts[index] ??= { index, text: '', tokens: [] }
+    const draft = this.#drafts[index]
+    switch (event.type) {
+      case 'Prompt':
+        draft.promptTokens = event.tokens.map((token) => scored(token, this.#source.tokenizer))
+        break
+      case 'Token': {
+        const piece = toPiece(event, this.#source.tokenizer)
+        draft.text += piece.text
+        draft.tokens.push(piece)
+        this.#pieces.push(piece)
+        break
+      }
+      case 'Done': {
+        const { usage, timings } = event
+        const finishReason = event.finishReason as FinishReason
+        this.#answers[index] = { ...draft, finishReason, usage, timings }
+        break
+      }
+    }
+  }
+
+  #finish(failure?: { reason: unknown }): void {
+    if (this.#end) return
+    this.#end = failure ? { failure } : {}
+    this.#watch?.stop()
+    if (failure) this.#native?.cancel()
+    this.#native = undefined
+  }
+
+  #fail(reason: unknown): void {
+    this.#finish({ reason })
+  }
+
+  #cancel(): void {
+    this.#fail(new CancelledError('CANCELLED', 'the generation was left before its end'))
+  }
+}
+
+/** What a generation is made from. */
+export interface Source {
+  /** Starts the native generation; called once, when someone first asks. */
+  start: () => NativeGeneration | Promise<NativeGeneration>
+  tokenizer: Tokenizer
+  signal: AbortSignal | undefined
+}
+
+/** The one answer of a call with one prompt. */
+export function single(answers: Completion[]): Completion {
+  const [answer] = answers
+  if (!answer) throw new EngineError('INTERNAL', 'internal error: the engine gave no answer')
+  return answer
+}
+
+function toPiece(event: Extract<NativeEvent, { type: 'Token' }>, tokenizer: Tokenizer): Piece {
+  const { id, logprob, top } = event.token
+  return {
+    text: event.text,
+    token: id,
+    index: event.index,
+    ...(logprob != null && { logprob }),
+    ...(top && { top: alternatives(top, tokenizer) }),
+  }
+}
+
+/** A token of a given text, with that text. */
+export function scored({ id, logprob, top }: NativeToken, tokenizer: Tokenizer): ScoredToken {
+  return {
+    token: id,
+    text: tokenizer.decode([id]),
+    ...(logprob != null && { logprob }),
+    ...(top && { top: alternatives(top, tokenizer) }),
+  }
+}
+
+function alternatives(top: { id: number; logprob: number }[], tokenizer: Tokenizer): Alternative[] {
+  return top.map(({ id, logprob }) => ({ token: id, text: tokenizer.decode([id]), logprob }))
+}

@@ -1,0 +1,64 @@
+import { embeddedModel } from './embedded.js'
+import { crossingAsync } from './errors.js'
+import { native } from './native.js'
+import type { DType } from './options.js'
+
+/** A model's shape: `config.json` in camelCase. */
+export interface ModelConfig {
+  vocabSize: number
+  hiddenSize: number
+  intermediateSize: number
+  numHiddenLayers: number
+  numAttentionHeads: number
+  /** Fewer than `numAttentionHeads` where several query heads share a key head. */
+  numKeyValueHeads: number
+  headDim: number
+  /** Tokens a text can have, prompt and answer together. */
+  maxPositionEmbeddings: number
+  ropeTheta: number
+  rmsNormEps: number
+  /** Whether the output projection is the embedding table. */
+  tieWordEmbeddings: boolean
+  /** Tokens that end a text, by default. */
+  eosTokenIds: number[]
+}
+
+/** What a model needs in memory when it runs in one dtype; in bytes. */
+export interface MemoryPlan {
+  dtype: DType
+  weights: number
+  /** Keys and values of one token, in all layers. */
+  cachePerToken: number
+  /** Tokens the cache has room for: of a model that is not loaded, one full context. */
+  cacheTokens: number
+  /** Activations of a pass, and its logits. */
+  scratch: number
+}
+
+/** What can be said of a checkpoint without reading its weights. */
+export interface Inspection {
+  /** The checkpoint's folder. */
+  path: string
+  config: ModelConfig
+  /** Number of weights. */
+  numParameters: number
+  /** The type the weights are stored in. */
+  dtype: DType
+  /** As the model card names it; undefined if the folder has no card. */
+  license?: string
+  /** One plan for each dtype the model can run in. */
+  memory: MemoryPlan[]
+  /** Bytes that this process could still take without swapping. */
+  availableMemory: number
+}
+
+/**
+ * Looks at a checkpoint: its shape, and what it would need to run.
+ *
+ * @param path The checkpoint's folder. Default: the embedded model.
+ * @throws {CheckpointError} if it is not a checkpoint this engine can run
+ */
+export async function inspect(path: string = embeddedModel): Promise<Inspection> {
+  const { license, ...found } = await crossingAsync(() => native().inspect(path))
+  return { path, ...found, ...(license != null && { license }) } as Inspection
+}

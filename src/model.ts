@@ -1,0 +1,284 @@
+import type { Loading as NativeLoading, Model as NativeModel } from '#native'
+
+import { type ChatMessage, ChatTemplate } from './chat.js'
+import { embeddedModel } from './embedded.js'
+import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
+import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
+import type { MemoryPlan, ModelConfig } from './inspect.js'
+import { native } from './native.js'
+import {
+  type DType,
+  type GenerateManyOptions,
+  type GenerateOptions,
+  type LoadOptions,
+  toNativeGenerateOptions,
+  toNativeLoadOptions,
+} from './options.js'
+import { watch } from './signal.js'
+import { Tokenizer } from './tokenizer.js'
+import { isTokenIds, type TokenIds, toIds } from './tokens.js'
+
+/**
+ * A prompt: text, or token ids. An array whose first element is a number is ids, as is an empty one;
+ * any other array is a list of prompts.
+ */
+export type Prompt = string | TokenIds
+
+/** Options that ask for several answers to one prompt. */
+type Several = GenerateManyOptions & { numReturnSequences: number }
+
+/** How a loaded model runs. */
+export interface ModelInfo {
+  /** The folder it came from. */
+  path: string
+  config: ModelConfig
+  /** Number of weights. */
+  numParameters: number
+  /** What weights and cache are held in. */
+  dtype: DType
+  /** Where it runs: `cpu`, `cuda:N` or `metal`. */
+  device: string
+  /** Threads that compute on the CPU; 0 on another device. */
+  threads: number
+  /** What it takes of memory. */
+  memory: MemoryPlan
+}
+
+/** What `Olmo2.forward` should give beside the logits. */
+export interface ForwardOptions {
+  /** Give the residual stream after the embedding and after each layer. Default false. */
+  hiddenStates?: boolean
+  /** Layers whose attention probabilities to give, counted from 0. Default none. */
+  attentions?: readonly number[]
+}
+
+/** Numbers from inside a forward pass, in row-major order. */
+export interface ForwardResult {
+  /** `[positions, vocab]` */
+  logits: Float32Array
+  /**
+   * Layers + 1 arrays `[positions, hidden]`: after the embedding, then after each layer, the last
+   * one after the final norm too, as in transformers.
+   */
+  hiddenStates: Float32Array[]
+  /** `[heads, positions, positions]` of each layer asked for, by its number. */
+  attentions: Map<number, Float32Array>
+}
+
+/** How likely a continuation is after a prompt. */
+export interface Score {
+  /** Sum of the tokens' log-probabilities. */
+  logprob: number
+  /** The continuation's tokens, each with its log-probability. */
+  tokens: (ScoredToken & { logprob: number })[]
+}
+
+/**
+ * An OLMo 2 model in memory.
+ *
+ * Several calls at once are fine: they share the passes through the model, and none changes
+ * another's result.
+ */
+export class Olmo2 implements AsyncDisposable {
+  readonly #native: NativeModel
+  #template: Promise<ChatTemplate> | undefined
+
+  /** Text to ids and back. Also works after the model is disposed. */
+  readonly tokenizer: Tokenizer
+
+  /** The model's shape and how it runs. */
+  readonly info: ModelInfo
+
+  private constructor(path: string, model: NativeModel) {
+    this.#native = model
+    this.tokenizer = new Tokenizer(model.tokenizer())
+    this.info = { path, ...model.info() } as ModelInfo
+  }
+
+  /**
+   * Loads a checkpoint in the format of Hugging Face: a folder with `config.json`, `tokenizer.json`
+   * and `model.safetensors` (or its shards). The event loop stays free meanwhile.
+   *
+   * @param path The checkpoint's folder. Default: the embedded model.
+   * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2
+   * @throws {ResourceError} if the device is not there or the memory does not suffice
+   * @throws {OptionError} if an option is out of its range
+   * @throws the signal's reason, if it aborts
+   */
+  static async load(path: string = embeddedModel, options: LoadOptions = {}): Promise<Olmo2> {
+    if (typeof path !== 'string') {
+      throw new OptionError('path', `option \`path\` is ${describe(path)}, but must be a text`)
+    }
+    const nativeOptions = toNativeLoadOptions(options)
+    options.signal?.throwIfAborted()
+    const loading = crossing(() => native().load(path, nativeOptions))
+    const watching = watch(options.signal, () => loading.cancel())
+    const model = loaded(loading, options.onProgress)
+    try {
+      return new Olmo2(path, await Promise.race([model, watching.aborted]))
+    } catch (error) {
+      loading.cancel()
+      // It may have been too late for that.
+      model.then(
+        (model) => model.dispose(),
+        () => {},
+      )
+      throw error
+    } finally {
+      watching.stop()
+    }
+  }
+
+  /**
+   * Continues one prompt, or several at once. Iterate over what it returns for the pieces as they
+   * come, or await it for the whole.
+   *
+   * One prompt gives a {@link Completion}. A list of prompts gives an array of them, prompt by
+   * prompt, and so does one prompt with `numReturnSequences`: even if the list or the number is one.
+   *
+   * A prompt that begins like an earlier one finds that beginning in the cache.
+   *
+   * Errors reach whoever iterates or awaits: {@link PromptError}, {@link OptionError},
+   * {@link EngineError}, {@link CancelledError}, or the signal's reason.
+   */
+  generate(prompt: Prompt, options: Several): Generation<Completion[]>
+  generate(prompt: Prompt, options?: GenerateOptions): Generation<Completion>
+  generate(prompts: readonly Prompt[], options?: GenerateManyOptions): Generation<Completion[]>
+  generate(
+    prompt: Prompt | readonly Prompt[],
+    options?: GenerateManyOptions,
+  ): Generation<Completion | Completion[]>
+  generate(
+    prompt: Prompt | readonly Prompt[],
+    options: GenerateManyOptions = {},
+  ): Generation<Completion | Completion[]> {
+    const many = isList(prompt)
+    return this.#generation(many, options, () =>
+      (many ? prompt : [prompt]).map((one) => this.#ids(one, true)),
+    )
+  }
+
+  /**
+   * Answers a conversation: writes it as the checkpoint's chat template says and generates what the
+   * assistant says next. Returns the same kind of object as {@link generate}.
+   *
+   * Give the whole conversation each time; what was in it before is still in the cache.
+   *
+   * Errors are those of {@link generate}, and {@link CheckpointError} `NO_CHAT_TEMPLATE` for a model
+   * that was not trained to chat.
+   */
+  chat(messages: readonly ChatMessage[], options: Several): Generation<Completion[]>
+  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation<Completion>
+  chat(
+    messages: readonly ChatMessage[],
+    options?: GenerateManyOptions,
+  ): Generation<Completion | Completion[]>
+  chat(
+    messages: readonly ChatMessage[],
+    options: GenerateManyOptions = {},
+  ): Generation<Completion | Completion[]> {
+    return this.#generation(false, options, async () => {
+      this.#template ??= ChatTemplate.load(this.info.path)
+      // The template writes the special tokens itself.
+      return [this.#ids((await this.#template).render(messages), false)]
+    })
+  }
+
+  /**
+   * One pass over a text, without the cache, for those who study the model.
+   *
+   * @param text Text or token ids, from one token to the model's context
+   * @returns Logits `[positions, vocab]` in row-major order; with options an object that holds them
+   */
+  forward(text: Prompt): Promise<Float32Array>
+  forward(text: Prompt, options: ForwardOptions): Promise<ForwardResult>
+  async forward(text: Prompt, options?: ForwardOptions): Promise<Float32Array | ForwardResult> {
+    const ids = this.#ids(text, true)
+    const { hiddenStates = false, attentions = [] } = options ?? {}
+    for (const layer of attentions) this.#checkLayer(layer)
+    const result = await crossingAsync(() =>
+      this.#native.forward(ids, hiddenStates, [...attentions]),
+    )
+    if (!options) return result.logits
+    const byLayer = result.attentions.map(
+      ({ layer, probabilities }) => [layer, probabilities] as const,
+    )
+    return { ...result, attentions: new Map(byLayer) }
+  }
+
+  /**
+   * How likely a continuation is after a prompt. Both are turned into ids by themselves: a space
+   * between them belongs to the continuation, as in `score('The sky is', ' blue')`.
+   */
+  async score(prompt: Prompt, continuation: Prompt): Promise<Score> {
+    const ids = [this.#ids(prompt, true), this.#ids(continuation, false)] as const
+    const { logprob, tokens } = await crossingAsync(() => this.#native.score(...ids))
+    return { logprob, tokens: tokens.map((token) => scored(token, this.tokenizer)) } as Score
+  }
+
+  /**
+   * Frees the weights at once. What still runs ends with `DISPOSED`, as does every later call. Doing
+   * it twice is fine.
+   */
+  async dispose(): Promise<void> {
+    await crossingAsync(() => this.#native.dispose())
+  }
+
+  /** So that `await using model = …` disposes it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.dispose()
+  }
+
+  #generation(
+    many: boolean,
+    options: GenerateManyOptions,
+    prompts: () => Uint32Array[] | Promise<Uint32Array[]>,
+  ): Generation<Completion | Completion[]> {
+    const start = async () => {
+      const nativeOptions = toNativeGenerateOptions(options)
+      return this.#native.generate(await prompts(), nativeOptions)
+    }
+    const source = { start, tokenizer: this.tokenizer, signal: options.signal }
+    const array = many || options.numReturnSequences !== undefined
+    return new Generation<Completion | Completion[]>(source, array ? (all) => all : single)
+  }
+
+  #ids(prompt: Prompt, addSpecialTokens: boolean): Uint32Array {
+    if (typeof prompt === 'string') return this.tokenizer.encode(prompt, { addSpecialTokens })
+    if (isTokenIds(prompt)) return toIds(prompt)
+    throw new PromptError(
+      'INVALID_PROMPT',
+      `a prompt is text, an array of token ids or a Uint32Array, not ${describe(prompt)}`,
+    )
+  }
+
+  #checkLayer(layer: number): void {
+    const { numHiddenLayers } = this.info.config
+    if (Number.isInteger(layer) && layer >= 0 && layer < numHiddenLayers) return
+    const message = `option \`attentions\` names layer ${layer}, but there are 0 to ${numHiddenLayers - 1}`
+    throw new OptionError('attentions', message)
+  }
+}
+
+function isList(prompt: Prompt | readonly Prompt[]): prompt is readonly Prompt[] {
+  return Array.isArray(prompt) && !isTokenIds(prompt)
+}
+
+/** Hands the news of a load on until there is none, then gives the model. */
+async function loaded(
+  loading: NativeLoading,
+  onProgress: LoadOptions['onProgress'],
+): Promise<NativeModel> {
+  while (onProgress) {
+    const progress = await crossingAsync(() => loading.progress())
+    if (progress === null) break
+    onProgress(progress)
+  }
+  return crossingAsync(() => loading.model())
+}
+
+function describe(value: unknown): string {
+  if (value === null || value === undefined) return String(value)
+  if (typeof value !== 'object') return `a ${typeof value}`
+  return value.constructor?.name ?? 'an object'
+}

@@ -1,0 +1,266 @@
+import type {
+  GenerateOptions as NativeGenerateOptions,
+  LoadOptions as NativeLoadOptions,
+} from '#native'
+
+import { OptionError } from './errors.js'
+import { type TokenIds, toIds } from './tokens.js'
+
+/** How the weights are held and computed with. */
+export type DType = 'f32' | 'f16' | 'bf16'
+
+/** Options of `Olmo2.load`. */
+export interface LoadOptions {
+  /**
+   * The type of weights and cache in memory: `f32` takes 4 bytes a parameter, `f16` and `bf16` 2.
+   * Norms, softmax and rotary angles are computed in f32 whatever this is.
+   * Default: the type the checkpoint is in.
+   */
+  dtype?: DType
+
+  /**
+   * Where the model runs: `cpu`, `cuda`, `cuda:N` (the GPU number N) or `metal`; `auto` takes the
+   * best that this build and machine have. Default `auto`.
+   */
+  device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}` | 'metal'
+
+  /**
+   * Threads that compute, on the CPU. The text does not depend on their number.
+   * Default: one for each physical core.
+   */
+  threads?: number
+
+  /**
+   * Tokens that the cache of keys and values holds, over all texts in work and all beginnings kept
+   * for later prompts. More texts at once need more; each token costs `cachePerToken` bytes (see
+   * {@link MemoryPlan}). Default: up to four full contexts, as far as memory allows.
+   */
+  cacheTokens?: number
+
+  /** Stops the load, which then rejects with the signal's reason. */
+  signal?: AbortSignal
+
+  /** Is told how far the load is. If it throws, the load stops and rejects with what it threw. */
+  onProgress?: (progress: LoadProgress) => void
+}
+
+/** How far a load is, in bytes of weights. */
+export interface LoadProgress {
+  loaded: number
+  total: number
+}
+
+/**
+ * Options of a generation: names, meanings and order of application are those of
+ * [`generate` in Hugging Face transformers](https://huggingface.co/docs/transformers/main_classes/text_generation#transformers.GenerationConfig).
+ * The checkpoint's `generation_config.json` overrides the defaults named here.
+ */
+export interface GenerateOptions {
+  /** Tokens to generate at most, from 1; the answer may end earlier. Default 128. */
+  maxNewTokens?: number
+
+  /** Tokens to generate before an end token may come. Default 0. */
+  minNewTokens?: number
+
+  /** Draw each token from the model's distribution instead of taking the likeliest. Default false. */
+  doSample?: boolean
+
+  /**
+   * Divides the logits before drawing; 0.000001 to 1,000,000. Below 1 the text is more predictable, above 1 more
+   * varied. Needs `doSample`. Default 1.
+   */
+  temperature?: number
+
+  /** Draw among this many likeliest tokens only; 0 means among all. Needs `doSample`. Default 50. */
+  topK?: number
+
+  /**
+   * Draw among the fewest likeliest tokens whose probabilities add up to this; 0 to 1.
+   * Needs `doSample`. Default 1: off.
+   */
+  topP?: number
+
+  /**
+   * Draw among tokens at least this many times as likely as the likeliest; 0 to 1. Needs `doSample`.
+   * Default: off.
+   */
+  minP?: number
+
+  /**
+   * Draw among the tokens whose surprise is closest to the expected one, up to this much probability;
+   * above 0, at most 1 ([locally typical sampling](https://arxiv.org/abs/2202.00666)).
+   * Needs `doSample`. Default 1: off.
+   */
+  typicalP?: number
+
+  /**
+   * Makes tokens that are already in prompt or answer less likely: divides their positive logits and
+   * multiplies their negative ones; 0.000001 to 1,000,000 ([CTRL](https://arxiv.org/abs/1909.05858)).
+   * Default 1: off.
+   */
+  repetitionPenalty?: number
+
+  /** No run of this many tokens comes twice in prompt and answer together. Default 0: off. */
+  noRepeatNgramSize?: number
+
+  /** Sequences of token ids that may not come. Default: none. */
+  badWordsIds?: readonly TokenIds[]
+
+  /** The answer ends with this token, or one of these. Default: the checkpoint's. */
+  eosTokenId?: number | readonly number[]
+
+  /**
+   * Text, or texts, that end the answer, wherever in a token they begin. Neither they nor a part of
+   * them is in the answer. Default: none.
+   */
+  stopStrings?: string | readonly string[]
+
+  /**
+   * Seed of the draws, a whole number from 0 to 2⁶⁴ − 1: the same seed gives the same text, whatever
+   * else runs. Default: a new one each time.
+   */
+  seed?: number | bigint
+
+  /** Leave tokens such as `<|endoftext|>` out of the text. Default true. */
+  skipSpecialTokens?: boolean
+
+  /**
+   * Give each token's log-probability: natural logarithm, from the model's own logits, before
+   * temperature and the other options change them. Default false.
+   */
+  logprobs?: boolean
+
+  /**
+   * Give this many likeliest alternatives with each token, with their log-probabilities; at most
+   * 1000. Default 0.
+   */
+  topLogprobs?: number
+
+  /** Give log-probabilities of the prompt's tokens too, from the same pass. Default false. */
+  promptLogprobs?: boolean
+
+  /** Stops the generation, which then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** Options of a generation that gives several answers. */
+export interface GenerateManyOptions extends GenerateOptions {
+  /** Independent answers to each prompt, from 1; more than one only with `doSample`. Default 1. */
+  numReturnSequences?: number
+}
+
+/** Options that go into the engine: all but those that JavaScript itself looks after. */
+export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal'>
+
+/** What kind of value an option takes. */
+export type OptionKind = 'count' | 'number' | 'flag' | 'seed' | 'ids' | 'idLists' | 'texts'
+
+/** The kind of every option of a generation; the command line reads its flags from here too. */
+export const optionKinds = {
+  maxNewTokens: 'count',
+  minNewTokens: 'count',
+  doSample: 'flag',
+  temperature: 'number',
+  topK: 'count',
+  topP: 'number',
+  minP: 'number',
+  typicalP: 'number',
+  repetitionPenalty: 'number',
+  noRepeatNgramSize: 'count',
+  badWordsIds: 'idLists',
+  eosTokenId: 'ids',
+  stopStrings: 'texts',
+  numReturnSequences: 'count',
+  seed: 'seed',
+  skipSpecialTokens: 'flag',
+  logprobs: 'flag',
+  topLogprobs: 'count',
+  promptLogprobs: 'flag',
+} as const satisfies Record<EngineOption, OptionKind>
+
+const LARGEST_COUNT = 2 ** 32 - 1
+
+const isText = (value: unknown) => typeof value === 'string'
+const isCount = (value: unknown) =>
+  Number.isInteger(value) && Number(value) >= 0 && Number(value) <= LARGEST_COUNT
+const isSeed = (value: unknown) =>
+  typeof value === 'bigint'
+    ? value >= 0n && value < 2n ** 64n
+    : Number.isSafeInteger(value) && Number(value) >= 0
+const isIds = (value: unknown) =>
+  value instanceof Uint32Array || (Array.isArray(value) && value.every(isCount))
+
+const kinds: Record<OptionKind, { expected: string; check: (value: unknown) => boolean }> = {
+  count: { expected: `a whole number from 0 to ${LARGEST_COUNT}`, check: isCount },
+  number: {
+    expected: 'a number',
+    check: (value) => typeof value === 'number' && !Number.isNaN(value),
+  },
+  flag: { expected: 'true or false', check: (value) => typeof value === 'boolean' },
+  seed: { expected: 'a whole number from 0 to 2^64 - 1 (a bigint from 2^53 on)', check: isSeed },
+  ids: {
+    expected: 'a token id or a list of them',
+    check: (value) => isCount(value) || isIds(value),
+  },
+  idLists: {
+    expected: 'a list of lists of token ids',
+    check: (value) => Array.isArray(value) && value.every(isIds),
+  },
+  texts: {
+    expected: 'a text or a list of texts',
+    check: (value) => isText(value) || (Array.isArray(value) && value.every(isText)),
+  },
+}
+
+/**
+ * Throws unless every option is known and of its kind. Numbers would otherwise be cut to what fits
+ * on their way into Rust; ranges that have a meaning are the engine's to check.
+ */
+function check(options: object, known: Record<string, OptionKind>, elsewhere: string[]): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value === undefined || elsewhere.includes(name)) continue
+    const kind = Object.hasOwn(known, name) ? known[name] : undefined
+    if (kind === undefined) {
+      const names = [...Object.keys(known), ...elsewhere].join(', ')
+      throw new OptionError(name, `option \`${name}\` is not known; there are ${names}`)
+    }
+    if (!kinds[kind].check(value)) {
+      const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
+      throw new OptionError(
+        name,
+        `option \`${name}\` is ${shown}, but must be ${kinds[kind].expected}`,
+      )
+    }
+  }
+}
+
+/** An object without the keys whose value is undefined: absent is how Rust knows a default. */
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
+function defined<T extends object>(object: T): Defined<T> {
+  return Object.fromEntries(
+    Object.entries(object).filter(([, value]) => value !== undefined),
+  ) as Defined<T>
+}
+
+/** Options of a generation as the binding takes them. */
+export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGenerateOptions {
+  check(options, optionKinds, ['signal'])
+  const { signal: _, badWordsIds, eosTokenId, stopStrings, seed, ...same } = options
+  return defined({
+    ...same,
+    badWordsIds: badWordsIds?.map((ids) => [...toIds(ids)]),
+    eosTokenIds: typeof eosTokenId === 'number' ? [eosTokenId] : eosTokenId && [...eosTokenId],
+    stopStrings: typeof stopStrings === 'string' ? [stopStrings] : stopStrings && [...stopStrings],
+    seed: seed === undefined ? undefined : BigInt(seed),
+    // How many answers there are decides the shape of the result, so only the call itself says it.
+    numReturnSequences: options.numReturnSequences ?? 1,
+  })
+}
+
+/** Options of a load as the binding takes them. */
+export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
+  const elsewhere = ['dtype', 'device', 'signal', 'onProgress']
+  check(options, { threads: 'count', cacheTokens: 'count' }, elsewhere)
+  const { dtype, device, threads, cacheTokens } = options
+  return defined({ dtype, device, threads, cacheTokens })
+}

@@ -1,0 +1,57 @@
+import type { Tokenizer as NativeTokenizer } from '#native'
+
+import { embeddedModel } from './embedded.js'
+import { crossing, crossingAsync } from './errors.js'
+import { native } from './native.js'
+import { type TokenIds, toIds } from './tokens.js'
+
+/** Text to token ids and back, as the checkpoint's `tokenizer.json` says. */
+export class Tokenizer {
+  readonly #native: NativeTokenizer
+
+  /** @internal */
+  constructor(tokenizer: NativeTokenizer) {
+    this.#native = tokenizer
+  }
+
+  /**
+   * Reads the tokenizer of a checkpoint without its weights.
+   *
+   * @param path The checkpoint's folder. Default: the embedded model.
+   * @throws {CheckpointError} if there is no usable `tokenizer.json`
+   */
+  static async load(path: string = embeddedModel): Promise<Tokenizer> {
+    return new Tokenizer(await crossingAsync(() => native().loadTokenizer(path)))
+  }
+
+  /** Number of ids: each is below it. The model's vocabulary may be larger, for padding. */
+  get vocabSize(): number {
+    return this.#native.vocabSize()
+  }
+
+  /**
+   * The ids of a text.
+   *
+   * @param options.addSpecialTokens Add the tokens that the tokenizer puts around every text, if it
+   * has any (OLMo 2's has none). Default true, as in Hugging Face.
+   */
+  encode(text: string, options: { addSpecialTokens?: boolean } = {}): Uint32Array {
+    return crossing(() => this.#native.encode(text, options.addSpecialTokens ?? true))
+  }
+
+  /**
+   * The text of some ids. An incomplete UTF-8 character comes out as `�`.
+   *
+   * @param options.skipSpecialTokens Leave out tokens such as `<|endoftext|>`. Default false, as in
+   * Hugging Face.
+   * @throws {PromptError} `INVALID_TOKEN` for an id outside the vocabulary
+   */
+  decode(ids: TokenIds, options: { skipSpecialTokens?: boolean } = {}): string {
+    return crossing(() => this.#native.decode(toIds(ids), options.skipSpecialTokens ?? false))
+  }
+
+  /** The id of one token, written as in the vocabulary; undefined if there is no such token. */
+  tokenId(token: string): number | undefined {
+    return this.#native.tokenId(token) ?? undefined
+  }
+}
