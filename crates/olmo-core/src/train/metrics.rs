@@ -70,11 +70,13 @@ pub struct CheckpointMetrics {
 pub struct MetricsLog {
     path: PathBuf,
     file: File,
+    validated: Option<Moment>,
 }
 
-/// The part of a line that says when it was.
+/// The part of a line that says what it is about.
 #[derive(Deserialize)]
-struct When {
+struct Heading {
+    kind: String,
     stage: u32,
     ingredient: u32,
     step: u64,
@@ -85,10 +87,11 @@ impl MetricsLog {
     /// steps that were lost and will be done again, so they go.
     pub fn open(output: &Path, resumed: Moment) -> Result<MetricsLog> {
         let path = output.join(FILE);
+        let mut validated = None;
         if path.exists() {
             let partial = output.join(format!("{FILE}.partial"));
-            keep(&path, &partial, resumed)
-                .and_then(|()| fs::rename(&partial, &path))
+            validated = keep(&path, &partial, resumed)
+                .and_then(|validated| fs::rename(&partial, &path).map(|()| validated))
                 .map_err(|error| Error::write(&path, error))?;
         }
         let file = OpenOptions::new()
@@ -96,24 +99,40 @@ impl MetricsLog {
             .append(true)
             .open(&path)
             .map_err(|error| Error::write(&path, error))?;
-        Ok(MetricsLog { path, file })
+        Ok(MetricsLog { path, file, validated })
+    }
+
+    /// When the last validation in the log was.
+    pub fn validated(&self) -> Option<Moment> {
+        self.validated
     }
 
     pub fn write(&mut self, progress: &Progress) -> Result<()> {
+        if let Progress::Validation(ValidationMetrics { stage, ingredient, step, .. }) = *progress {
+            self.validated = Some(Moment { stage, ingredient, step });
+        }
         let line = serde_json::to_string(progress).expect("numbers and names can be written");
         writeln!(self.file, "{line}").map_err(|error| Error::write(&self.path, error))
     }
 }
 
-/// Copies the lines up to a moment. One that was cut off cannot be read and goes as well.
-fn keep(from: &Path, to: &Path, until: Moment) -> std::io::Result<()> {
+/// Copies the lines up to a moment. One that was cut off cannot be read and goes as well. Returns
+/// when the last validation was.
+fn keep(from: &Path, to: &Path, until: Moment) -> std::io::Result<Option<Moment>> {
+    let mut validated = None;
     let mut kept = std::io::BufWriter::new(File::create(to)?);
     for line in BufReader::new(File::open(from)?).lines() {
         let line = line?;
-        let Ok(When { stage, ingredient, step }) = serde_json::from_str(&line) else { continue };
-        if (Moment { stage, ingredient, step }) <= until {
+        let Ok(heading) = serde_json::from_str::<Heading>(&line) else { continue };
+        let Heading { kind, stage, ingredient, step } = heading;
+        let moment = Moment { stage, ingredient, step };
+        if moment <= until {
             writeln!(kept, "{line}")?;
+            if kind == "validation" {
+                validated = Some(moment);
+            }
         }
     }
-    kept.flush()
+    kept.flush()?;
+    Ok(validated)
 }

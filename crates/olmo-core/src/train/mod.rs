@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod network;
 pub mod optimizer;
 pub mod phase;
+mod restore;
 pub mod schedule;
 pub mod soup;
 mod state;

@@ -5,22 +5,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::checkpoint::{self, Moment, Name, MODEL_FILE, STATE_FILE};
+use super::checkpoint::{self, Moment, Name, STATE_FILE};
 use super::config::TrainConfig;
 use super::data::{document_lengths, Mix};
-use super::fused::FusedOps;
 use super::init::initial_weights;
 use super::metrics::{CheckpointMetrics, MetricsLog, Progress, StepMetrics, ValidationMetrics};
-use super::network::{Examples, Learner, LossScale, LossSums, Network};
+use super::network::{Examples, Learner, LossScale, LossSums, Parameter};
 use super::optimizer::AdamW;
 use super::phase::{phases, Phase};
-use super::validation::HeldOut;
+use super::restore::{open_learner, restore};
+use super::validation::{HeldOut, Score};
 use super::{soup, state};
-use crate::backend::candle::AutogradOps;
 use crate::config::ModelConfig;
-use crate::device::Device;
 use crate::dtype::DType;
-use crate::weights::Checkpoint;
 use crate::{Error, Result};
 
 /// Name of the folder with the average of all anneals.
@@ -86,7 +83,7 @@ impl Trainer {
             checkpoint::write_model(folder, &json, dtype, views, config.tokenizer.as_deref())?;
             let parameters: Vec<_> = weights
                 .iter()
-                .map(|(name, shape, w)| super::network::Parameter::new(name, shape, w.clone()))
+                .map(|(name, shape, w)| Parameter::new(name, shape, w.clone()))
                 .collect();
             let optimizer = AdamW::new(config.optimizer, &parameters);
             state::write(folder, &config, &parameters, &optimizer, dtype)
@@ -164,7 +161,13 @@ impl Trainer {
     pub fn run(&mut self, on_progress: OnProgress) -> Result<Summary> {
         let mut summary = Summary { model: self.saved.1.clone(), loss: None, tokens: 0 };
         loop {
-            self.run_phase(on_progress, &mut summary)?;
+            match self.run_phase(on_progress, &mut summary) {
+                Err(Error::Cancelled) => {
+                    self.save(on_progress)?;
+                    return Err(Error::Cancelled);
+                }
+                done => done?,
+            }
             if self.phase + 1 == self.phases.len() {
                 break;
             }
@@ -183,28 +186,27 @@ impl Trainer {
         let instances = phase.steps * self.config.batch_size as u64;
         let (length, vocab_size) = (self.config.sequence_length, self.config.model.vocab_size);
         let mut mix = Mix::open(&phase.data, length, vocab_size, phase.seed, instances)?;
-        while self.step < phase.steps {
-            let metrics = match self.optimizer_step(&phase, &mut mix) {
-                Err(Error::Cancelled) => {
-                    self.save(on_progress)?;
-                    return Err(Error::Cancelled);
-                }
-                metrics => metrics?,
-            };
+        loop {
+            // First what is due after the last step: a sitting may have ended before that was done.
+            let last = self.step == phase.steps;
+            let due = |interval: u64| self.step > 0 && (last || self.step.is_multiple_of(interval));
+            let extra = phase.stage == 1 && self.config.checkpoint.steps.contains(&self.step);
+            let save = extra || due(self.config.checkpoint.interval);
+            let validate = self.config.validation.as_ref().is_some_and(|v| due(v.interval));
+            if validate && self.log.validated() != Some(self.moment()) {
+                self.validate(on_progress)?;
+            }
+            if save {
+                self.save(on_progress)?;
+            }
+            if last {
+                return Ok(());
+            }
+            let metrics = self.optimizer_step(&phase, &mut mix)?;
             summary.loss = Some(metrics.loss);
             summary.tokens += self.step_tokens();
             self.tell(Progress::Step(metrics), on_progress)?;
-            let last = self.step == phase.steps;
-            let interval = self.config.validation.as_ref().map(|validation| validation.interval);
-            if interval.is_some_and(|interval| last || self.step.is_multiple_of(interval)) {
-                self.validate(on_progress)?;
-            }
-            let extra = phase.stage == 1 && self.config.checkpoint.steps.contains(&self.step);
-            if last || extra || self.step.is_multiple_of(self.config.checkpoint.interval) {
-                self.save(on_progress)?;
-            }
         }
-        Ok(())
     }
 
     fn step_tokens(&self) -> u64 {
@@ -222,7 +224,7 @@ impl Trainer {
         };
         let first = self.step * batch_size as u64;
         // A step that was cancelled half way has left a part of its gradient.
-        let clear = |p: &mut super::network::Parameter| p.gradient.fill(0.0);
+        let clear = |p: &mut Parameter| p.gradient.fill(0.0);
         self.learner.parameters(&mut |parameters| parameters.iter_mut().for_each(clear))?;
         let mut sums = LossSums::default();
         for micro in (0..batch_size).step_by(self.config.micro_batch_size) {
@@ -278,18 +280,17 @@ impl Trainer {
     fn validate(&mut self, on_progress: OnProgress) -> Result<()> {
         let Moment { stage, ingredient, step } = self.moment();
         let limit = self.config.validation.as_ref().and_then(|validation| validation.tokens);
-        for index in 0..self.held_out.len() {
-            let (source, config) = (&self.held_out[index], &self.config);
-            let learner = &mut self.learner;
-            let score = self.pool.install(|| source.score(learner.as_mut(), config, limit))?;
-            let metrics = ValidationMetrics {
-                stage,
-                ingredient,
-                step,
-                source: source.name.clone(),
-                loss: score.loss,
-                bits_per_byte: score.bits_per_byte,
-            };
+        let (learner, config, cancelled) = (&mut self.learner, &self.config, &self.cancelled);
+        let score = |held_out: &HeldOut| {
+            let score = held_out.score(learner.as_mut(), config, limit, cancelled)?;
+            Ok((held_out.name.clone(), score))
+        };
+        // Told all at once: a log with some sources' scores and not the others' would look whole.
+        let scores: Vec<(String, Score)> =
+            self.pool.install(|| self.held_out.iter().map(score).collect::<Result<_>>())?;
+        for (source, Score { loss, bits_per_byte }) in scores {
+            let metrics =
+                ValidationMetrics { stage, ingredient, step, source, loss, bits_per_byte };
             self.tell(Progress::Validation(metrics), on_progress)?;
         }
         Ok(())
@@ -372,33 +373,4 @@ impl Trainer {
         let anneals = self.phases.iter().filter(|phase| phase.stage == 2);
         anneals.map(|phase| self.checkpoint_at(self.end_of(phase))).collect()
     }
-}
-
-fn open_learner(
-    config: &TrainConfig,
-    model: &ModelConfig,
-    path: &std::path::Path,
-) -> Result<Box<dyn Learner>> {
-    let checkpoint = Checkpoint::open(path)?;
-    checkpoint.check(&crate::model::weight_shapes(model))?;
-    debug_assert!(path.join(MODEL_FILE).is_file());
-    Ok(match config.device.parse::<Device>()?.resolve() {
-        Device::Cpu => Box::new(Network::load(FusedOps::new(), model, &checkpoint)?),
-        device => Box::new(Network::load(AutogradOps::new(device.candle()?), model, &checkpoint)?),
-    })
-}
-
-/// The optimizer of a checkpoint; completes the learner's weights where the model file is rounded.
-fn restore(
-    learner: &mut dyn Learner,
-    config: &TrainConfig,
-    path: &std::path::Path,
-) -> Result<AdamW> {
-    let mut restored = None;
-    learner.parameters(&mut |parameters| {
-        let mut optimizer = AdamW::new(config.optimizer, parameters);
-        let read = state::read(path, config, parameters, &mut optimizer);
-        restored = Some(read.map(|()| optimizer));
-    })?;
-    restored.expect("parameters were shown")
 }

@@ -1,9 +1,11 @@
 //! Loss on held-out text, by source.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::config::{HeldOutConfig, TrainConfig, ValidationConfig};
 use super::data::{document_lengths, open_files, TokenFile};
 use super::network::{Examples, Learner, LossSums};
-use crate::Result;
+use crate::{Error, Result};
 
 /// The held-out files of one source.
 pub struct HeldOut {
@@ -31,18 +33,22 @@ impl HeldOut {
 
     /// Scores every token but each file's first, once: in windows of the training length, each of
     /// which begins with the last token of the one before. If only a part of the tokens is scored,
-    /// that part of the bytes counts.
+    /// that part of the bytes counts. Stops with [`Error::Cancelled`] when the flag is set.
     pub fn score(
         &self,
         learner: &mut dyn Learner,
         config: &TrainConfig,
         limit: Option<usize>,
+        cancelled: &AtomicBool,
     ) -> Result<Score> {
         let mut left = limit.unwrap_or(usize::MAX);
         let mut sums = LossSums::default();
         for file in &self.files {
             let mut start = 0;
             while start + 1 < file.len() && left > 0 {
+                if cancelled.load(Ordering::Relaxed) {
+                    return Err(Error::Cancelled);
+                }
                 let end = file.len().min(start + config.sequence_length);
                 let end = end.min(start.saturating_add(left).saturating_add(1));
                 let tokens = file.read(start..end, config.model.vocab_size)?;
