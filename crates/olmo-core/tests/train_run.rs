@@ -308,6 +308,40 @@ fn a_resumed_run_equals_an_uninterrupted_one() {
     }
 }
 
+#[test]
+fn a_trainer_goes_on_after_being_cancelled_in_the_middle_of_a_step() {
+    let change = |json: &mut Value| {
+        json["stage1"]["steps"] = 30.into();
+        json["micro_batch_size"] = 1.into();
+        json["checkpoint"]["interval"] = 30.into();
+        json["validation"] = Value::Null;
+    };
+    let whole = Folder::new("not-cancelled");
+    finish(&mut Trainer::new(config(&whole.0, change)).unwrap());
+    let cut = Folder::new("cancelled");
+    let mut trainer = Trainer::new(config(&cut.0, change)).unwrap();
+    let flag = trainer.cancel_flag();
+    let mut cancelled = 0;
+    loop {
+        flag.store(false, Ordering::Relaxed);
+        let (flag, pause) = (flag.clone(), Duration::from_micros(1500 + 700 * cancelled));
+        let timer = std::thread::spawn(move || {
+            std::thread::sleep(pause);
+            flag.store(true, Ordering::Relaxed);
+        });
+        let end = trainer.run(&mut |_| Ok(()));
+        timer.join().unwrap();
+        match end {
+            Err(Error::Cancelled) => cancelled += 1,
+            end => break drop(end.unwrap()),
+        }
+    }
+    assert!(cancelled > 0, "it was never cancelled");
+    let last = |folder: &Folder| list(&folder.0.join("run")).unwrap().pop().unwrap();
+    assert_eq!(last(&whole).0, last(&cut).0);
+    assert!(model_bytes(&last(&whole).1) == model_bytes(&last(&cut).1));
+}
+
 /// Tells this test's child process which folder to train in.
 const CHILD: &str = "OLMO2_TEST_TRAIN_UNTIL_KILLED";
 

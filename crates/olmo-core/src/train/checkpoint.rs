@@ -199,8 +199,10 @@ pub fn write_tensors(
     tensors: Vec<(String, Array)>,
     metadata: HashMap<String, String>,
 ) -> Result<()> {
-    safetensors::serialize_to_file(tensors, Some(metadata), file)
-        .map_err(|error| Error::write(file, error))
+    // Not `serialize_to_file`: what that makes only its owner may read.
+    let bytes = safetensors::serialize(tensors, Some(metadata))
+        .map_err(|error| Error::write(file, error))?;
+    fs::write(file, bytes).map_err(|error| Error::write(file, error))
 }
 
 /// Numbers to be written in some dtype.

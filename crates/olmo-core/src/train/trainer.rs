@@ -216,35 +216,20 @@ impl Trainer {
     /// One batch, one update.
     fn optimizer_step(&mut self, phase: &Phase, mix: &mut Mix) -> Result<StepMetrics> {
         let start = Instant::now();
-        let batch_size = self.config.batch_size;
-        let rows = (batch_size * (self.config.sequence_length - 1)) as f64;
+        let rows = (self.config.batch_size * (self.config.sequence_length - 1)) as f64;
         let scale = LossScale {
             cross_entropy: (1.0 / rows) as f32,
             z_loss: (self.config.z_loss / rows) as f32,
         };
-        let first = self.step * batch_size as u64;
-        // A step that was cancelled half way has left a part of its gradient.
-        let clear = |p: &mut Parameter| p.gradient.fill(0.0);
-        self.learner.parameters(&mut |parameters| parameters.iter_mut().for_each(clear))?;
-        let mut sums = LossSums::default();
-        for micro in (0..batch_size).step_by(self.config.micro_batch_size) {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Err(Error::Cancelled);
+        let sums = match self.gradient(mix, scale) {
+            Ok(sums) => sums,
+            Err(error) => {
+                // The part that was gathered must not get into the next step.
+                let clear = |parameter: &mut Parameter| parameter.gradient.fill(0.0);
+                self.learner.parameters(&mut |all| all.iter_mut().for_each(clear))?;
+                return Err(error);
             }
-            let mut examples = Examples::default();
-            for index in micro..batch_size.min(micro + self.config.micro_batch_size) {
-                let tokens = mix.instance(first + index as u64)?;
-                let documents = match self.config.document_masking {
-                    true => document_lengths(&tokens, self.config.model.eos_token_id),
-                    false => vec![tokens.len()],
-                };
-                examples.push(&tokens, &documents);
-            }
-            let learner = &mut self.learner;
-            let part = self.pool.install(|| learner.learn(&examples, scale))?;
-            sums = [sums, part].into_iter().sum();
-        }
-
+        };
         let learning_rate = phase.schedule.at(self.step + 1);
         let (learner, optimizer) = (&mut self.learner, &mut self.optimizer);
         let grad_norm = self.pool.install(|| {
@@ -270,6 +255,31 @@ impl Trainer {
             grad_norm,
             tokens_per_second: self.step_tokens() as f64 / start.elapsed().as_secs_f64(),
         })
+    }
+
+    /// Gathers the gradient of the next batch, micro-batch by micro-batch.
+    fn gradient(&mut self, mix: &mut Mix, scale: LossScale) -> Result<LossSums> {
+        let TrainConfig { batch_size, micro_batch_size, .. } = self.config;
+        let first = self.step * batch_size as u64;
+        let mut sums = LossSums::default();
+        for micro in (0..batch_size).step_by(micro_batch_size) {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(Error::Cancelled);
+            }
+            let mut examples = Examples::default();
+            for index in micro..batch_size.min(micro + micro_batch_size) {
+                let tokens = mix.instance(first + index as u64)?;
+                let documents = match self.config.document_masking {
+                    true => document_lengths(&tokens, self.config.model.eos_token_id),
+                    false => vec![tokens.len()],
+                };
+                examples.push(&tokens, &documents);
+            }
+            let learner = &mut self.learner;
+            let part = self.pool.install(|| learner.learn(&examples, scale))?;
+            sums = [sums, part].into_iter().sum();
+        }
+        Ok(sums)
     }
 
     fn tell(&mut self, progress: Progress, on_progress: OnProgress) -> Result<()> {
