@@ -59,6 +59,10 @@ pub enum Error {
     #[error("the logits at position {position} are not finite; the weights are damaged or overflow in {dtype}: try dtype f32")]
     NonFiniteLogits { position: usize, dtype: &'static str },
 
+    /// The loss or its gradient is no longer a number.
+    #[error("training diverged at step {step}: the gradient's norm is {grad_norm}; lower the learning rate or warm up longer")]
+    Diverged { step: u64, grad_norm: f64 },
+
     /// The caller took the request back.
     #[error("cancelled")]
     Cancelled,
@@ -87,6 +91,7 @@ impl Error {
             Error::PromptTooLong { .. } => "PROMPT_TOO_LONG",
             Error::InvalidToken { .. } => "INVALID_TOKEN",
             Error::NonFiniteLogits { .. } => "NON_FINITE_LOGITS",
+            Error::Diverged { .. } => "DIVERGED",
             Error::Cancelled => "CANCELLED",
             Error::Disposed => "DISPOSED",
             Error::Internal(_) => "INTERNAL",

@@ -16,6 +16,7 @@ pub mod model;
 pub mod ops;
 pub mod prepare;
 pub mod tokenizer;
+pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};

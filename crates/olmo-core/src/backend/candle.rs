@@ -3,6 +3,8 @@
 //!
 //! Nothing here is tuned. A GPU gets its speed from candle's own kernels.
 
+mod autograd;
+
 use candle_core::{DType as CandleDType, Device, IndexOp, Tensor, D};
 
 use crate::cache::{CacheShape, BLOCK_TOKENS};
@@ -12,6 +14,8 @@ use crate::model::{Batch, RopeTable, Span};
 use crate::ops::Ops;
 use crate::weights::TensorData;
 use crate::Result;
+
+pub use autograd::AutogradOps;
 
 pub struct CandleOps {
     device: Device,

@@ -1,0 +1,230 @@
+//! Token files and the order in which a run reads them.
+//!
+//! A file is what numpy's `memmap` and `tofile` write and OLMo's `MemMapDataset` reads: token ids
+//! one after the other, little-endian, no header. It is cut into instances of one length; a rest at
+//! the end is left out. What comes when is a pure function of the seed and of the instance's number
+//! in the run, so resuming needs no more than that number.
+
+use std::fs::File;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use memmap2::Mmap;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
+
+use super::config::SourceConfig;
+use crate::{Error, Result};
+
+/// How a token id is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenType {
+    #[default]
+    Uint16,
+    Uint32,
+}
+
+impl TokenType {
+    fn size(self) -> usize {
+        match self {
+            TokenType::Uint16 => 2,
+            TokenType::Uint32 => 4,
+        }
+    }
+}
+
+/// A mapped file of token ids.
+#[derive(Debug)]
+pub struct TokenFile {
+    path: PathBuf,
+    map: Option<Mmap>,
+    dtype: TokenType,
+    len: usize,
+}
+
+impl TokenFile {
+    pub fn open(path: &Path, dtype: TokenType) -> Result<TokenFile> {
+        let file = File::open(path).map_err(|error| Error::io(path, error))?;
+        let bytes = file.metadata().map_err(|error| Error::io(path, error))?.len() as usize;
+        let invalid = |problem: String| Error::InvalidFile { file: path.to_owned(), problem };
+        if !bytes.is_multiple_of(dtype.size()) {
+            return Err(invalid(format!(
+                "{bytes} bytes are no whole number of {dtype:?} tokens; check the dtype"
+            )));
+        }
+        let map = match bytes {
+            0 => None, // nothing to map
+            // SAFETY: read-only, and every bit pattern is a number; see weights/safetensors.rs.
+            _ => Some(unsafe { Mmap::map(&file) }.map_err(|error| Error::io(path, error))?),
+        };
+        if map.as_ref().is_some_and(|map| map.starts_with(b"\x93NUMPY")) {
+            return Err(invalid(
+                "this is numpy's .npy format, with a header; write the ids with `tofile` or \
+                 `memmap`, as OLMo does"
+                    .into(),
+            ));
+        }
+        Ok(TokenFile { path: path.to_owned(), map, dtype, len: bytes / dtype.size() })
+    }
+
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The ids in a range, each checked against the vocabulary.
+    pub fn read(&self, range: Range<usize>, vocab_size: usize) -> Result<Vec<u32>> {
+        let Some(map) = &self.map else { return Ok(Vec::new()) };
+        let size = self.dtype.size();
+        let bytes = &map[range.start * size..range.end * size];
+        let ids: Vec<u32> = match self.dtype {
+            TokenType::Uint16 => {
+                bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]) as u32).collect()
+            }
+            TokenType::Uint32 => bytes
+                .chunks_exact(4)
+                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
+                .collect(),
+        };
+        match ids.iter().position(|&id| id as usize >= vocab_size) {
+            None => Ok(ids),
+            Some(at) => Err(Error::InvalidFile {
+                file: self.path.clone(),
+                problem: format!(
+                    "token {} is {}, outside the vocabulary of {vocab_size}; check the dtype",
+                    range.start + at,
+                    ids[at]
+                ),
+            }),
+        }
+    }
+}
+
+/// Opens the files of one source.
+pub fn open_files(paths: &[PathBuf], dtype: TokenType) -> Result<Vec<TokenFile>> {
+    paths.iter().map(|path| TokenFile::open(path, dtype)).collect()
+}
+
+/// Lengths of the documents in an instance. A document ends with an end-of-text token; the last one
+/// may be cut off (`get_document_lengths` in OLMo).
+pub fn document_lengths(tokens: &[u32], eos: u32) -> Vec<usize> {
+    tokens.split_inclusive(|&id| id == eos).map(<[u32]>::len).collect()
+}
+
+/// The instances of one stage, in order and without end.
+pub struct Mix {
+    files: Vec<TokenFile>,
+    /// Number of the first instance of each file, and one past the last of all.
+    firsts: Vec<usize>,
+    /// A source's instances, and how many of them one epoch has.
+    sources: Vec<(Range<usize>, usize)>,
+    sequence_length: usize,
+    vocab_size: usize,
+    seed: u64,
+    /// The last epoch asked for.
+    epoch: Option<(u64, Vec<u32>)>,
+}
+
+impl Mix {
+    /// `instances` is how many the stage will read, of which weighted sources get their share.
+    pub fn open(
+        sources: &[SourceConfig],
+        sequence_length: usize,
+        vocab_size: usize,
+        seed: u64,
+        instances: u64,
+    ) -> Result<Mix> {
+        let weights: f64 = sources.iter().filter_map(|source| source.weight).sum();
+        let mut mix = Mix {
+            files: Vec::new(),
+            firsts: vec![0],
+            sources: Vec::new(),
+            sequence_length,
+            vocab_size,
+            seed,
+            epoch: None,
+        };
+        for source in sources {
+            let start = mix.total();
+            for file in open_files(&source.paths, source.dtype)? {
+                mix.firsts.push(mix.total() + file.len() / sequence_length);
+                mix.files.push(file);
+            }
+            let range = start..mix.total();
+            if range.is_empty() {
+                return Err(Error::InvalidFile {
+                    file: source.paths[0].clone(),
+                    problem: format!(
+                        "source `{}` is shorter than one instance of {sequence_length} tokens",
+                        source.name
+                    ),
+                });
+            }
+            let count = match source.weight {
+                Some(weight) => instances as f64 * weight / weights,
+                None => range.len() as f64 * source.repeat.unwrap_or(1.0),
+            };
+            mix.sources.push((range, (count.round() as usize).max(1)));
+        }
+        Ok(mix)
+    }
+
+    fn total(&self) -> usize {
+        *self.firsts.last().expect("starts with one")
+    }
+
+    /// Instances in one epoch.
+    pub fn epoch_len(&self) -> usize {
+        self.sources.iter().map(|(_, count)| count).sum()
+    }
+
+    /// The tokens of the stage's instance number `number`, counted from 0.
+    pub fn instance(&mut self, number: u64) -> Result<Vec<u32>> {
+        let length = self.epoch_len() as u64;
+        let (epoch, index) = (number / length, number % length);
+        if self.epoch.as_ref().is_none_or(|(known, _)| *known != epoch) {
+            self.epoch = Some((epoch, self.order(epoch)));
+        }
+        let (_, order) = self.epoch.as_ref().expect("just set");
+        let instance = order[index as usize] as usize;
+        let file = self.firsts.partition_point(|&first| first <= instance) - 1;
+        let start = (instance - self.firsts[file]) * self.sequence_length;
+        self.files[file].read(start..start + self.sequence_length, self.vocab_size)
+    }
+
+    /// All instances of an epoch: each source as often as it is due, all shuffled together.
+    fn order(&self, epoch: u64) -> Vec<u32> {
+        let streams = self.sources.len() as u64 + 1;
+        let rng = |stream: u64| {
+            let mut rng = ChaCha12Rng::seed_from_u64(self.seed);
+            rng.set_stream(epoch * streams + stream);
+            rng
+        };
+        let mut order = Vec::with_capacity(self.epoch_len());
+        for (source, (range, count)) in self.sources.iter().enumerate() {
+            let all: Vec<u32> = range.clone().map(|instance| instance as u32).collect();
+            for _ in 0..count / all.len() {
+                order.extend_from_slice(&all);
+            }
+            let mut part = all;
+            shuffle(&mut part, &mut rng(source as u64 + 1));
+            order.extend_from_slice(&part[..count % range.len()]);
+        }
+        shuffle(&mut order, &mut rng(0));
+        order
+    }
+}
+
+/// Fisher and Yates' shuffle.
+fn shuffle(items: &mut [u32], rng: &mut ChaCha12Rng) {
+    for last in (1..items.len()).rev() {
+        // The high half of a 64 by 64 bit product: a bias below 2⁻³² for what fits in memory.
+        let at = (rng.next_u64() as u128 * (last as u128 + 1)) >> 64;
+        items.swap(last, at as usize);
+    }
+}

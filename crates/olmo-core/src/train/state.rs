@@ -1,0 +1,127 @@
+//! What resuming needs beyond the weights: the optimizer's averages, and where the run was.
+//!
+//! The order of the data follows from the seed and the step, so there is no other random state.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+use super::checkpoint::{write_tensors, Array, STATE_FILE};
+use super::config::TrainConfig;
+use super::network::Parameter;
+use super::optimizer::AdamW;
+use crate::dtype::DType;
+use crate::{Error, Result};
+
+/// Keys of a config that decide what the weights become; the others may change between sittings.
+const DECISIVE: [&str; 8] = [
+    "model",
+    "sequence_length",
+    "document_masking",
+    "batch_size",
+    "micro_batch_size",
+    "seed",
+    "z_loss",
+    "optimizer",
+];
+
+const FORMAT: &str = "olmo2-trainer-state";
+const VERSION: &str = "1";
+
+/// The decisive part of a config, as JSON.
+fn fingerprint(config: &TrainConfig) -> Value {
+    let all = serde_json::to_value(config).expect("a config can be written as JSON");
+    DECISIVE.iter().map(|&key| (key.to_owned(), all[key].clone())).collect::<Value>()
+}
+
+/// Writes the state into a checkpoint's folder. The weights are included if the model file holds
+/// them rounded.
+pub fn write(
+    folder: &Path,
+    config: &TrainConfig,
+    parameters: &[Parameter],
+    optimizer: &AdamW,
+    model_dtype: DType,
+) -> Result<()> {
+    let mut tensors = Vec::new();
+    for (parameter, moments) in parameters.iter().zip(&optimizer.moments) {
+        let mut push = |kind: &str, values| {
+            let array = Array { shape: &parameter.shape, values, dtype: DType::F32 };
+            tensors.push((format!("{kind}.{}", parameter.name), array));
+        };
+        push("mean", &moments.mean);
+        push("square", &moments.square);
+        if model_dtype != DType::F32 {
+            push("weight", &parameter.value);
+        }
+    }
+    let metadata = HashMap::from([
+        ("format".to_owned(), FORMAT.to_owned()),
+        ("version".to_owned(), VERSION.to_owned()),
+        ("optimizer_steps".to_owned(), optimizer.steps.to_string()),
+        ("config".to_owned(), fingerprint(config).to_string()),
+    ]);
+    write_tensors(&folder.join(STATE_FILE), tensors, metadata)
+}
+
+/// Puts a checkpoint's state into the optimizer and, where the model file is rounded, into the
+/// parameters.
+pub fn read(
+    folder: &Path,
+    config: &TrainConfig,
+    parameters: &mut [Parameter],
+    optimizer: &mut AdamW,
+) -> Result<()> {
+    let file = folder.join(STATE_FILE);
+    let invalid = |problem: String| Error::InvalidFile { file: file.clone(), problem };
+    let bytes = std::fs::read(&file).map_err(|error| Error::io(&file, error))?;
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| invalid(e.to_string()))?;
+    let tensors = SafeTensors::deserialize(&bytes).map_err(|e| invalid(e.to_string()))?;
+    let metadata = header.metadata().clone().unwrap_or_default();
+    let field = |key: &str| metadata.get(key).map(String::as_str).unwrap_or_default();
+    if (field("format"), field("version")) != (FORMAT, VERSION) {
+        return Err(invalid("this is no trainer state this version can read".into()));
+    }
+    check_config(&file, field("config"), config)?;
+    optimizer.steps = field("optimizer_steps")
+        .parse()
+        .map_err(|_| invalid("optimizer_steps is no number".into()))?;
+
+    let load = |kind: &str, name: &str, into: &mut [f32]| -> Result<bool> {
+        let Ok(tensor) = tensors.tensor(&format!("{kind}.{name}")) else { return Ok(false) };
+        if tensor.data().len() != into.len() * 4 {
+            return Err(invalid(format!("tensor `{kind}.{name}` has another size")));
+        }
+        for (value, bytes) in into.iter_mut().zip(tensor.data().chunks_exact(4)) {
+            *value = f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+        }
+        Ok(true)
+    };
+    for (parameter, moments) in parameters.iter_mut().zip(&mut optimizer.moments) {
+        let whole = load("mean", &parameter.name, &mut moments.mean)?
+            && load("square", &parameter.name, &mut moments.square)?;
+        if !whole {
+            return Err(invalid(format!("the averages of `{}` are missing", parameter.name)));
+        }
+        load("weight", &parameter.name, &mut parameter.value)?;
+    }
+    Ok(())
+}
+
+fn check_config(file: &Path, then: &str, now: &TrainConfig) -> Result<()> {
+    let then: Value = serde_json::from_str(then).unwrap_or_default();
+    let now = fingerprint(now);
+    match DECISIVE.iter().find(|&&key| then[key] != now[key]) {
+        None => Ok(()),
+        Some(&key) => Err(Error::InvalidConfig {
+            file: PathBuf::from(file),
+            key: key.to_owned(),
+            problem: format!(
+                "was {} when this run began and is {} now; start a new run in another output folder",
+                then[key], now[key]
+            ),
+        }),
+    }
+}

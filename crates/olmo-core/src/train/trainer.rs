@@ -1,0 +1,386 @@
+//! A run: stage 1, then the anneals of stage 2, then their average.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::checkpoint::{self, Moment, Name, STATE_FILE};
+use super::config::TrainConfig;
+use super::data::{document_lengths, Mix};
+use super::init::initial_weights;
+use super::metrics::{CheckpointMetrics, MetricsLog, Progress, StepMetrics, ValidationMetrics};
+use super::network::{Examples, Learner, LossScale, LossSums, Parameter};
+use super::optimizer::AdamW;
+use super::phase::{phases, Phase};
+use super::restore::{open_learner, restore};
+use super::validation::{HeldOut, Score};
+use super::{soup, state};
+use crate::config::ModelConfig;
+use crate::dtype::DType;
+use crate::{Error, Result};
+
+/// Name of the folder with the average of all anneals.
+pub const SOUP: &str = "stage2-soup";
+
+/// Is told of everything that happens; an error from it ends the run.
+pub type OnProgress<'a> = &'a mut dyn FnMut(&Progress) -> Result<()>;
+
+/// A run in some folder, at some step.
+pub struct Trainer {
+    config: TrainConfig,
+    model: ModelConfig,
+    dtype: DType,
+    phases: Vec<Phase>,
+    /// The phase the run is in, and the steps of it that are done.
+    phase: usize,
+    step: u64,
+    /// The last checkpoint, which the weights were loaded from or written to.
+    saved: (Moment, PathBuf),
+    learner: Box<dyn Learner>,
+    optimizer: AdamW,
+    held_out: Vec<HeldOut>,
+    log: MetricsLog,
+    pool: rayon::ThreadPool,
+    cancelled: Arc<AtomicBool>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    /// The model to use: the soup, or the last checkpoint.
+    pub model: PathBuf,
+    /// Training loss of the last step of this sitting; `None` if there was nothing left to do.
+    pub loss: Option<f64>,
+    /// Tokens read in this sitting.
+    pub tokens: u64,
+}
+
+impl Trainer {
+    /// Begins a run in a folder that holds none yet: writes its first weights as a checkpoint.
+    pub fn new(config: TrainConfig) -> Result<Trainer> {
+        let output = &config.output;
+        std::fs::create_dir_all(output).map_err(|error| Error::write(output, error))?;
+        checkpoint::clean(output)?;
+        if let Some((_, path)) = checkpoint::list(output)?.pop() {
+            return Err(Error::InvalidConfig {
+                file: output.clone(),
+                key: "output".into(),
+                problem: format!(
+                    "already holds a run, at {}; resume it or choose another folder",
+                    path.file_name().unwrap_or_default().to_string_lossy()
+                ),
+            });
+        }
+        let dtype = config.checkpoint_dtype()?;
+        let model = config.model_config(output)?;
+        let weights = initial_weights(&model, config.seed);
+        let moment = Moment { stage: 1, ingredient: 0, step: 0 };
+        let name = Name { moment, tokens: 0 }.to_string();
+        let path = checkpoint::write_whole(output, &name, |folder| {
+            let views = weights.iter().map(|(name, shape, w)| (&name[..], &shape[..], &w[..]));
+            let json = config.model.to_json(dtype);
+            checkpoint::write_model(folder, &json, dtype, views, config.tokenizer.as_deref())?;
+            let parameters: Vec<_> = weights
+                .iter()
+                .map(|(name, shape, w)| Parameter::new(name, shape, w.clone()))
+                .collect();
+            let optimizer = AdamW::new(config.optimizer, &parameters);
+            state::write(folder, &config, &parameters, &optimizer, dtype)
+        })?;
+        Trainer::load(config, moment, path)
+    }
+
+    /// Goes on from the newest whole checkpoint of a run, or begins one if there is none. The
+    /// weights then become, to the bit, what they would have become without the interruption, on
+    /// the same machine with the same number of threads.
+    pub fn resume(config: TrainConfig) -> Result<Trainer> {
+        if !config.output.is_dir() {
+            return Trainer::new(config);
+        }
+        checkpoint::clean(&config.output)?;
+        let mut checkpoints = checkpoint::list(&config.output)?;
+        checkpoints.retain(|(_, path)| path.join(STATE_FILE).is_file());
+        match checkpoints.pop() {
+            Some((moment, path)) => Trainer::load(config, moment, path),
+            None => Trainer::new(config),
+        }
+    }
+
+    fn load(config: TrainConfig, moment: Moment, path: PathBuf) -> Result<Trainer> {
+        let model = config.model_config(&config.output)?;
+        let phases = phases(&config);
+        let here = |p: &Phase| (p.stage, p.ingredient) == (moment.stage, moment.ingredient);
+        let phase = phases.iter().position(here).ok_or_else(|| Error::InvalidConfig {
+            file: path.clone(),
+            key: "stage2".into(),
+            problem: "has no such anneal any more, but this checkpoint is of one".into(),
+        })?;
+        let threads = config.threads.unwrap_or(0); // 0: one for each processor
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .thread_name(|index| format!("olmo2-train-{index}"))
+            .build()
+            .map_err(|error| Error::Internal(format!("threads: {error}")))?;
+        let mut learner = open_learner(&config, &model, &path)?;
+        let optimizer = restore(learner.as_mut(), &config, &path)?;
+        Ok(Trainer {
+            dtype: config.checkpoint_dtype()?,
+            held_out: config.validation.as_ref().map_or(Ok(Vec::new()), HeldOut::open)?,
+            log: MetricsLog::open(&config.output, moment)?,
+            cancelled: Arc::default(),
+            saved: (moment, path),
+            step: moment.step,
+            config,
+            model,
+            phases,
+            phase,
+            learner,
+            optimizer,
+            pool,
+        })
+    }
+
+    /// Set to true, it ends the run at the next micro-batch: the last whole step is saved, and
+    /// [`Trainer::run`] returns [`Error::Cancelled`].
+    pub fn cancel_flag(&self) -> Arc<AtomicBool> {
+        self.cancelled.clone()
+    }
+
+    /// Stage, ingredient and steps done.
+    pub fn moment(&self) -> Moment {
+        let Phase { stage, ingredient, .. } = self.phases[self.phase];
+        Moment { stage, ingredient, step: self.step }
+    }
+
+    pub fn model(&self) -> &ModelConfig {
+        &self.model
+    }
+
+    /// Trains to the end of the last stage.
+    pub fn run(&mut self, on_progress: OnProgress) -> Result<Summary> {
+        let mut summary = Summary { model: self.saved.1.clone(), loss: None, tokens: 0 };
+        loop {
+            match self.run_phase(on_progress, &mut summary) {
+                Err(Error::Cancelled) => {
+                    self.save(on_progress)?;
+                    return Err(Error::Cancelled);
+                }
+                done => done?,
+            }
+            if self.phase + 1 == self.phases.len() {
+                break;
+            }
+            self.next_phase()?;
+        }
+        summary.model = self.saved.1.clone();
+        let ends = self.ends_of_anneals()?;
+        if ends.len() > 1 {
+            summary.model = soup::average(&ends, &self.config.output, SOUP, self.dtype)?;
+        }
+        Ok(summary)
+    }
+
+    fn run_phase(&mut self, on_progress: OnProgress, summary: &mut Summary) -> Result<()> {
+        let phase = self.phases[self.phase].clone();
+        let instances = phase.steps * self.config.batch_size as u64;
+        let (length, vocab_size) = (self.config.sequence_length, self.config.model.vocab_size);
+        let mut mix = Mix::open(&phase.data, length, vocab_size, phase.seed, instances)?;
+        loop {
+            // First what is due after the last step: a sitting may have ended before that was done.
+            let last = self.step == phase.steps;
+            let due = |interval: u64| self.step > 0 && (last || self.step.is_multiple_of(interval));
+            let extra = phase.stage == 1 && self.config.checkpoint.steps.contains(&self.step);
+            let save = extra || due(self.config.checkpoint.interval);
+            let validate = self.config.validation.as_ref().is_some_and(|v| due(v.interval));
+            if validate && self.log.validated() != Some(self.moment()) {
+                self.validate(on_progress)?;
+            }
+            if save {
+                self.save(on_progress)?;
+            }
+            if last {
+                return Ok(());
+            }
+            let metrics = self.optimizer_step(&phase, &mut mix)?;
+            summary.loss = Some(metrics.loss);
+            summary.tokens += self.step_tokens();
+            self.tell(Progress::Step(metrics), on_progress)?;
+        }
+    }
+
+    fn step_tokens(&self) -> u64 {
+        (self.config.batch_size * self.config.sequence_length) as u64
+    }
+
+    /// One batch, one update.
+    fn optimizer_step(&mut self, phase: &Phase, mix: &mut Mix) -> Result<StepMetrics> {
+        let start = Instant::now();
+        let rows = (self.config.batch_size * (self.config.sequence_length - 1)) as f64;
+        let scale = LossScale {
+            cross_entropy: (1.0 / rows) as f32,
+            z_loss: (self.config.z_loss / rows) as f32,
+        };
+        let sums = match self.gradient(mix, scale) {
+            Ok(sums) => sums,
+            Err(error) => {
+                // The part that was gathered must not get into the next step.
+                let clear = |parameter: &mut Parameter| parameter.gradient.fill(0.0);
+                self.learner.parameters(&mut |all| all.iter_mut().for_each(clear))?;
+                return Err(error);
+            }
+        };
+        let learning_rate = phase.schedule.at(self.step + 1);
+        let (learner, optimizer) = (&mut self.learner, &mut self.optimizer);
+        let grad_norm = self.pool.install(|| {
+            let mut norm = 0.0;
+            learner.parameters(&mut |parameters| {
+                norm = optimizer.update(parameters, learning_rate);
+            })?;
+            Ok::<f64, Error>(norm)
+        })?;
+        if !grad_norm.is_finite() {
+            return Err(Error::Diverged { step: self.step + 1, grad_norm });
+        }
+        self.step += 1;
+        Ok(StepMetrics {
+            stage: phase.stage,
+            ingredient: phase.ingredient,
+            step: self.step,
+            steps: phase.steps,
+            tokens: self.step * self.step_tokens(),
+            loss: sums.cross_entropy / rows,
+            z_loss: self.config.z_loss * sums.z_squared / rows,
+            learning_rate,
+            grad_norm,
+            tokens_per_second: self.step_tokens() as f64 / start.elapsed().as_secs_f64(),
+        })
+    }
+
+    /// Gathers the gradient of the next batch, micro-batch by micro-batch.
+    fn gradient(&mut self, mix: &mut Mix, scale: LossScale) -> Result<LossSums> {
+        let TrainConfig { batch_size, micro_batch_size, .. } = self.config;
+        let first = self.step * batch_size as u64;
+        let mut sums = LossSums::default();
+        for micro in (0..batch_size).step_by(micro_batch_size) {
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(Error::Cancelled);
+            }
+            let mut examples = Examples::default();
+            for index in micro..batch_size.min(micro + micro_batch_size) {
+                let tokens = mix.instance(first + index as u64)?;
+                let documents = match self.config.document_masking {
+                    true => document_lengths(&tokens, self.config.model.eos_token_id),
+                    false => vec![tokens.len()],
+                };
+                examples.push(&tokens, &documents);
+            }
+            let learner = &mut self.learner;
+            let part = self.pool.install(|| learner.learn(&examples, scale))?;
+            sums = [sums, part].into_iter().sum();
+        }
+        Ok(sums)
+    }
+
+    fn tell(&mut self, progress: Progress, on_progress: OnProgress) -> Result<()> {
+        self.log.write(&progress)?;
+        on_progress(&progress)
+    }
+
+    fn validate(&mut self, on_progress: OnProgress) -> Result<()> {
+        let Moment { stage, ingredient, step } = self.moment();
+        let limit = self.config.validation.as_ref().and_then(|validation| validation.tokens);
+        let (learner, config, cancelled) = (&mut self.learner, &self.config, &self.cancelled);
+        let score = |held_out: &HeldOut| {
+            let score = held_out.score(learner.as_mut(), config, limit, cancelled)?;
+            Ok((held_out.name.clone(), score))
+        };
+        // Told all at once: a log with some sources' scores and not the others' would look whole.
+        let scores: Vec<(String, Score)> =
+            self.pool.install(|| self.held_out.iter().map(score).collect::<Result<_>>())?;
+        for (source, Score { loss, bits_per_byte }) in scores {
+            let metrics =
+                ValidationMetrics { stage, ingredient, step, source, loss, bits_per_byte };
+            self.tell(Progress::Validation(metrics), on_progress)?;
+        }
+        Ok(())
+    }
+
+    /// Writes a checkpoint of this moment, unless there is one.
+    fn save(&mut self, on_progress: OnProgress) -> Result<()> {
+        let moment = self.moment();
+        if self.saved.0 == moment {
+            return Ok(());
+        }
+        let name = Name { moment, tokens: self.step * self.step_tokens() }.to_string();
+        let mut written = None;
+        let (config, optimizer, dtype) = (&self.config, &self.optimizer, self.dtype);
+        self.learner.parameters(&mut |parameters| {
+            written = Some(checkpoint::write_whole(&config.output, &name, |folder| {
+                let weights = parameters.iter().map(|p| (&p.name[..], &p.shape[..], &p.value[..]));
+                let json = config.model.to_json(dtype);
+                checkpoint::write_model(
+                    folder,
+                    &json,
+                    dtype,
+                    weights,
+                    config.tokenizer.as_deref(),
+                )?;
+                state::write(folder, config, parameters, optimizer, dtype)
+            }));
+        })?;
+        let path = written.expect("parameters were shown")?;
+        self.saved = (moment, path.clone());
+        self.drop_old_states()?;
+        let Moment { stage, ingredient, step } = moment;
+        let metrics = CheckpointMetrics { stage, ingredient, step, path };
+        self.tell(Progress::Checkpoint(metrics), on_progress)
+    }
+
+    /// Removes the states of checkpoints nobody will resume from.
+    fn drop_old_states(&self) -> Result<()> {
+        if self.config.checkpoint.keep_states {
+            return Ok(());
+        }
+        let end_of_stage1 = self.end_of(&self.phases[0]);
+        for (moment, path) in checkpoint::list(&self.config.output)? {
+            let state = path.join(STATE_FILE);
+            if moment < self.saved.0 && moment != end_of_stage1 && state.is_file() {
+                std::fs::remove_file(&state).map_err(|error| Error::write(&state, error))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn end_of(&self, phase: &Phase) -> Moment {
+        Moment { stage: phase.stage, ingredient: phase.ingredient, step: phase.steps }
+    }
+
+    /// Goes to the start of the next phase. Every anneal starts where stage 1 ended.
+    fn next_phase(&mut self) -> Result<()> {
+        self.phase += 1;
+        self.step = 0;
+        if self.phases[self.phase].ingredient > 1 {
+            let path = self.checkpoint_at(self.end_of(&self.phases[0]))?;
+            self.learner = open_learner(&self.config, &self.model, &path)?;
+            self.optimizer = restore(self.learner.as_mut(), &self.config, &path)?;
+        }
+        Ok(())
+    }
+
+    fn checkpoint_at(&self, wanted: Moment) -> Result<PathBuf> {
+        let found = checkpoint::list(&self.config.output)?.into_iter().find(|(m, _)| *m == wanted);
+        found.map(|(_, path)| path).ok_or_else(|| {
+            let Moment { stage, ingredient, step } = wanted;
+            let reason = format!(
+                "the checkpoint of stage {stage}, ingredient {ingredient}, step {step} is gone"
+            );
+            Error::io(&self.config.output, reason)
+        })
+    }
+
+    fn ends_of_anneals(&self) -> Result<Vec<PathBuf>> {
+        let anneals = self.phases.iter().filter(|phase| phase.stage == 2);
+        anneals.map(|phase| self.checkpoint_at(self.end_of(phase))).collect()
+    }
+}
