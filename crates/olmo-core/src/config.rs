@@ -40,14 +40,10 @@ pub struct ModelConfig {
 impl ModelConfig {
     /// Reads `config.json` in a checkpoint folder.
     pub fn from_dir(dir: &Path) -> Result<ModelConfig> {
-        let file = dir.join("config.json");
-        let text = std::fs::read_to_string(&file).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::io(
-                &file,
-                "there is no such file; a checkpoint folder holds config.json, tokenizer.json and \
-                 model.safetensors",
-            ),
-            _ => Error::io(&file, error),
+        let (file, bytes) = read_required(dir, "config.json")?;
+        let text = String::from_utf8(bytes).map_err(|error| Error::InvalidFile {
+            file: file.clone(),
+            problem: format!("this is not UTF-8: {error}"),
         })?;
         ModelConfig::from_json(&text, &file)
     }
@@ -130,6 +126,20 @@ impl ModelConfig {
     /// Width of the projected keys, and of the values.
     pub fn kv_dim(&self) -> usize {
         self.num_key_value_heads * self.head_dim
+    }
+}
+
+/// A file that every checkpoint folder has: its path and content.
+pub(crate) fn read_required(dir: &Path, name: &str) -> Result<(PathBuf, Vec<u8>)> {
+    let file = dir.join(name);
+    match std::fs::read(&file) {
+        Ok(bytes) => Ok((file, bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::io(
+            file,
+            "there is no such file; a checkpoint folder holds config.json, tokenizer.json and \
+             model.safetensors",
+        )),
+        Err(error) => Err(Error::io(file, error)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tokenizers::DecoderWrapper;
 
+use crate::config::read_required;
 use crate::{Error, Result};
 
 /// Bytes that the tokenizers crate loses at least when it loses any; a token that swallows the
@@ -25,15 +26,7 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Reads `tokenizer.json` in a checkpoint folder.
     pub fn from_dir(dir: &Path) -> Result<Tokenizer> {
-        let file = dir.join("tokenizer.json");
-        let json = std::fs::read(&file).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => Error::io(
-                &file,
-                "there is no such file; a checkpoint folder holds config.json, tokenizer.json and \
-                 model.safetensors",
-            ),
-            _ => Error::io(&file, error),
-        })?;
+        let (file, json) = read_required(dir, "tokenizer.json")?;
         Tokenizer::from_json(&json, &file)
     }
 
