@@ -10,9 +10,8 @@ use std::thread;
 use async_channel::{Receiver, Sender};
 
 use super::load::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
-use super::request::{
-    Event, ForwardOptions, ForwardOutput, Generation, Mailbox, Score, TokenLogprob,
-};
+use super::mailbox::{Generation, Mailbox};
+use super::request::{Event, ForwardOptions, ForwardOutput, Score, TokenLogprob};
 use super::sampler::Sampler;
 use super::scheduler::Scheduler;
 use super::sequence::Sequence;
@@ -23,7 +22,7 @@ use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
 /// What the engine's thread is told.
-pub(super) enum Command {
+enum Command {
     Generate(Job),
     Study(Study),
     /// Something the thread may be waiting for has changed: a call was cancelled, or read.
@@ -32,7 +31,7 @@ pub(super) enum Command {
 }
 
 /// One call of [`Engine::generate`].
-pub(super) struct Job {
+struct Job {
     prompts: Vec<Vec<u32>>,
     options: Arc<GenerationOptions>,
     seed: u64,
@@ -109,7 +108,11 @@ impl Engine {
             self.check_prompt(index, prompt, options.max_new_tokens)?;
         }
         let answers = prompts.len() * options.num_return_sequences;
-        let generation = Generation::new(self.commands.clone(), answers);
+        let commands = self.commands.clone();
+        let generation = Generation::new(answers, move || {
+            // An engine that has ended waits for nothing.
+            let _ = commands.try_send(Command::Wake);
+        });
         let seed = options.seed.unwrap_or_else(super::sampler::fresh_seed);
         self.send(Command::Generate(Job {
             prompts,

@@ -9,6 +9,7 @@ mod detokenizer;
 mod engine;
 mod load;
 mod logprobs;
+mod mailbox;
 mod options;
 mod processors;
 mod request;
@@ -24,11 +25,11 @@ pub use detokenizer::Detokenizer;
 pub use engine::Engine;
 pub use load::{inspect, Inspection, LoadOptions, LoadProgress, ModelInfo};
 pub use logprobs::{are_sound, LogSoftmax};
+pub use mailbox::Generation;
 pub use options::{GenerationOptions, MAX_TOP_LOGPROBS};
 pub use processors::{Candidate, Context, LogitsProcessor, Processors, Scores};
 pub use request::{
-    Event, FinishReason, ForwardOptions, ForwardOutput, Generation, Score, Timings, TokenLogprob,
-    Usage,
+    Event, FinishReason, ForwardOptions, ForwardOutput, Score, Timings, TokenLogprob, Usage,
 };
 pub use sampler::{draw, fresh_seed, Draws, Sampler};
 pub use stop::{Matched, StopMatcher};

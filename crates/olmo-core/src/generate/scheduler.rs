@@ -12,8 +12,8 @@
 
 use std::collections::VecDeque;
 
+use super::mailbox::Mailbox;
 use super::processors::Scores;
-use super::request::Mailbox;
 use super::sequence::{Desk, Sequence};
 use super::study::Study;
 use super::{OUTPUT_CHUNK, PREFILL_CHUNK};
@@ -256,8 +256,7 @@ mod tests {
         }
 
         fn add(&mut self, prompt: Vec<u32>, max_new_tokens: usize) -> Generation {
-            let (engine, _) = async_channel::unbounded();
-            let generation = Generation::new(engine, 1);
+            let generation = Generation::new(1, || {});
             let options =
                 Arc::new(GenerationOptions { max_new_tokens, ..GenerationOptions::default() });
             let sampler = Sampler::new(&options, 0, 0);

@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use super::detokenizer::Detokenizer;
 use super::logprobs::{are_sound, LogSoftmax};
+use super::mailbox::Mailbox;
 use super::processors::{Context, Scores};
-use super::request::{Event, FinishReason, Mailbox, Timings, TokenLogprob, Usage};
+use super::request::{Event, FinishReason, Timings, TokenLogprob, Usage};
 use super::sampler::Sampler;
 use super::stop::{Matched, StopMatcher};
 use super::GenerationOptions;

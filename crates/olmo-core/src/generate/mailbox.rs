@@ -1,0 +1,120 @@
+//! The channel between a running call and its reader.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::request::Event;
+use super::EVENTS_AHEAD;
+use crate::{Error, Result};
+
+/// The engine's end of a running call: where its events go, and whether anybody still wants them.
+pub(super) struct Mailbox {
+    sender: async_channel::Sender<Result<Event>>,
+    cancelled: AtomicBool,
+    /// Answers that are not complete yet; after the last, the channel closes.
+    open_answers: AtomicUsize,
+}
+
+impl Mailbox {
+    /// Never blocks: the scheduler leaves a call out of its passes while it [`is_full`].
+    ///
+    /// [`is_full`]: Mailbox::is_full
+    pub fn send(&self, event: Event) {
+        // A reader who has gone is noticed through `is_cancelled`.
+        let _ = self.sender.try_send(Ok(event));
+    }
+
+    /// The last event of one answer.
+    pub fn finish(&self, event: Event) {
+        self.send(event);
+        if self.open_answers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.sender.close();
+        }
+    }
+
+    /// Ends the call, all its answers, with an error. Only the first error is heard.
+    pub fn fail(&self, error: Error) {
+        self.cancelled.store(true, Ordering::Release);
+        let _ = self.sender.try_send(Err(error));
+        self.sender.close();
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.sender.len() >= EVENTS_AHEAD
+    }
+
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+}
+
+/// A running call, as its reader holds it. Dropping it cancels the call.
+pub struct Generation {
+    mailbox: Arc<Mailbox>,
+    receiver: async_channel::Receiver<Result<Event>>,
+    /// An error that came behind events which the reader got first.
+    error: Mutex<Option<Error>>,
+    /// Tells the engine that something it may wait for has changed.
+    wake: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Generation {
+    pub(super) fn new(answers: usize, wake: impl Fn() + Send + Sync + 'static) -> Generation {
+        let (sender, receiver) = async_channel::unbounded();
+        let mailbox = Arc::new(Mailbox {
+            sender,
+            cancelled: AtomicBool::new(false),
+            open_answers: AtomicUsize::new(answers),
+        });
+        Generation { mailbox, receiver, error: Mutex::new(None), wake: Box::new(wake) }
+    }
+
+    pub(super) fn mailbox(&self) -> Arc<Mailbox> {
+        self.mailbox.clone()
+    }
+
+    /// Waits for the next events, and gives all that are there; None after the last.
+    pub async fn next(&self) -> Option<Result<Vec<Event>>> {
+        if let Some(error) = self.error.lock().unwrap_or_else(|e| e.into_inner()).take() {
+            return Some(Err(error));
+        }
+        let first = self.receiver.recv().await.ok()?;
+        Some(self.drain(first))
+    }
+
+    /// [`Generation::next`] for a thread that may block.
+    pub fn next_blocking(&self) -> Option<Result<Vec<Event>>> {
+        if let Some(error) = self.error.lock().unwrap_or_else(|e| e.into_inner()).take() {
+            return Some(Err(error));
+        }
+        let first = self.receiver.recv_blocking().ok()?;
+        Some(self.drain(first))
+    }
+
+    fn drain(&self, first: Result<Event>) -> Result<Vec<Event>> {
+        let mut events = vec![first?];
+        while let Ok(event) = self.receiver.try_recv() {
+            match event {
+                Ok(event) => events.push(event),
+                Err(error) => *self.error.lock().unwrap_or_else(|e| e.into_inner()) = Some(error),
+            }
+        }
+        if events.len() >= EVENTS_AHEAD {
+            (self.wake)();
+        }
+        Ok(events)
+    }
+
+    /// Takes the call out of the engine between two passes. Its events end with
+    /// [`Error::Cancelled`].
+    pub fn cancel(&self) {
+        self.mailbox.cancelled.store(true, Ordering::Release);
+        (self.wake)();
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
