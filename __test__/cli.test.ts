@@ -121,8 +121,13 @@ test('--json gives alternatives and the prompt on request', async (t) => {
   const { stdout } = await olmo2(['generate', PROMPT, ...SHORT, ...flags])
   const objects = lines(stdout)
   t.is(objects[0].top.length, 2)
-  t.is(objects[0].top[0].token, objects[0].id)
-  t.is(objects.at(-1).promptTokens.length, 5)
+  t.is(objects[0].top[0].id, objects[0].id)
+  const { promptTokens } = objects.at(-1)
+  t.deepEqual(
+    promptTokens.map(({ id }: { id: number }) => id),
+    [...model.tokenizer.encode(PROMPT)],
+  )
+  t.is(promptTokens[1].top.length, 2)
 })
 
 test('--stats goes to standard error', async (t) => {
@@ -183,6 +188,7 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     [['generate', PROMPT, '--device', 'tpu'], /^olmo2: option --device is `tpu`, but/],
     [['tokenize', '--decode', 'one,two'], /12,34/],
     [['generate', 'one', 'two'], /too many arguments/],
+    [['chat', '--logprobs'], /unknown option '--logprobs'/],
   ]
   for (const [args, message] of wrong) {
     const { exitCode, stdout, stderr } = await olmo2(args)
@@ -190,6 +196,13 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     t.regex(stderr, message)
     t.is(stdout, '')
   }
+})
+
+test('a wrong environment variable is named as it is', async (t) => {
+  const env = { OLMO2_KERNELS: 'foo' }
+  const { exitCode, stderr } = await olmo2(['generate', PROMPT, ...SHORT], { env })
+  t.is(exitCode, 2)
+  t.regex(stderr, /^olmo2: option `OLMO2_KERNELS` is `foo`, but it must be one of .*scalar/)
 })
 
 test('a failure exits with 1 and is one sentence, with --debug a stack', async (t) => {

@@ -182,7 +182,10 @@ test('log-probabilities come only when asked for', async (t) => {
 
   const { tokens } = await model.score(prompt.subarray(0, 1), prompt.subarray(1))
   for (const [index, { logprob }] of tokens.entries()) {
-    t.true(Math.abs(logprob - (rich.promptTokens?.[index + 1]?.logprob ?? Number.NaN)) < 1e-5)
+    t.true(
+      Math.abs((logprob ?? Number.NaN) - (rich.promptTokens?.[index + 1]?.logprob ?? Number.NaN)) <
+        1e-5,
+    )
   }
 })
 
@@ -249,9 +252,18 @@ test('options are checked, and named as JavaScript names them', async (t) => {
     const error = await t.throwsAsync(async () => generation, { instanceOf: OptionError })
     t.is(error.code, 'INVALID_OPTION')
     const [name = ''] = Object.keys(options)
-    if (!('eosTokenId' in options)) t.is(error.option, name)
+    t.is(error.option, name)
     t.true(error.message.includes(error.option), error.message)
   }
+})
+
+test('what is no object of options, and no signal, is an OptionError too', async (t) => {
+  const error = { instanceOf: OptionError }
+  const none = null as unknown as GenerateOptions
+  const noSignal = { signal: {} as AbortSignal }
+  await t.throwsAsync(async () => model.generate(PROMPT, none), error)
+  await t.throwsAsync(async () => model.generate(PROMPT, noSignal), error)
+  await t.throwsAsync(Olmo2.load(undefined, noSignal), error)
 })
 
 test('nothing happens before someone asks', async (t) => {

@@ -60,9 +60,22 @@ test('forward checks what it is given', async (t) => {
     })
     t.is(error.option, 'attentions')
   }
+  const misspelt = await t.throwsAsync(model.forward('the dog', { hiddenState: true } as object), {
+    instanceOf: OptionError,
+  })
+  t.is(misspelt.option, 'hiddenState')
   await t.throwsAsync(model.forward(''), { instanceOf: PromptError, code: 'EMPTY_PROMPT' })
   const long = new Array(129).fill(1)
-  await t.throwsAsync(model.forward(long), { instanceOf: PromptError, code: 'PROMPT_TOO_LONG' })
+  const error = await t.throwsAsync(model.forward(long), { instanceOf: PromptError })
+  t.is(error.code, 'PROMPT_TOO_LONG')
+  t.regex(error.message, /129 tokens, but 128 fit/)
+})
+
+test('a score of nothing is 0, and a first token has none', async (t) => {
+  t.deepEqual(await model.score('the dog', ''), { logprob: 0, tokens: [] })
+  const [first, second] = (await model.score('', 'the dog')).tokens
+  t.is(first?.logprob, undefined)
+  t.true((second?.logprob ?? 0) < 0)
 })
 
 test('scores are those of transformers', async (t) => {
@@ -83,7 +96,7 @@ test('scores are those of transformers', async (t) => {
       tokens.map(({ token }) => token),
       golden.ids,
     )
-    const logprobs = tokens.map(({ logprob }) => logprob)
+    const logprobs = tokens.map(({ logprob }) => logprob ?? Number.NaN)
     t.true(distance(logprobs, golden.logprobs) < 1e-4)
     t.is(tokens[0]?.text, model.tokenizer.decode(golden.ids.slice(0, 1)))
   }

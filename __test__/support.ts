@@ -81,11 +81,14 @@ export function camelCase(options: Record<string, unknown>): Record<string, unkn
 export const command = join(root, 'dist/cli/main.js')
 
 /** Runs the `olmo2` command to its end, whatever that is. */
-export function olmo2(args: string[], options: { input?: string } = {}) {
+export function olmo2(
+  args: string[],
+  options: { input?: string; env?: Record<string, string> } = {},
+) {
   return execaNode(command, args, {
     reject: false,
     stripFinalNewline: false,
     input: options.input ?? '',
-    env: { NO_COLOR: '1' },
+    env: { NO_COLOR: '1', ...options.env },
   })
 }

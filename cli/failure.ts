@@ -29,8 +29,13 @@ export function explain(error: unknown, debug: boolean): string {
 
 /** The message with an option named as it is written on the command line. */
 function inFlags(error: Error): string {
-  if (!(error instanceof OptionError)) return error.message
+  if (!(error instanceof OptionError) || isVariable(error.option)) return error.message
   return error.message.replace(`\`${error.option}\``, toFlag(error.option))
+}
+
+/** Whether an option is one of the environment's, such as OLMO2_KERNELS. */
+function isVariable(option: string): boolean {
+  return option === option.toUpperCase()
 }
 
 /** The reader of our output has gone, as in `olmo2 … | head`: nothing is wrong. */

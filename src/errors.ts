@@ -96,12 +96,19 @@ export function fromNative(error: unknown): unknown {
 
 /** The engine calls options as Hugging Face does, `top_p`; JavaScript knows them as `topP`. */
 function optionError(message: string): OptionError {
-  let option = ''
-  const renamed = message.replace(/`([A-Za-z_]+)`/, (_, name: string) => {
-    option = name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  let option: string | undefined
+  // The first quoted word is the option, any other a value, which stays as it was given.
+  const renamed = message.replace(/`([^`]*)`|\b[a-z]+(?:_[a-z]+)+\b/g, (found, quoted?: string) => {
+    if (quoted === undefined) return camelCase(found)
+    if (option !== undefined) return found
+    option = camelCase(quoted)
     return `\`${option}\``
   })
-  return new OptionError(option, renamed)
+  return new OptionError(option ?? '', renamed)
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 }
 
 /** Calls into the engine, and makes what it throws an error of this library. */

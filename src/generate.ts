@@ -90,8 +90,8 @@ type Draft = Omit<Completion, 'finishReason' | 'usage' | 'timings'>
  * Answers while they are made: iterate over it for the pieces, await it for the whole, or do first
  * the one and then the other.
  *
- * - The work begins when you iterate or await, and the engine computes only a few tokens ahead of
- *   you.
+ * - The work begins when you iterate or await, and the engine computes at most some hundred tokens
+ *   ahead of you.
  * - Leaving the loop (`break`, `return`, an exception) stops the work; awaiting then rejects with
  *   `CANCELLED`. Aborting the signal stops it too; both ways then reject with the signal's reason.
  *   Pieces you have got stay as they are.

@@ -7,6 +7,7 @@ import { type Completion, Generation, type ScoredToken, scored, single } from '.
 import type { MemoryPlan, ModelConfig } from './inspect.js'
 import { native } from './native.js'
 import {
+  checkOptions,
   type DType,
   type GenerateManyOptions,
   type GenerateOptions,
@@ -14,7 +15,7 @@ import {
   toNativeGenerateOptions,
   toNativeLoadOptions,
 } from './options.js'
-import { watch } from './signal.js'
+import { checkSignal, watch } from './signal.js'
 import { Tokenizer } from './tokenizer.js'
 import { isTokenIds, type TokenIds, toIds } from './tokens.js'
 
@@ -69,8 +70,8 @@ export interface ForwardResult {
 export interface Score {
   /** Sum of the tokens' log-probabilities. */
   logprob: number
-  /** The continuation's tokens, each with its log-probability. */
-  tokens: (ScoredToken & { logprob: number })[]
+  /** The continuation's tokens. The first of a text has no log-probability. */
+  tokens: ScoredToken[]
 }
 
 /**
@@ -110,7 +111,7 @@ export class Olmo2 implements AsyncDisposable {
       throw new OptionError('path', `option \`path\` is ${describe(path)}, but must be a text`)
     }
     const nativeOptions = toNativeLoadOptions(options)
-    options.signal?.throwIfAborted()
+    checkSignal(options.signal)
     const loading = crossing(() => native().load(path, nativeOptions))
     const watching = watch(options.signal, () => loading.cancel())
     const model = loaded(loading, options.onProgress)
@@ -194,6 +195,7 @@ export class Olmo2 implements AsyncDisposable {
   forward(text: Prompt, options: ForwardOptions): Promise<ForwardResult>
   async forward(text: Prompt, options?: ForwardOptions): Promise<Float32Array | ForwardResult> {
     const ids = this.#ids(text, true)
+    checkOptions(options ?? {}, { hiddenStates: 'flag', attentions: 'ids' })
     const { hiddenStates = false, attentions = [] } = options ?? {}
     for (const layer of attentions) this.#checkLayer(layer)
     const result = await crossingAsync(() =>
@@ -213,7 +215,7 @@ export class Olmo2 implements AsyncDisposable {
   async score(prompt: Prompt, continuation: Prompt): Promise<Score> {
     const ids = [this.#ids(prompt, true), this.#ids(continuation, false)] as const
     const { logprob, tokens } = await crossingAsync(() => this.#native.score(...ids))
-    return { logprob, tokens: tokens.map((token) => scored(token, this.tokenizer)) } as Score
+    return { logprob, tokens: tokens.map((token) => scored(token, this.tokenizer)) }
   }
 
   /**
@@ -238,8 +240,8 @@ export class Olmo2 implements AsyncDisposable {
       const nativeOptions = toNativeGenerateOptions(options)
       return this.#native.generate(await prompts(), nativeOptions)
     }
-    const source = { start, tokenizer: this.tokenizer, signal: options.signal }
-    const array = many || options.numReturnSequences !== undefined
+    const source = { start, tokenizer: this.tokenizer, signal: options?.signal }
+    const array = many || options?.numReturnSequences !== undefined
     return new Generation<Completion | Completion[]>(source, array ? (all) => all : single)
   }
 

@@ -216,7 +216,14 @@ const kinds: Record<OptionKind, { expected: string; check: (value: unknown) => b
  * Throws unless every option is known and of its kind. Numbers would otherwise be cut to what fits
  * on their way into Rust; ranges that have a meaning are the engine's to check.
  */
-function check(options: object, known: Record<string, OptionKind>, elsewhere: string[]): void {
+export function checkOptions(
+  options: object,
+  known: Record<string, OptionKind>,
+  elsewhere: string[] = [],
+): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new OptionError('options', `options are an object, not ${String(options)}`)
+  }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || elsewhere.includes(name)) continue
     const kind = Object.hasOwn(known, name) ? known[name] : undefined
@@ -244,7 +251,7 @@ function defined<T extends object>(object: T): Defined<T> {
 
 /** Options of a generation as the binding takes them. */
 export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGenerateOptions {
-  check(options, optionKinds, ['signal'])
+  checkOptions(options, optionKinds, ['signal'])
   const { signal: _, badWordsIds, eosTokenId, stopStrings, seed, ...same } = options
   return defined({
     ...same,
@@ -260,7 +267,7 @@ export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGen
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
   const elsewhere = ['dtype', 'device', 'signal', 'onProgress']
-  check(options, { threads: 'count', cacheTokens: 'count' }, elsewhere)
+  checkOptions(options, { threads: 'count', cacheTokens: 'count' }, elsewhere)
   const { dtype, device, threads, cacheTokens } = options
   return defined({ dtype, device, threads, cacheTokens })
 }

@@ -1,3 +1,5 @@
+import { OptionError } from './errors.js'
+
 /** Follows a signal while some work goes on. */
 export interface Watch {
   /** Never resolves; rejects with the signal's reason when it aborts. */
@@ -12,7 +14,7 @@ export interface Watch {
  * @throws the signal's reason, if it has aborted already
  */
 export function watch(signal: AbortSignal | undefined, onAbort: (reason: unknown) => void): Watch {
-  signal?.throwIfAborted()
+  checkSignal(signal)
   let listener = () => {}
   const aborted = new Promise<never>((_, reject) => {
     listener = () => {
@@ -24,4 +26,18 @@ export function watch(signal: AbortSignal | undefined, onAbort: (reason: unknown
   aborted.catch(() => {})
   signal?.addEventListener('abort', listener, { once: true })
   return { aborted, stop: () => signal?.removeEventListener('abort', listener) }
+}
+
+/**
+ * Throws the signal's reason if it has aborted already. A signal of another realm is a signal too, so
+ * what counts is what it can do.
+ *
+ * @throws {OptionError} if it is no signal
+ */
+export function checkSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return
+  if (typeof signal?.throwIfAborted !== 'function') {
+    throw new OptionError('signal', 'option `signal` is no AbortSignal')
+  }
+  signal.throwIfAborted()
 }

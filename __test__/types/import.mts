@@ -34,7 +34,7 @@ export async function main(signal: AbortSignal): Promise<void> {
     attentions,
   ])
   const { logprob, tokens } = await model.score('a', 'b')
-  takes<number[]>([logprob, ...tokens.map((token) => token.logprob)])
+  takes<(number | undefined)[]>([logprob, ...tokens.map((token) => token.logprob)])
 
   // @ts-expect-error: a misspelt option
   model.generate('a', { max_new_tokens: 3 })

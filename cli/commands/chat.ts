@@ -9,6 +9,7 @@ import {
   type Olmo2,
   PromptError,
 } from '../../src/index.js'
+import type { EngineOption } from '../../src/options.js'
 import { explain, Interrupted } from '../failure.js'
 import { addGenerationOptions, generationOptions } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
@@ -17,13 +18,16 @@ import { note, write } from '../output.js'
 import { stats } from '../ui/stats.js'
 import { dim } from '../ui/style.js'
 
+/** A conversation has one answer at a time, and shows nothing but its text. */
+const useless: EngineOption[] = ['numReturnSequences', 'logprobs', 'topLogprobs', 'promptLogprobs']
+
 export function chat(program: Command): void {
   const command = program
     .command('chat')
     .description('talk with an Instruct checkpoint: a message a line')
     .option('--system <text>', 'instruct the assistant before')
     .option('--stats', 'say after each answer how long it took')
-  addGenerationOptions(addLoadOptions(command), ['numReturnSequences']).action(run)
+  addGenerationOptions(addLoadOptions(command), useless).action(run)
 }
 
 async function run(values: OptionValues): Promise<void> {

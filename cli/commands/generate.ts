@@ -7,6 +7,7 @@ import { interruptible } from '../interrupt.js'
 import { addLoadOptions, loadModel } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
 import { stats } from '../ui/stats.js'
+import { dim } from '../ui/style.js'
 
 export function generate(program: Command): void {
   const command = program
@@ -27,7 +28,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
     await using model = await loadModel(values, signal)
     const generation = start(model, prompt, values, signal)
     const answers = await (values.json ? printJson(generation) : printText(generation, values))
-    if (values.stats) for (const answer of answers) note(stats(answer))
+    if (values.stats) for (const answer of answers) note(dim(stats(answer), process.stderr))
   })
 }
 
@@ -57,12 +58,25 @@ async function printSeveral(answers: Completion[]): Promise<Completion[]> {
 async function printJson(generation: Answers): Promise<Completion[]> {
   for await (const piece of generation) await writeJson(tokenLine(piece))
   const answers = await whole(generation)
-  for (const { text: _, tokens: __, ...rest } of answers) await writeJson({ type: 'done', ...rest })
+  for (const answer of answers) await writeJson(doneLine(answer))
   return answers
 }
 
 function tokenLine({ token, text, logprob, top, index }: Piece): object {
-  return { type: 'token', id: token, text, logprob, top, index }
+  return { type: 'token', id: token, text, logprob, top: top?.map(withId), index }
+}
+
+function doneLine({ text: _, tokens: __, promptTokens, ...rest }: Completion): object {
+  const prompt = promptTokens?.map(({ top, ...token }) => ({
+    ...withId(token),
+    top: top?.map(withId),
+  }))
+  return { type: 'done', ...rest, promptTokens: prompt }
+}
+
+/** In JSON a token's number is its `id` everywhere. */
+function withId<T extends { token: number }>({ token, ...rest }: T): { id: number } {
+  return { id: token, ...rest }
 }
 
 async function whole(generation: Answers): Promise<Completion[]> {

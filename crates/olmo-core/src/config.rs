@@ -28,7 +28,7 @@ pub struct ModelConfig {
     /// Tokens a sequence can have, prompt and answer together.
     pub max_position_embeddings: usize,
     pub rope_theta: f64,
-    pub rms_norm_eps: f32,
+    pub rms_norm_eps: f64,
     /// Whether the output projection is the embedding table.
     pub tie_word_embeddings: bool,
     /// The dtype the file says its weights are in.
@@ -106,7 +106,7 @@ impl ModelConfig {
             layers: vec![AttentionKind::Full; keys.size("num_hidden_layers")?],
             max_position_embeddings: keys.size("max_position_embeddings")?,
             rope_theta: keys.rope_theta()?,
-            rms_norm_eps: keys.positive("rms_norm_eps", Some(1e-5))? as f32,
+            rms_norm_eps: keys.positive("rms_norm_eps", Some(1e-5))?,
             tie_word_embeddings: keys.flag("tie_word_embeddings")?.unwrap_or(false),
             dtype: keys.dtype()?,
             eos_token_ids: keys.token_ids("eos_token_id", vocab_size)?,

@@ -47,9 +47,9 @@ pub enum Error {
     )]
     EmptyPrompt { index: usize },
 
-    /// The prompt leaves no room for an answer.
-    #[error("prompt {index} has {tokens} tokens, but the model's context holds {limit}; shorten it to {} at most", limit - 1)]
-    PromptTooLong { index: usize, tokens: usize, limit: usize },
+    /// The prompt leaves no room for what is asked.
+    #[error("prompt {index} has {tokens} tokens, but {most} fit, as the model's context holds {context}; shorten it")]
+    PromptTooLong { index: usize, tokens: usize, most: usize, context: usize },
 
     /// A token id outside the vocabulary.
     #[error("token id {id} is outside the vocabulary of {vocab_size}")]

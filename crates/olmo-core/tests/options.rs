@@ -121,7 +121,7 @@ fn each_option_out_of_range_is_named_with_its_value_and_range() {
         ),
         (
             |o| o.eos_token_ids = vec![9, 11],
-            "option `eos_token_ids` is 11, but the model's ids go from 0 to 9",
+            "option `eos_token_id` is 11, but the model's ids go from 0 to 9",
         ),
         (
             |o| o.stop_strings = vec!["a".to_owned(), String::new()],

@@ -100,7 +100,7 @@ impl From<&ModelConfig> for Config {
             head_dim: config.head_dim as u32,
             max_position_embeddings: config.max_position_embeddings as u32,
             rope_theta: config.rope_theta,
-            rms_norm_eps: config.rms_norm_eps.into(),
+            rms_norm_eps: config.rms_norm_eps,
             tie_word_embeddings: config.tie_word_embeddings,
             eos_token_ids: config.eos_token_ids.clone(),
         }

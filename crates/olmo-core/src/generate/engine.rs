@@ -155,7 +155,9 @@ impl Engine {
             }
         }
         debug_assert_eq!(tokens.len(), wanted);
-        let logprob = tokens.iter().filter_map(|token| token.logprob).map(f64::from).sum();
+        // From 0, since the sum of nothing is -0.
+        let known = tokens.iter().filter_map(|token| token.logprob).map(f64::from);
+        let logprob = known.fold(0.0, |sum, logprob| sum + logprob);
         Ok(Score { logprob, tokens })
     }
 
@@ -179,17 +181,22 @@ impl Engine {
         if let Some(&id) = prompt.iter().find(|&&id| id as usize >= config.vocab_size) {
             return Err(Error::InvalidToken { id, vocab_size: config.vocab_size });
         }
-        if prompt.len() + usize::from(max_new_tokens > 0) > limit {
-            return Err(Error::PromptTooLong { index, tokens: prompt.len(), limit });
+        // An answer takes one token at least.
+        let most = limit - usize::from(max_new_tokens > 0);
+        if prompt.len() > most {
+            return Err(Error::PromptTooLong { index, tokens: prompt.len(), most, context: limit });
         }
         let needed = prompt.len().saturating_add(max_new_tokens).min(limit);
         let room = self.info.memory.cache_tokens;
         if needed > room {
             return Err(Error::NotEnoughMemory {
-                what: format!("prompt {index} and its answer in the cache"),
+                what: format!("prompt {index} and what follows it in the cache"),
                 needed: format!("{needed} tokens"),
                 available: format!("{room} tokens"),
-                hint: "lower maxNewTokens, or load the model with a larger cacheTokens".into(),
+                hint: match max_new_tokens {
+                    0 => "load the model with a larger cacheTokens".into(),
+                    _ => "lower maxNewTokens, or load the model with a larger cacheTokens".into(),
+                },
             });
         }
         Ok(())

@@ -144,7 +144,7 @@ impl GenerationOptions {
             }
             ids_in_vocabulary("bad_words_ids", word, vocab_size)?;
         }
-        ids_in_vocabulary("eos_token_ids", &self.eos_token_ids, vocab_size)?;
+        ids_in_vocabulary("eos_token_id", &self.eos_token_ids, vocab_size)?;
         if self.stop_strings.iter().any(String::is_empty) {
             let value = format!("{:?}", self.stop_strings);
             let expected = "each stop string needs one character at least";

@@ -71,7 +71,14 @@ impl Scheduler {
     /// its events.
     pub fn step(&mut self) -> bool {
         self.drop_cancelled();
-        self.admit();
+        // A study waits for room only until running sequences end: no new ones are let in before it.
+        let may_admit = match self.studies.front_mut() {
+            Some(study) => study.reserve(&mut self.pool),
+            None => true,
+        };
+        if may_admit {
+            self.admit();
+        }
         let (batch, shares) = self.plan();
         if !shares.is_empty() {
             let result = self.model.forward(&batch, &mut Silent, &mut self.logits);
@@ -191,10 +198,10 @@ impl Scheduler {
         }
     }
 
-    /// One chunk of the oldest study, if the cache has room for it.
+    /// One chunk of the oldest study, if it has its blocks.
     fn study(&mut self) -> bool {
         let Some(study) = self.studies.front_mut() else { return false };
-        if !study.reserve(&mut self.pool) {
+        if study.blocks().is_empty() {
             return false;
         }
         if study.step(self.model.as_mut()) {
@@ -202,5 +209,123 @@ impl Scheduler {
             self.pool.release(study.blocks());
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ModelConfig;
+    use crate::generate::{ForwardOptions, Generation, GenerationOptions, Sampler};
+    use crate::model::Probe;
+    use crate::tokenizer::Tokenizer;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    const VOCAB: usize = 517;
+
+    /// Finds every token equally likely.
+    struct Indifferent;
+
+    impl Model for Indifferent {
+        fn forward(
+            &mut self,
+            batch: &Batch,
+            _: &mut dyn Probe,
+            logits: &mut Vec<f32>,
+        ) -> Result<()> {
+            *logits = vec![0.0; batch.outputs.len() * VOCAB];
+            Ok(())
+        }
+    }
+
+    struct Bench {
+        scheduler: Scheduler,
+        tokenizer: Arc<Tokenizer>,
+        config: ModelConfig,
+    }
+
+    impl Bench {
+        fn new(blocks: usize) -> Bench {
+            let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-mha-f32");
+            Bench {
+                scheduler: Scheduler::new(Box::new(Indifferent), VOCAB, "f32", blocks),
+                tokenizer: Arc::new(Tokenizer::from_dir(&golden).expect("golden tokenizer")),
+                config: ModelConfig::from_dir(&golden).expect("golden config"),
+            }
+        }
+
+        fn add(&mut self, prompt: Vec<u32>, max_new_tokens: usize) -> Generation {
+            let (engine, _) = async_channel::unbounded();
+            let generation = Generation::new(engine, 1);
+            let options =
+                Arc::new(GenerationOptions { max_new_tokens, ..GenerationOptions::default() });
+            let sampler = Sampler::new(&options, 0, 0);
+            self.scheduler.add(Sequence::new(
+                generation.mailbox(),
+                0,
+                prompt,
+                options,
+                sampler,
+                4096,
+                &self.tokenizer,
+            ));
+            generation
+        }
+
+        /// Runs until nothing can run.
+        fn run(&mut self) {
+            while self.scheduler.step() {}
+        }
+    }
+
+    #[test]
+    fn a_study_is_not_overtaken_for_ever() {
+        let mut bench = Bench::new(4);
+        let running = bench.add(vec![1; 64], 64);
+        bench.scheduler.step();
+        let later: Vec<Generation> = (0..3).map(|n| bench.add(vec![n; 64], 64)).collect();
+        let (reply, result) = async_channel::bounded(1);
+        let study = Study::new(vec![2; 128], ForwardOptions::default(), &bench.config, reply);
+        bench.scheduler.add_study(study.expect("memory"));
+        while result.is_empty() {
+            assert!(bench.scheduler.step(), "the study must come to its turn");
+        }
+        assert!(running.next_blocking().is_some());
+        assert_eq!(bench.scheduler.waiting.len(), later.len(), "those that came later still wait");
+        bench.run();
+        assert_eq!(bench.scheduler.pool.available(), 4);
+    }
+
+    #[test]
+    fn a_paused_reader_does_not_hold_up_those_with_the_same_prompt() {
+        let mut bench = Bench::new(64);
+        let prompt = vec![1; 2 * PREFILL_CHUNK];
+        let paused = bench.add(prompt.clone(), 4);
+        bench.scheduler.step();
+        for _ in 0..crate::generate::EVENTS_AHEAD {
+            paused.mailbox().send(crate::generate::Event::Prompt { index: 0, tokens: Vec::new() });
+        }
+        let other = bench.add(prompt, 4);
+        bench.run();
+        let events = other.next_blocking().expect("events").expect("no error");
+        assert_eq!(events.len(), 5, "four tokens and the end");
+    }
+
+    #[test]
+    fn prompts_and_steps_share_a_pass_within_its_bounds() {
+        let mut bench = Bench::new(256);
+        let _short: Vec<Generation> = (0..3).map(|n| bench.add(vec![n; 5], 50)).collect();
+        bench.scheduler.step();
+        let _long: Vec<Generation> = (3..6).map(|n| bench.add(vec![n; 300], 50)).collect();
+        bench.scheduler.drop_cancelled();
+        bench.scheduler.admit();
+        let (batch, shares) = bench.scheduler.plan();
+        let rows: Vec<usize> = shares.iter().map(|share| share.rows).collect();
+        assert_eq!(rows, [1, 1, 1, PREFILL_CHUNK]);
+        assert_eq!(batch.rows(), 3 + PREFILL_CHUNK);
+        assert_eq!(batch.outputs, [0, 1, 2], "a prompt half read gives no logits");
+        bench.run();
+        assert_eq!(bench.scheduler.pool.available(), 256);
     }
 }

@@ -113,7 +113,8 @@ impl Sequence {
     /// Whole blocks of another prompt's beginning that this sequence, still reading its own, will
     /// have computed before long.
     pub fn will_share(&self, other: &[u32]) -> usize {
-        if self.is_decoding() {
+        // One whose reader has paused may never get there.
+        if self.is_decoding() || self.mailbox.is_full() {
             return 0;
         }
         let prompt = &self.tokens[..self.prompt_len];

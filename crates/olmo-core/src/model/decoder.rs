@@ -59,7 +59,7 @@ impl<O: Ops> Decoder<O> {
             norm: ops.vector(checkpoint.get(FINAL_NORM)?)?,
             lm_head,
             rope: RopeTable::new(config),
-            eps: config.rms_norm_eps,
+            eps: config.rms_norm_eps as f32,
         })
     }
 

@@ -63,7 +63,7 @@ impl<O: Ops> Layer<O> {
             |name: &str| ops.matrix(checkpoint.get(&format!("model.layers.{index}.{name}"))?);
         let vector =
             |name: &str| ops.vector(checkpoint.get(&format!("model.layers.{index}.{name}"))?);
-        let eps = config.rms_norm_eps;
+        let eps = config.rms_norm_eps as f32;
         Ok(Layer {
             attention: Attention {
                 index,

@@ -1,0 +1,188 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { basename, delimiter, dirname, join } from 'node:path'
+
+import test, { type ExecutionContext } from 'ava'
+import { execa, execaNode } from 'execa'
+
+import { optionKinds } from '../src/options.js'
+import { command, root, temporaryFolder, tiny } from './support.js'
+
+interface Sample {
+  page: string
+  /** Where its code begins in the page. */
+  line: number
+  language: string
+  code: string
+  /** What the page says it prints; undefined if the page does not say. */
+  output: string | undefined
+}
+
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+const docs = readdirSync(join(root, 'docs'))
+  .filter((name) => name.endsWith('.md'))
+  .map((name) => `docs/${name}`)
+const pages = ['README.md', ...docs]
+const samples = pages.flatMap(samplesOf)
+
+/** The code blocks of a page, but for the `text` blocks, which belong to the block before them. */
+function samplesOf(page: string): Sample[] {
+  const text = read(page)
+  const blocks = text.matchAll(/^```(\w*)\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?/gms)
+  return [...blocks].map(({ index, 1: language = '', 2: code = '', 3: output }) => {
+    const line = text.slice(0, index).split('\n').length + 1
+    return { page, line, language, code, output }
+  })
+}
+
+/** Ends of lines and of the text that do not show on a page count for nothing. */
+function printed(t: ExecutionContext, { output }: Sample, stdout: string): void {
+  const shown = (text: string) => text.replaceAll(/[ \t]+$/gm, '').trimEnd()
+  if (output !== undefined) t.is(shown(stdout), shown(output))
+}
+
+// Compiled here and not where temporary files go, so that `olmo2` and its types are found.
+const folder = join(root, 'dist/docs')
+await rm(folder, { recursive: true, force: true })
+await mkdir(folder, { recursive: true })
+
+const ts = samples.filter(({ language }) => language === 'ts')
+const nameOf = ({ page, line }: Sample) => `${basename(page, '.md')}-${line}`
+
+/** A sample as a module, each line where it is in the page; one without a model is given one. */
+function moduleOf({ code, line }: Sample): string {
+  const load = "import * as $ from 'olmo2'; await using model = await $.Olmo2.load('path/to/it')"
+  const lines = new Array(line - 1).fill('')
+  if (/\bmodel\./.test(code) && !/\bmodel = /.test(code)) lines[0] = load
+  const text = [...lines, code, 'export {}'].join('\n')
+  return text.replaceAll(/'path\/to\/[^']*'/g, JSON.stringify(tiny))
+}
+
+async function compile(): Promise<string> {
+  const settings = JSON.parse(read('__test__/types/tsconfig.json'))
+  const compilerOptions = {
+    ...settings.compilerOptions,
+    noEmit: false,
+    inlineSourceMap: true,
+    noUncheckedIndexedAccess: true,
+  }
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
+  for (const sample of ts) await writeFile(join(folder, `${nameOf(sample)}.mts`), moduleOf(sample))
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const { all } = await execaNode(tsc, ['-p', folder], { cwd: root, all: true, reject: false })
+  return all
+}
+const compilation = compile()
+
+test('every sample is one that is run', (t) => {
+  for (const page of pages)
+    t.true(
+      samples.some((sample) => sample.page === page),
+      page,
+    )
+  const others = samples.filter((sample) => sample.language !== 'ts' && !isCommand(sample))
+  // Of the README's commands two build and test, and are what CI runs.
+  t.deepEqual(
+    others.map(({ page, language, code }) => [page, language, code.split(' ')[0]]),
+    [['README.md', 'sh', 'npm']],
+  )
+})
+
+test('the samples have the right types', async (t) => {
+  t.is(await compilation, '')
+})
+
+for (const sample of ts) {
+  test.serial(`${sample.page}:${sample.line} runs and prints what the page says`, async (t) => {
+    await compilation
+    const file = join(folder, `${nameOf(sample)}.mjs`)
+    const nodeOptions = ['--enable-source-maps']
+    const { exitCode, stdout, stderr } = await execaNode(file, { nodeOptions, reject: false })
+    t.is(stderr, '')
+    t.is(exitCode, 0)
+    printed(t, sample, stdout)
+  })
+}
+
+function isCommand({ language, code }: Sample): boolean {
+  return language === 'sh' && /^(\w+=\S+ )*(.*\| )?olmo2 /.test(code)
+}
+
+/** A folder to run commands in, where `olmo2` is a command and the files they name exist. */
+async function workplace(): Promise<string> {
+  const place = await temporaryFolder()
+  const olmo2 = join(place, 'olmo2')
+  await writeFile(olmo2, `#!/bin/sh\nexec "${process.execPath}" "${command}" "$@"\n`)
+  await chmod(olmo2, 0o755)
+  await writeFile(join(place, 'story.txt'), 'She read the word\n')
+  return place
+}
+
+for (const sample of samples.filter(isCommand)) {
+  test.serial(`${sample.page}:${sample.line} exits as the page says`, async (t) => {
+    const cwd = await workplace()
+    const env = { PATH: `${cwd}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
+    const lines = sample.code.split('\n').filter((line) => line !== '')
+    const texts: string[] = []
+    for (const line of lines) {
+      const args = ['-c', line.replaceAll(/\bDIR\b/g, tiny)]
+      const { exitCode, stdout, stderr } = await execa('sh', args, {
+        cwd,
+        env,
+        input: '',
+        reject: false,
+      })
+      t.is(exitCode, Number(/# .*exit code (\d+)/.exec(line)?.[1] ?? 0), `${line}\n${stderr}`)
+      texts.push(stdout)
+    }
+    printed(t, sample, texts.join('\n'))
+  })
+}
+
+test('errors.md lists the codes that there are, each with its class', (t) => {
+  const source = read('src/errors.ts')
+  const union = source.slice(0, source.indexOf('export class'))
+  const codes = [...union.matchAll(/^ {2}\| '(\w+)'$/gm)].map(([, code]) => code)
+  const families = [...source.matchAll(/^ {2}([A-Z_]+): (\w+),$/gm)]
+  const classes = families.map(([, code, name]) => [code, name])
+  classes.push(['INVALID_OPTION', 'OptionError'])
+  const rust = [...read('crates/olmo-core/src/error.rs').matchAll(/=> "(\w+)"/g)]
+  t.true(codes.length > 10 && rust.length > 10, 'found in the sources')
+  for (const [, code] of rust) t.true(codes.includes(code), `${code} of error.rs in errors.ts`)
+
+  const rows = [...read('docs/errors.md').matchAll(/^\| `([A-Z_]+)` \| `(\w+)` \|/gm)]
+  const listed = rows.map(([, code, name]) => [code, name])
+  t.deepEqual(listed.map(([code]) => code).toSorted(), codes.toSorted())
+  t.deepEqual(listed.toSorted(), classes.toSorted())
+})
+
+test('generate.md lists the options that there are, by both names', (t) => {
+  const rows = [...read('docs/generate.md').matchAll(/^\| `(\w+)` \| (?:`([\w.]+)`)?/gm)]
+  t.deepEqual(rows.map(([, name]) => name).toSorted(), Object.keys(optionKinds).toSorted())
+  const snakeCase = (name = '') => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  const renamed = rows.filter(([, own, theirs]) => theirs && theirs !== snakeCase(own))
+  t.deepEqual(
+    renamed.map(([, own]) => own),
+    ['seed'],
+  )
+})
+
+test('links between pages lead somewhere', (t) => {
+  const slug = (heading: string) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-')
+  for (const page of pages) {
+    for (const [, link = ''] of read(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
+      const [path, anchor] = link.split('#')
+      const target = path ? join(dirname(page), path) : page
+      t.true(existsSync(join(root, target)), `${page}: ${link}`)
+      if (!anchor) continue
+      const headings = [...read(target).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading)
+      t.true(headings.map(slug).includes(anchor), `${page}: ${link}`)
+    }
+  }
+  for (const page of docs) t.true(read('README.md').includes(`](${page})`), page)
+})
