@@ -1,11 +1,13 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
 import { execa, execaNode } from 'execa'
 
 import { optionKinds } from '../src/options.js'
+import { MockHub } from './hub/mock-hub.js'
+import { makeRun, publishedRun } from './hub/run-folder.js'
 import { command, root, temporaryFolder, tiny } from './support.js'
 
 interface Sample {
@@ -42,6 +44,18 @@ function printed(t: ExecutionContext, { output }: Sample, stdout: string): void 
   if (output !== undefined) t.is(shown(stdout), shown(output))
 }
 
+/** A training run, and a hub with some of its checkpoints, as which the samples may know OLMo 2. */
+const run = await temporaryFolder()
+await makeRun(run)
+const hub = await MockHub.start({ 'allenai/OLMo-2-0425-1B': await publishedRun() })
+
+/** Each sample starts with an empty cache. */
+const caches = await temporaryFolder()
+async function hubEnv(): Promise<Record<string, string>> {
+  const cache = await mkdtemp(join(caches, 'cache-'))
+  return { HF_ENDPOINT: hub.endpoint, HF_HUB_CACHE: cache, HF_HOME: cache, HF_TOKEN: '' }
+}
+
 // Compiled here and not where temporary files go, so that `olmo2` and its types are found.
 const folder = join(root, 'dist/docs')
 await rm(folder, { recursive: true, force: true })
@@ -56,7 +70,9 @@ function moduleOf({ code, line }: Sample): string {
   const lines = new Array(line - 1).fill('')
   if (/\bmodel\./.test(code) && !/\bmodel = /.test(code)) lines[0] = load
   const text = [...lines, code, 'export {}'].join('\n')
-  return text.replaceAll(/'path\/to\/[^']*'/g, JSON.stringify(tiny))
+  return text
+    .replaceAll("'path/to/run'", JSON.stringify(run))
+    .replaceAll(/'path\/to\/[^']*'/g, JSON.stringify(tiny))
 }
 
 async function compile(): Promise<string> {
@@ -74,6 +90,8 @@ async function compile(): Promise<string> {
   return all
 }
 const compilation = compile()
+
+test.after.always(() => hub.stop())
 
 test('every sample is one that is run', (t) => {
   for (const page of pages)
@@ -98,7 +116,8 @@ for (const sample of ts) {
     await compilation
     const file = join(folder, `${nameOf(sample)}.mjs`)
     const nodeOptions = ['--enable-source-maps']
-    const { exitCode, stdout, stderr } = await execaNode(file, { nodeOptions, reject: false })
+    const env = await hubEnv()
+    const { exitCode, stdout, stderr } = await execaNode(file, { nodeOptions, reject: false, env })
     t.is(stderr, '')
     t.is(exitCode, 0)
     printed(t, sample, stdout)
@@ -122,11 +141,12 @@ async function workplace(): Promise<string> {
 for (const sample of samples.filter(isCommand)) {
   test.serial(`${sample.page}:${sample.line} exits as the page says`, async (t) => {
     const cwd = await workplace()
-    const env = { PATH: `${cwd}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
+    const path = `${cwd}${delimiter}${process.env.PATH}`
+    const env = { ...(await hubEnv()), PATH: path, NO_COLOR: '1' }
     const lines = sample.code.split('\n').filter((line) => line !== '')
     const texts: string[] = []
     for (const line of lines) {
-      const args = ['-c', line.replaceAll(/\bDIR\b/g, tiny)]
+      const args = ['-c', line.replaceAll(/\bDIR\b/g, tiny).replaceAll(/\bRUN\b/g, run)]
       const { exitCode, stdout, stderr } = await execa('sh', args, {
         cwd,
         env,
@@ -147,6 +167,8 @@ test('errors.md lists the codes that there are, each with its class', (t) => {
   const families = [...source.matchAll(/^ {2}([A-Z_]+): (\w+),$/gm)]
   const classes = families.map(([, code, name]) => [code, name])
   classes.push(['INVALID_OPTION', 'OptionError'])
+  const ofHub = source.slice(source.indexOf('type HubErrorCode'), source.indexOf('/** Every error'))
+  for (const [, code] of ofHub.matchAll(/'(\w+)'/g)) classes.push([code, 'HubError'])
   const rust = [...read('crates/olmo-core/src/error.rs').matchAll(/=> "(\w+)"/g)]
   t.true(codes.length > 10 && rust.length > 10, 'found in the sources')
   for (const [, code] of rust) t.true(codes.includes(code), `${code} of error.rs in errors.ts`)

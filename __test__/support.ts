@@ -17,10 +17,15 @@ export const tiny = join(golden, 'tiny-mha-f32')
 /** The end token of the tiny checkpoint. */
 export const EOS = 496
 
+const folders: string[] = []
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
+
 /** A new folder that goes when the tests end. */
 export async function temporaryFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'olmo2-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return folder
 }
 

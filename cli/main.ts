@@ -2,13 +2,17 @@
 import { Command } from 'commander'
 
 import { packageVersion } from '../src/package.js'
+import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
 import { generate } from './commands/generate.js'
 import { info } from './commands/info.js'
+import { pull } from './commands/pull.js'
+import { revisions } from './commands/revisions.js'
 import { tokenize } from './commands/tokenize.js'
+import { trace } from './commands/trace.js'
 import { exitCode, explain, Interrupted } from './failure.js'
 
-const commands = [generate, chat, tokenize, info]
+const commands = [generate, chat, tokenize, info, pull, cache, revisions, trace]
 
 const program = new Command('olmo2')
   .description('OLMo 2 language models on this machine')

@@ -1,17 +1,52 @@
 import { type Command, Option, type OptionValues } from 'commander'
 
-import { type LoadOptions, Olmo2 } from '../src/index.js'
+import { embeddedModel } from '../src/embedded.js'
+import { type LoadOptions, locateModel, Olmo2 } from '../src/index.js'
 import { toNumber } from './generation-options.js'
+import { note } from './output.js'
 import { progressBar } from './ui/progress.js'
+import { pullDisplay } from './ui/pull-progress.js'
 
-/** Adds the flag that names the checkpoint. */
+/** Adds the flags that name the checkpoint. */
 export function addModelOption(command: Command): Command {
-  return command.option('-m, --model <folder>', 'checkpoint to use (default: the embedded model)')
+  return command
+    .option(
+      '-m, --model <folder|id>',
+      'checkpoint, or model on the hub (default: the embedded one)',
+    )
+    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
+}
+
+/** The folder of the model that a command was asked for; fetched first, if it is on the hub. */
+export async function modelFolder(
+  { model, revision }: OptionValues,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (model === undefined && revision === undefined) return undefined
+  const display = pullDisplay()
+  try {
+    const options = { signal, onProgress: display.update, ...(revision && { revision }) }
+    const { path, pulled } = await locateModel(model ?? embeddedModel, options)
+    const isLoose = pulled && revision !== undefined && pulled.revision !== revision
+    if (isLoose) note(`${revision} is ${pulled.revision}`)
+    return path
+  } finally {
+    display.clear()
+  }
 }
 
 /** Adds the flags that say which model to load and how. */
 export function addLoadOptions(command: Command): Command {
-  return addModelOption(command)
+  return addComputeOptions(addModelOption(command)).option(
+    '--cache-tokens <n>',
+    'tokens the cache holds (default: up to four contexts)',
+    toNumber,
+  )
+}
+
+/** Adds the flags that say what a model is computed with. */
+export function addComputeOptions(command: Command): Command {
+  return command
     .addOption(
       new Option('--dtype <type>', "type of weights and cache (default: the checkpoint's)").choices(
         ['f32', 'f16', 'bf16'],
@@ -19,12 +54,12 @@ export function addLoadOptions(command: Command): Command {
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
-    .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
 }
 
 /** Loads the model a command was asked for, with a bar on a terminal. */
 export async function loadModel(values: OptionValues, signal: AbortSignal): Promise<Olmo2> {
-  const { model, dtype, device, threads, cacheTokens } = values
+  const { dtype, device, threads, cacheTokens } = values
+  const folder = await modelFolder(values, signal)
   const bar = progressBar('loading')
   const options: LoadOptions = {
     dtype,
@@ -35,7 +70,7 @@ export async function loadModel(values: OptionValues, signal: AbortSignal): Prom
     onProgress: bar.update,
   }
   try {
-    return await Olmo2.load(model, options)
+    return await Olmo2.load(folder, options)
   } finally {
     bar.clear()
   }

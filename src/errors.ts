@@ -17,6 +17,22 @@ export type ErrorCode =
   | 'CANCELLED'
   | 'DISPOSED'
   | 'INTERNAL'
+  | HubErrorCode
+
+/** The stable name of a failure to get something from the hub, or to keep it in the cache. */
+export type HubErrorCode =
+  | 'REPO_NOT_FOUND'
+  | 'REVISION_NOT_FOUND'
+  | 'FILE_NOT_FOUND'
+  | 'ACCESS_DENIED'
+  | 'RATE_LIMITED'
+  | 'HUB_UNREACHABLE'
+  | 'HUB_FAILED'
+  | 'OFFLINE'
+  | 'CORRUPT_DOWNLOAD'
+  | 'DISK_FULL'
+  | 'CACHE_NOT_WRITABLE'
+  | 'UNSAFE_PATH'
 
 /** Every error of this library; its subclasses are families of codes. */
 export class Olmo2Error extends Error {
@@ -59,10 +75,45 @@ export class ResourceError extends Olmo2Error {}
  */
 export class CancelledError extends Olmo2Error {}
 
+/** What a {@link HubError} is about. */
+export interface HubErrorFacts {
+  /** The repository, as in `allenai/OLMo-2-1124-7B`. */
+  repo?: string
+  revision?: string
+  /** The file in the repository. */
+  file?: string
+  /** The status of the HTTP response. */
+  status?: number
+  /** Seconds after which the hub wants to be asked again. */
+  retryAfter?: number
+}
+
+/**
+ * A model could not be got from the hub or put into the cache: `REPO_NOT_FOUND`,
+ * `REVISION_NOT_FOUND`, `FILE_NOT_FOUND`, `ACCESS_DENIED`, `RATE_LIMITED`, `HUB_UNREACHABLE`,
+ * `HUB_FAILED`, `OFFLINE`, `CORRUPT_DOWNLOAD`, `DISK_FULL`, `CACHE_NOT_WRITABLE` or `UNSAFE_PATH`.
+ */
+export class HubError extends Olmo2Error {
+  declare readonly repo?: string
+  declare readonly revision?: string
+  declare readonly file?: string
+  declare readonly status?: number
+  declare readonly retryAfter?: number
+
+  constructor(
+    code: HubErrorCode,
+    message: string,
+    { cause, ...facts }: HubErrorFacts & ErrorOptions = {},
+  ) {
+    super(code, message, cause === undefined ? undefined : { cause })
+    Object.assign(this, facts)
+  }
+}
+
 /** The model gave NaN or infinity (`NON_FINITE_LOGITS`), or this library has a bug (`INTERNAL`). */
 export class EngineError extends Olmo2Error {}
 
-const families: Record<Exclude<ErrorCode, 'INVALID_OPTION'>, typeof Olmo2Error> = {
+const families: Record<Exclude<ErrorCode, 'INVALID_OPTION' | HubErrorCode>, typeof Olmo2Error> = {
   IO: CheckpointError,
   INVALID_CONFIG: CheckpointError,
   INVALID_WEIGHTS: CheckpointError,

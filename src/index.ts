@@ -10,6 +10,9 @@ export {
   CheckpointError,
   EngineError,
   type ErrorCode,
+  HubError,
+  type HubErrorCode,
+  type HubErrorFacts,
   Olmo2Error,
   OptionError,
   PromptError,
@@ -25,6 +28,23 @@ export {
   type Timings,
   type Usage,
 } from './generate.js'
+export {
+  pruneCache,
+  type Removed,
+  type RemoveOptions,
+  removeFromCache,
+} from './hub/cache/remove.js'
+export {
+  type CachedFile,
+  type CachedRepo,
+  type CachedSnapshot,
+  listCache,
+} from './hub/cache/scan.js'
+export { type Verification, verifyCache } from './hub/cache/verify.js'
+export { type LocatedModel, locateModel } from './hub/locate.js'
+export type { FileProgress, PullProgress } from './hub/progress.js'
+export { type PulledModel, type PullOptions, pull } from './hub/pull.js'
+export type { HubOptions } from './hub/settings.js'
 export { type Inspection, inspect, type MemoryPlan, type ModelConfig } from './inspect.js'
 export {
   type ForwardOptions,
@@ -41,5 +61,22 @@ export type {
   LoadOptions,
   LoadProgress,
 } from './options.js'
+export { chooseRevision } from './revisions/choose.js'
+export { filterRevisions, type RevisionFilter } from './revisions/filter.js'
+export { listRevisions, type Revision } from './revisions/list.js'
+export { nearestRevision, type RevisionWish } from './revisions/nearest.js'
+export { parseCount, parseRevision, type TrainingRevision } from './revisions/parse.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'
+export { traceCsv } from './trace/csv.js'
+export { TraceFile } from './trace/file.js'
+export { type PlotOptions, tracePlot } from './trace/plot.js'
+export { type TraceOptions, trace } from './trace/trace.js'
+export {
+  isFailure,
+  type TracedCheckpoint,
+  type TraceFailure,
+  type TracePoint,
+  type TraceRequest,
+  type TraceResult,
+} from './trace/types.js'

@@ -4,6 +4,8 @@ import { type ChatMessage, ChatTemplate } from './chat.js'
 import { embeddedModel } from './embedded.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
 import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
+import { locateModel } from './hub/locate.js'
+import type { PullOptions } from './hub/pull.js'
 import type { MemoryPlan, ModelConfig } from './inspect.js'
 import { native } from './native.js'
 import {
@@ -98,10 +100,13 @@ export class Olmo2 implements AsyncDisposable {
 
   /**
    * Loads a checkpoint in the format of Hugging Face: a folder with `config.json`, `tokenizer.json`
-   * and `model.safetensors` (or its shards). The event loop stays free meanwhile.
+   * and `model.safetensors` (or its shards); or a model on the hub, which is fetched into the cache
+   * first, as {@link pull} does. The event loop stays free meanwhile.
    *
-   * @param path The checkpoint's folder. Default: the embedded model.
+   * @param path The checkpoint's folder, or the id of a model on the hub, as in
+   * `allenai/OLMo-2-1124-7B`. A folder goes first. Default: the embedded model.
    * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2
+   * @throws {HubError} if it has to be fetched and cannot
    * @throws {ResourceError} if the device is not there or the memory does not suffice
    * @throws {OptionError} if an option is out of its range
    * @throws the signal's reason, if it aborts
@@ -112,11 +117,12 @@ export class Olmo2 implements AsyncDisposable {
     }
     const nativeOptions = toNativeLoadOptions(options)
     checkSignal(options.signal)
-    const loading = crossing(() => native().load(path, nativeOptions))
+    const { path: folder } = await locateModel(path, pullOptions(options))
+    const loading = crossing(() => native().load(folder, nativeOptions))
     const watching = watch(options.signal, () => loading.cancel())
     const model = loaded(loading, options.onProgress)
     try {
-      return new Olmo2(path, await Promise.race([model, watching.aborted]))
+      return new Olmo2(folder, await Promise.race([model, watching.aborted]))
     } catch (error) {
       loading.cancel()
       // It may have been too late for that.
@@ -264,6 +270,15 @@ export class Olmo2 implements AsyncDisposable {
 
 function isList(prompt: Prompt | readonly Prompt[]): prompt is readonly Prompt[] {
   return Array.isArray(prompt) && !isTokenIds(prompt)
+}
+
+function pullOptions({ hub, revision, signal, onDownload }: LoadOptions): PullOptions {
+  return {
+    ...hub,
+    ...(revision !== undefined && { revision }),
+    ...(signal && { signal }),
+    ...(onDownload && { onProgress: onDownload }),
+  }
 }
 
 /** Hands the news of a load on until there is none, then gives the model. */

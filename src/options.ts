@@ -4,6 +4,8 @@ import type {
 } from '#native'
 
 import { OptionError } from './errors.js'
+import type { PullProgress } from './hub/progress.js'
+import type { HubOptions } from './hub/settings.js'
 import { type TokenIds, toIds } from './tokens.js'
 
 /** How the weights are held and computed with. */
@@ -39,6 +41,19 @@ export interface LoadOptions {
 
   /** Stops the load, which then rejects with the signal's reason. */
   signal?: AbortSignal
+
+  /**
+   * Which revision of a model on the hub: a branch, a tag, a commit, or as in `tokens=1T` and
+   * `latest-stage1`. Of a local folder of checkpoints, which of them. Default: `main`, or the folder
+   * itself.
+   */
+  revision?: string
+
+  /** Where the hub is, where its models are kept, and as whom to ask. Default: as `HF_…` say. */
+  hub?: HubOptions
+
+  /** Is told how far the download of a model from the hub is. */
+  onDownload?: (progress: PullProgress) => void
 
   /** Is told how far the load is. If it throws, the load stops and rejects with what it threw. */
   onProgress?: (progress: LoadProgress) => void
@@ -266,7 +281,7 @@ export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGen
 
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
-  const elsewhere = ['dtype', 'device', 'signal', 'onProgress']
+  const elsewhere = ['dtype', 'device', 'signal', 'onProgress', 'revision', 'hub', 'onDownload']
   checkOptions(options, { threads: 'count', cacheTokens: 'count' }, elsewhere)
   const { dtype, device, threads, cacheTokens } = options
   return defined({ dtype, device, threads, cacheTokens })

@@ -13,7 +13,7 @@ import type { EngineOption } from '../../src/options.js'
 import { explain, Interrupted } from '../failure.js'
 import { addGenerationOptions, generationOptions } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
-import { addLoadOptions, loadModel } from '../model-options.js'
+import { addLoadOptions, loadModel, modelFolder } from '../model-options.js'
 import { note, write } from '../output.js'
 import { stats } from '../ui/stats.js'
 import { dim } from '../ui/style.js'
@@ -32,7 +32,8 @@ export function chat(program: Command): void {
 
 async function run(values: OptionValues): Promise<void> {
   // Before the long load: does it chat at all?
-  await ChatTemplate.load(values.model)
+  const folder = await interruptible((signal) => modelFolder(values, signal))
+  await ChatTemplate.load(folder)
   await using model = await interruptible((signal) => loadModel(values, signal))
   const conversation = new Conversation(model, values)
   const terminal = Boolean(process.stdin.isTTY && process.stderr.isTTY)

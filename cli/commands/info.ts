@@ -1,6 +1,8 @@
 import type { Command, OptionValues } from 'commander'
 
 import { type Inspection, inspect } from '../../src/index.js'
+import { interruptible } from '../interrupt.js'
+import { modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
 import { bytes, count } from '../ui/format.js'
 import { bold } from '../ui/style.js'
@@ -10,13 +12,15 @@ export function info(program: Command): void {
   program
     .command('info')
     .description('show what a checkpoint is and what it needs to run')
-    .argument('[model]', "the checkpoint's folder (default: the embedded model)")
+    .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
+    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
     .option('--json', 'write a JSON object')
     .action(run)
 }
 
 async function run(model: string | undefined, values: OptionValues): Promise<void> {
-  const found = await inspect(model)
+  const folder = await interruptible((signal) => modelFolder({ ...values, model }, signal))
+  const found = await inspect(folder)
   if (values.json) await writeJson(found)
   else await write(page(found))
 }

@@ -3,7 +3,8 @@ import type { Command, OptionValues } from 'commander'
 import { Tokenizer } from '../../src/index.js'
 import { UsageError } from '../failure.js'
 import { readText } from '../input.js'
-import { addModelOption } from '../model-options.js'
+import { interruptible } from '../interrupt.js'
+import { addModelOption, modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
 
 export function tokenize(program: Command): void {
@@ -20,7 +21,9 @@ export function tokenize(program: Command): void {
 
 async function run(argument: string | undefined, values: OptionValues): Promise<void> {
   const input = await readText(argument, values.promptFile)
-  const tokenizer = await Tokenizer.load(values.model)
+  const tokenizer = await Tokenizer.load(
+    await interruptible((signal) => modelFolder(values, signal)),
+  )
   const ids = values.decode ? parseIds(input) : [...tokenizer.encode(input)]
   if (values.json) {
     await writeJson({

@@ -22,3 +22,11 @@ export function speed(tokens: number, milliseconds: number): string {
   const rate = seconds > 0 ? `, ${(tokens / seconds).toFixed(1)} tokens/s` : ''
   return `${count(tokens)} tokens in ${seconds.toFixed(2)} s${rate}`
 }
+
+/** `42 s`, `3 min 20 s` or `1 h 5 min`. */
+export function duration(seconds: number): string {
+  const whole = Math.ceil(seconds)
+  if (whole < 60) return `${whole} s`
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
+  return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
+}

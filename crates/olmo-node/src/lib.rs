@@ -9,6 +9,7 @@ mod error;
 pub mod generation;
 pub mod inspection;
 pub mod loading;
+pub mod lock;
 pub mod model;
 pub mod options;
 pub mod tokenizer;

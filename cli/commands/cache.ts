@@ -1,0 +1,111 @@
+import type { Command, OptionValues } from 'commander'
+
+import {
+  type CachedRepo,
+  listCache,
+  pruneCache,
+  type Removed,
+  removeFromCache,
+  type Verification,
+  verifyCache,
+} from '../../src/index.js'
+import { addHubOptions, hubOptions } from '../hub-options.js'
+import { interruptible } from '../interrupt.js'
+import { note, write, writeJson } from '../output.js'
+import { bytes } from '../ui/format.js'
+import { table } from '../ui/table.js'
+
+export function cache(program: Command): void {
+  const command = program.command('cache').description('list, check and clear fetched models')
+  addCommand(command, 'list', 'list the models in the cache (default)', { isDefault: true })
+    .argument('[id]', 'only this model')
+    .action(list)
+  addCommand(command, 'verify', 'hold the files in the cache against their hashes')
+    .argument('[id]', 'only this model')
+    .option('--fix', 'remove what is damaged, so that the next pull fetches it again')
+    .action(verify)
+  addCommand(command, 'prune', 'remove what no branch or tag leads to, and what was half fetched')
+    .option('--dry-run', 'only say what would go')
+    .action(prune)
+  addCommand(command, 'remove', 'remove a model, or one revision of it')
+    .argument('<id>', 'the model')
+    .option('--revision <name>', 'only this branch, tag or commit')
+    .option('--dry-run', 'only say what would go')
+    .action(remove)
+}
+
+function addCommand(parent: Command, name: string, about: string, options = {}): Command {
+  const command = parent.command(name, options).description(about)
+  return addHubOptions(command.option('--json', 'write JSON'))
+}
+
+async function list(id: string | undefined, values: OptionValues): Promise<void> {
+  const repos = (await listCache(hubOptions(values))).filter(({ repo }) => !id || repo === id)
+  if (values.json) return writeJson(repos)
+  if (repos.length === 0) return note(id ? `${id} is not in the cache` : 'the cache is empty')
+  await write(
+    `${table([['model', 'revision', 'commit', 'files', 'size', 'changed'], ...rows(repos)])}\n`,
+  )
+  const left = repos.flatMap(({ leftovers }) => leftovers)
+  if (left.length === 0) return
+  const size = left.reduce((sum, { size }) => sum + size, 0)
+  note(
+    `${bytes(size)} in ${left.length} files that nothing refers to; \`olmo2 cache prune\` removes them`,
+  )
+}
+
+function rows(repos: readonly CachedRepo[]): string[][] {
+  return repos.flatMap(({ repo, snapshots }) =>
+    snapshots.map(({ refs, commit, files, size, lastModified }) => [
+      repo,
+      refs.join(' ') || '-',
+      commit.slice(0, 8),
+      String(files.length),
+      bytes(size),
+      lastModified.toISOString().slice(0, 10),
+    ]),
+  )
+}
+
+async function verify(id: string | undefined, values: OptionValues): Promise<void> {
+  const counts = { good: 0, damaged: 0, missing: 0, unnamed: 0 }
+  await interruptible(async (signal) => {
+    const { fix } = values
+    const options = { ...hubOptions(values), signal, ...(id && { repo: id }), ...(fix && { fix }) }
+    for await (const found of verifyCache(options)) {
+      counts[found.state] += 1
+      if (values.json) await writeJson(found)
+      else if (found.state !== 'good') await write(`${problem(found)}\n`)
+    }
+  })
+  const { good, damaged, missing, unnamed } = counts
+  const broken = damaged + missing
+  note(`${good} good, ${damaged} damaged, ${missing} missing, ${unnamed} without a known hash`)
+  if (broken === 0) return
+  process.exitCode = 1
+  note(
+    values.fix
+      ? 'removed: pull again to have them'
+      : '`olmo2 cache verify --fix` removes what is damaged',
+  )
+}
+
+function problem({ repo, commit, file, state }: Verification): string {
+  const what = { good: 'good', damaged: 'damaged', missing: 'missing', unnamed: 'no known hash' }
+  return `${repo} ${commit.slice(0, 8)} ${file}: ${what[state]}`
+}
+
+async function prune(values: OptionValues): Promise<void> {
+  await report(await pruneCache({ ...hubOptions(values), dryRun: Boolean(values.dryRun) }), values)
+}
+
+async function remove(id: string, values: OptionValues): Promise<void> {
+  const options = { ...hubOptions(values), dryRun: Boolean(values.dryRun) }
+  await report(await removeFromCache(id, values.revision, options), values)
+}
+
+async function report(removed: Removed, { json, dryRun }: OptionValues): Promise<void> {
+  if (json) return writeJson(removed)
+  await write(removed.paths.map((path) => `${path}\n`).join(''))
+  note(`${bytes(removed.size)} ${dryRun ? 'would be' : 'are'} free again`)
+}

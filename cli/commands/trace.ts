@@ -1,0 +1,144 @@
+import { writeFile } from 'node:fs/promises'
+
+import type { Command, OptionValues } from 'commander'
+
+import {
+  isFailure,
+  TraceFile,
+  type TraceOptions,
+  type TraceRequest,
+  traceCsv,
+  trace as traceModel,
+  tracePlot,
+} from '../../src/index.js'
+import { toNumber } from '../generation-options.js'
+import { addHubOptions, hubOptions } from '../hub-options.js'
+import { interruptible } from '../interrupt.js'
+import { addComputeOptions } from '../model-options.js'
+import { note, write, writeJson } from '../output.js'
+import { bytes } from '../ui/format.js'
+import { StatusLine } from '../ui/status.js'
+import { TraceTable } from '../ui/trace-table.js'
+
+export function trace(program: Command): void {
+  const command = program
+    .command('trace')
+    .description(
+      'run one prompt over the checkpoints of a training run: how does a model learn it?',
+    )
+    .argument('<run>', 'a model on the hub, or a folder with a folder for each checkpoint')
+    .requiredOption('-p, --prompt <text>', 'the prompt')
+    .option(
+      '-c, --continuation <text>',
+      'give the log-probability of this after the prompt; repeatable',
+      append,
+    )
+    .option('--text <text>', 'give the perplexity of this text')
+    .option('--max-new-tokens <n>', 'tokens of greedy text; 0 for none (default: 16)', toNumber)
+    .option(
+      '-r, --revisions <which>',
+      'all, every:20, steps:10000, or names as in tokens=1T; repeatable (default: all)',
+      append,
+    )
+    .option('--stage <n>', 'only checkpoints of this stage', toNumber)
+    .option('--no-keep', 'remove each checkpoint that was fetched before the next is')
+    .option(
+      '-o, --out <name>',
+      'write name.json, name.csv and name.svg; goes on with what is there',
+      'trace',
+    )
+    .option('--log-x', 'plot tokens on a log scale')
+    .option('--json', 'write a JSON object a line instead of the table')
+  addHubOptions(addComputeOptions(command)).action(run)
+}
+
+function append(text: string, before: string[] = []): string[] {
+  return [...before, text]
+}
+
+async function run(source: string, values: OptionValues): Promise<void> {
+  const request = requestOf(values)
+  const file = await TraceFile.open(`${values.out}.json`, source, request)
+  const status = new StatusLine()
+  try {
+    await interruptible((signal) => follow(source, request, file, values, status, signal))
+  } finally {
+    status.clear()
+    await writeResults(source, request, file, values)
+  }
+  note(`written: ${values.out}.json, ${values.out}.csv, ${values.out}.svg`)
+  if (file.results.every(isFailure)) process.exitCode = 1
+}
+
+function requestOf({ prompt, continuation, text, maxNewTokens }: OptionValues): TraceRequest {
+  return {
+    prompt,
+    ...(continuation && { continuations: continuation }),
+    ...(text !== undefined && { text }),
+    ...(maxNewTokens !== undefined && { maxNewTokens }),
+  }
+}
+
+async function follow(
+  source: string,
+  request: TraceRequest,
+  file: TraceFile,
+  values: OptionValues,
+  status: StatusLine,
+  signal: AbortSignal,
+): Promise<void> {
+  const lines: Promise<void>[] = []
+  let table: TraceTable | undefined
+  const options: TraceOptions = {
+    ...optionsOf(values),
+    signal,
+    skip: file.done,
+    onStart: (checkpoints) => {
+      table = new TraceTable(request, checkpoints)
+      const before = file.results.filter((result) => !isFailure(result))
+      if (before.length > 0) note(`${before.length} checkpoints are in ${file.path} already`)
+      if (!values.json)
+        lines.push(write([table.head, ...before.map((one) => table?.row(one)), ''].join('\n')))
+    },
+    onCheckpoint: ({ revision }) => status.set(`${revision}: loading`),
+    onDownload: ({ loaded, total, speed }) =>
+      status.set(
+        `fetching ${bytes(loaded)} of ${bytes(total)}${speed > 0 ? `, ${bytes(speed)}/s` : ''}`,
+      ),
+  }
+  for await (const result of traceModel(source, request, options)) {
+    status.clear()
+    await file.add(result)
+    if (isFailure(result)) note(`warning: ${result.revision} is skipped: ${result.error.message}`)
+    if (values.json) await writeJson(result)
+    else if (!isFailure(result)) await write(`${table?.row(result)}\n`)
+    // So that one can look at it while it grows.
+    await writeResults(source, request, file, values)
+  }
+  await Promise.all(lines)
+}
+
+function optionsOf(values: OptionValues): TraceOptions {
+  const { revisions, stage, keep, dtype, device, threads } = values
+  return {
+    hub: hubOptions(values),
+    keep,
+    ...(revisions && { revisions }),
+    ...(stage !== undefined && { stage }),
+    ...(dtype && { dtype }),
+    ...(device && { device }),
+    ...(threads !== undefined && { threads }),
+  }
+}
+
+async function writeResults(
+  source: string,
+  request: TraceRequest,
+  file: TraceFile,
+  { out, logX }: OptionValues,
+): Promise<void> {
+  if (file.results.length === 0) return
+  await writeFile(`${out}.csv`, traceCsv(file.results))
+  const plot = tracePlot(source, request, file.results, { logX: Boolean(logX) })
+  await writeFile(`${out}.svg`, plot)
+}

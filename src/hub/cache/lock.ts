@@ -1,0 +1,48 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+
+import type { FileLock } from '#native'
+
+import { crossing } from '../../errors.js'
+import { native } from '../../native.js'
+import type { Sleep } from '../backoff.js'
+
+/** A lock that is held until it is released. */
+export interface HeldLock {
+  release(): void
+}
+
+const POLL = 100
+
+/**
+ * Takes the lock on a file, and waits while another has it: another process of this library, of
+ * Python's `huggingface_hub`, which uses the same kind of lock, or another call in this process. The
+ * system releases the lock of a process that ends, in whatever way.
+ *
+ * The lock only saves work: a file system without locks, or a package without its binary, costs
+ * files fetched twice at once, and never a wrong file.
+ */
+export async function acquireLock(
+  path: string,
+  {
+    signal,
+    sleep,
+    onWait,
+  }: { signal?: AbortSignal | undefined; sleep: Sleep; onWait?: () => void },
+): Promise<HeldLock> {
+  await mkdir(dirname(path), { recursive: true })
+  for (let waits = 0; ; waits += 1) {
+    const lock = tryLock(path)
+    if (lock) return lock
+    if (waits === 0) onWait?.()
+    await sleep(POLL, signal)
+  }
+}
+
+function tryLock(path: string): FileLock | HeldLock | null {
+  try {
+    return crossing(() => native().tryLockFile(path))
+  } catch {
+    return { release() {} }
+  }
+}

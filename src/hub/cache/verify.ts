@@ -1,0 +1,70 @@
+import { open, rm } from 'node:fs/promises'
+
+import { contentHash } from '../download/hash.js'
+import { writing } from '../files.js'
+import { type HubOptions, readSettings } from '../settings.js'
+import { RepoFolder } from './layout.js'
+import { listCache } from './scan.js'
+
+/** What the check of one file of the cache has shown. */
+export interface Verification {
+  repo: string
+  commit: string
+  file: string
+  size: number
+  /**
+   * `damaged` if the content is not what its hash says, `missing` if there is none, `unnamed` if a
+   * cache without symbolic links does not say what the hash should be.
+   */
+  state: 'good' | 'damaged' | 'missing' | 'unnamed'
+}
+
+/**
+ * Reads the files in the cache and holds each against its hash.
+ *
+ * @param options.repo Look at this repository only. Default: all.
+ * @param options.fix Remove what is damaged, so that the next pull fetches it again. Default false.
+ */
+export async function* verifyCache(
+  options: HubOptions & { repo?: string; fix?: boolean; signal?: AbortSignal } = {},
+): AsyncGenerator<Verification> {
+  const { cacheDir } = await readSettings(options)
+  for (const { repo, snapshots } of await listCache(options)) {
+    if (options.repo !== undefined && options.repo !== repo) continue
+    const folder = new RepoFolder(cacheDir, repo)
+    // Content that several commits share is read once.
+    const known = new Map<string, Verification['state']>()
+    for (const { commit, files } of snapshots) {
+      for (const { name: file, size = 0, etag } of files) {
+        const state =
+          etag === undefined
+            ? 'unnamed'
+            : (known.get(etag) ?? (await check(folder.blob(etag), etag, size, options.signal)))
+        if (etag !== undefined) known.set(etag, state)
+        yield { repo, commit, file, size, state }
+        const broken = state === 'damaged' || state === 'missing'
+        if (broken && etag !== undefined && options.fix) {
+          await writing(cacheDir, async () => {
+            await rm(folder.pointer(commit, file), { force: true })
+            await rm(folder.blob(etag), { force: true })
+          })
+        }
+      }
+    }
+  }
+}
+
+async function check(
+  blob: string,
+  etag: string,
+  size: number,
+  signal: AbortSignal | undefined,
+): Promise<Verification['state']> {
+  const file = await open(blob).catch(() => undefined)
+  if (!file) return 'missing'
+  try {
+    return (await contentHash(file, size, etag, signal)) === etag ? 'good' : 'damaged'
+  } finally {
+    await file.close()
+  }
+}

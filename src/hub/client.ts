@@ -1,0 +1,177 @@
+import type { Response } from 'undici'
+
+import { HubError } from '../errors.js'
+import { packageVersion } from '../package.js'
+import { defaultRetryPolicy, type RetryPolicy, retrying } from './backoff.js'
+import { checkRelativePath, isCommit } from './names.js'
+import { type Asked, responseError } from './response-error.js'
+import { type HubOptions, type HubSettings, readSettings } from './settings.js'
+import { discard, type Timeouts, Transport, unreachable } from './transport.js'
+
+/** A file of a repository at a commit. */
+export interface HubFile {
+  path: string
+  /** In bytes. */
+  size: number
+  /** Names the content: its SHA-256 if it is kept in LFS, or else git's SHA-1 of it. */
+  etag: string
+}
+
+/** A branch or a tag. */
+export interface HubRef {
+  name: string
+  kind: 'branch' | 'tag'
+  commit: string
+}
+
+/** What only tests change. */
+export interface HubInternals {
+  retry?: Partial<RetryPolicy>
+  timeouts?: Partial<Timeouts>
+}
+
+/** The part of the hub's API that it takes to find and fetch models. */
+export class HubClient {
+  readonly settings: HubSettings
+  readonly retry: RetryPolicy
+  readonly #transport: Transport
+
+  constructor(settings: HubSettings, { retry, timeouts }: HubInternals = {}) {
+    this.settings = settings
+    this.retry = { ...defaultRetryPolicy, ...retry }
+    this.#transport = new Transport(
+      settings,
+      `olmo2/${packageVersion}; node/${process.version}`,
+      timeouts,
+    )
+  }
+
+  static async open(options: HubOptions, internals?: HubInternals): Promise<HubClient> {
+    return new HubClient(await readSettings(options), internals)
+  }
+
+  /** The commit that a revision means now. */
+  async resolveCommit(
+    repo: string,
+    revision: string,
+    { signal, retries }: { signal?: AbortSignal | undefined; retries?: number } = {},
+  ): Promise<string> {
+    const path = `/api/models/${repo}/revision/${encodeURIComponent(revision)}`
+    const { value } = await this.#json(path, { repo, revision }, signal, retries)
+    const sha = isRecord(value) ? value.sha : undefined
+    if (typeof sha === 'string' && isCommit(sha)) return sha
+    throw this.#malformed(`of ${repo} at ${revision} has no commit`, { repo, revision })
+  }
+
+  /** All files of a commit. */
+  async listFiles(repo: string, commit: string, signal?: AbortSignal): Promise<HubFile[]> {
+    const asked = { repo, revision: commit }
+    const files: HubFile[] = []
+    let path: string | undefined = `/api/models/${repo}/tree/${commit}?recursive=true`
+    while (path !== undefined) {
+      const { value, next } = await this.#json(path, asked, signal)
+      if (!Array.isArray(value)) throw this.#malformed(`of the files of ${repo} is no list`, asked)
+      for (const entry of value)
+        if (isRecord(entry) && entry.type === 'file') files.push(toFile(entry, repo))
+      path = next
+    }
+    return files
+  }
+
+  /** All branches and tags. */
+  async listRefs(repo: string, signal?: AbortSignal): Promise<HubRef[]> {
+    const { value } = await this.#json(`/api/models/${repo}/refs`, { repo }, signal)
+    const { branches = [], tags = [] } = isRecord(value) ? value : {}
+    return [...toRefs(branches, 'branch'), ...toRefs(tags, 'tag')]
+  }
+
+  /** Where a file's content is. */
+  fileUrl(repo: string, commit: string, file: string): string {
+    const path = file.split('/').map(encodeURIComponent).join('/')
+    return `${this.settings.endpoint}/${repo}/resolve/${commit}/${path}`
+  }
+
+  /**
+   * Asks once for a file's content, or for a range of it with the end excluded. Never compressed, so
+   * that bytes can be counted.
+   */
+  async openFile(
+    url: string,
+    asked: Asked,
+    range: { start: number; end: number } | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Response> {
+    const headers: Record<string, string> = { 'accept-encoding': 'identity' }
+    if (range) headers.range = `bytes=${range.start}-${range.end - 1}`
+    const response = await this.#transport.send({ url, headers, signal })
+    if (response.ok) return response
+    await discard(response)
+    throw responseError(response, asked, this.settings)
+  }
+
+  async close(): Promise<void> {
+    await this.#transport.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** A JSON answer, and the path of the page after it. */
+  #json(path: string, asked: Asked, signal: AbortSignal | undefined, retries = this.retry.retries) {
+    return retrying({ ...this.retry, retries }, signal, async () => {
+      const url = `${this.settings.endpoint}${path}`
+      const response = await this.#transport.send({ url, signal })
+      if (!response.ok) {
+        await discard(response)
+        throw responseError(response, asked, this.settings)
+      }
+      const value: unknown = await response.json().catch((cause: unknown) => {
+        signal?.throwIfAborted()
+        if (!(cause instanceof SyntaxError)) throw unreachable(new URL(url), cause)
+        throw this.#malformed(`to ${path} is not JSON`, { ...asked, cause })
+      })
+      return { value, next: this.#nextPage(response) }
+    })
+  }
+
+  /** Pages are asked of the endpoint, whatever host the link names: the token goes with it. */
+  #nextPage(response: Response): string | undefined {
+    const link = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.headers.get('link') ?? '')?.[1]
+    if (link === undefined) return undefined
+    const { pathname, search } = new URL(link, this.settings.endpoint)
+    const { pathname: base } = new URL(this.settings.endpoint)
+    return `${base === '/' ? pathname : pathname.replace(base, '')}${search}`
+  }
+
+  #malformed(what: string, facts: Asked & ErrorOptions): HubError {
+    const { endpoint } = this.settings
+    const message = `the answer of ${endpoint} ${what}; is this a hub? Check HF_ENDPOINT`
+    return new HubError('HUB_FAILED', message, facts)
+  }
+}
+
+function toFile(entry: Record<string, unknown>, repo: string): HubFile {
+  const lfs = isRecord(entry.lfs) ? entry.lfs : undefined
+  const { oid: etag, size } = lfs ?? entry
+  const path = checkRelativePath(String(entry.path), 'file name', repo)
+  // The tag names a file in the cache: it must be the hash it claims to be.
+  const isHash = typeof etag === 'string' && (lfs ? /^[0-9a-f]{64}$/ : /^[0-9a-f]{40}$/).test(etag)
+  if (!isHash || !Number.isSafeInteger(size) || Number(size) < 0) {
+    const message = `the hub says neither size nor hash of ${path} in ${repo} in a known form`
+    throw new HubError('HUB_FAILED', message, { repo, file: path })
+  }
+  return { path, size: Number(size), etag }
+}
+
+function toRefs(list: unknown, kind: HubRef['kind']): HubRef[] {
+  if (!Array.isArray(list)) return []
+  return list.filter(isRecord).flatMap(({ name, targetCommit }) => {
+    const usable = typeof name === 'string' && typeof targetCommit === 'string'
+    return usable ? [{ name, kind, commit: targetCommit }] : []
+  })
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

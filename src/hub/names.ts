@@ -1,0 +1,41 @@
+import { HubError, OptionError } from '../errors.js'
+
+const REPO_ID = /^[A-Za-z0-9_][\w.-]{0,95}\/[A-Za-z0-9_][\w.-]{0,95}$/
+const COMMIT = /^[0-9a-f]{40}$/
+
+/** Whether a text has the form of a repository's id, `owner/name`. */
+export function isRepoId(text: string): boolean {
+  // `--` stands for the slash in the cache's folder names, so the hub allows it in no name.
+  return REPO_ID.test(text) && !text.includes('--') && !text.includes('..')
+}
+
+/** Whether a revision is a commit's hash, which never changes what it means. */
+export function isCommit(revision: string): boolean {
+  return COMMIT.test(revision)
+}
+
+/** @throws {OptionError} if the text cannot be a repository's id */
+export function checkRepoId(id: string): string {
+  if (isRepoId(id)) return id
+  const message = `option \`id\` is ${JSON.stringify(id)}, but a repository is named as in allenai/OLMo-2-1124-7B`
+  throw new OptionError('id', message)
+}
+
+/**
+ * A path inside a folder, written with `/`, that stays inside: no `..`, no drive, no absolute path.
+ * What a hub lists as file names ends up in paths here, so it is not believed.
+ *
+ * @throws {HubError} `UNSAFE_PATH`
+ */
+export function checkRelativePath(path: string, what: string, repo: string): string {
+  const steps = path.split('/')
+  const safe =
+    !/[\\:\p{Cc}]/u.test(path) &&
+    steps.every((step) => step !== '' && step !== '.' && step !== '..')
+  if (safe) return path
+  throw new HubError(
+    'UNSAFE_PATH',
+    `${what} ${JSON.stringify(path)} of ${repo} would leave its folder: nothing was written`,
+    { repo },
+  )
+}

@@ -1,0 +1,253 @@
+import { readFile } from 'node:fs/promises'
+
+import { HubError } from '../errors.js'
+import { chooseRevision, isLoose } from '../revisions/choose.js'
+import { revisionsOf } from '../revisions/list.js'
+import { suggestRevision } from '../revisions/nearest.js'
+import { type CachedModel, findCached, missingOf } from './cache/find.js'
+import { RepoFolder } from './cache/layout.js'
+import { writeRef } from './cache/refs.js'
+import { findBlob, findPointer, placePointer, symlinksWork } from './cache/snapshot.js'
+import { tagCacheFolder } from './cache/tag.js'
+import { HubClient, type HubFile, type HubInternals } from './client.js'
+import { type BlobContext, fetchBlob } from './download/blob.js'
+import { Limit, together } from './download/limit.js'
+import { partialLoaded } from './download/partial.js'
+import { checkSpace, freeSpace } from './download/space.js'
+import { writing } from './files.js'
+import { checkRepoId, isCommit } from './names.js'
+import { ProgressTracker, type PullProgress } from './progress.js'
+import { selectFiles, selectShards } from './select.js'
+import type { HubOptions } from './settings.js'
+
+/** What to pull, and how. */
+export interface PullOptions extends HubOptions {
+  /**
+   * A branch, a tag or a commit; or as in `tokens=1T`, `latest-stage1` (see `chooseRevision`).
+   * Default: `main`.
+   */
+  revision?: string
+  /** Fetch this file alone, such as a GGUF. Default: what the engine reads of a checkpoint. */
+  file?: string
+  /** Connections at once, over all files. Default 8. */
+  connections?: number
+  /** Stops the pull, which then rejects with the signal's reason. What has come is kept. */
+  signal?: AbortSignal
+  /** Called with how far the pull is, at most ten times a second and at each change of state. */
+  onProgress?: (progress: PullProgress) => void
+}
+
+/** A model that is in the cache. */
+export interface PulledModel {
+  repo: string
+  /** The revision's name, also where it was asked for loosely. */
+  revision: string
+  commit: string
+  /** The folder with its files: a snapshot in the cache. */
+  path: string
+  /** The names of the files. */
+  files: string[]
+  /** Those that came through the network now. */
+  fetched: string[]
+  /** `cache` if the hub was not asked, or could not be reached: there may be something newer. */
+  source: 'hub' | 'cache'
+}
+
+/** What only tests change. */
+export interface PullInternals extends HubInternals {
+  pieceSize?: number
+  reportEvery?: number
+  freeSpace?: (folder: string) => Promise<number | undefined>
+}
+
+const PIECE = 64 * 2 ** 20
+const FILES_AT_ONCE = 4
+
+/**
+ * Fetches a model into the cache: what of it is not there yet. The cache is the one of Python's
+ * `huggingface_hub`.
+ *
+ * Each file is checked against its hash and then put in its place all at once. A pull that was cut
+ * off goes on where it stopped. Several pulls of the same model at once, by whatever process, fetch
+ * it once.
+ *
+ * @throws {HubError} with what is wrong and what to do
+ */
+export async function pull(
+  id: string,
+  options: PullOptions = {},
+  internals: PullInternals = {},
+): Promise<PulledModel> {
+  await using client = await HubClient.open(options, internals)
+  return new Pull(client, checkRepoId(id), options, internals).run()
+}
+
+class Pull {
+  readonly #client: HubClient
+  readonly #repo: string
+  readonly #options: PullOptions
+  readonly #internals: PullInternals
+  readonly #folder: RepoFolder
+  readonly #progress: ProgressTracker
+
+  constructor(client: HubClient, repo: string, options: PullOptions, internals: PullInternals) {
+    this.#client = client
+    this.#repo = repo
+    this.#options = options
+    this.#internals = internals
+    this.#folder = new RepoFolder(client.settings.cacheDir, repo)
+    this.#progress = new ProgressTracker(options.onProgress, internals.reportEvery)
+  }
+
+  async run(): Promise<PulledModel> {
+    const { file } = this.#options
+    const { offline } = this.#client.settings
+    this.#options.signal?.throwIfAborted()
+    const revision = await this.#resolveName(this.#options.revision ?? 'main')
+    const cached = await findCached(this.#folder, revision, file)
+    if (cached && (offline || isCommit(revision))) return this.#result(revision, cached, 'cache')
+    if (offline) throw await this.#notCached(revision)
+    const commit = await this.#resolveCommit(revision, cached !== undefined)
+    if (cached && commit === undefined) return this.#result(revision, cached, 'cache')
+    if (cached && commit === cached.commit) return this.#result(revision, cached, 'hub')
+    return this.#fetch(revision, commit ?? revision)
+  }
+
+  /** The name of a revision that is asked for by what it is. */
+  async #resolveName(revision: string): Promise<string> {
+    if (!isLoose(revision)) return revision
+    const { offline } = this.#client.settings
+    const known = await revisionsOf(this.#client, this.#repo, this.#options.signal)
+    const chosen = chooseRevision(known, revision)
+    if (chosen) return chosen.name
+    const where = offline ? 'in the cache' : `among the ${known.length} of ${this.#repo}`
+    const message = `no revision ${where} is like ${revision}; \`olmo2 revisions ${this.#repo}\` lists them`
+    throw new HubError('REVISION_NOT_FOUND', message, { repo: this.#repo, revision })
+  }
+
+  /**
+   * The commit that a revision means now; undefined if it means itself, or if the hub cannot say but
+   * there is something to fall back on.
+   */
+  async #resolveCommit(revision: string, hasFallback: boolean): Promise<string | undefined> {
+    if (isCommit(revision)) return undefined
+    const { signal } = this.#options
+    // With a fallback, the first failure is enough.
+    const retries = hasFallback ? 0 : this.#client.retry.retries
+    try {
+      return await this.#client.resolveCommit(this.#repo, revision, { signal, retries })
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (!(error instanceof HubError)) throw error
+      if (error.code === 'REVISION_NOT_FOUND') throw await this.#withSuggestion(error, revision)
+      if (hasFallback && isOutage(error)) return undefined
+      throw error
+    }
+  }
+
+  async #withSuggestion(error: HubError, revision: string): Promise<HubError> {
+    const revisions = await revisionsOf(this.#client, this.#repo, this.#options.signal).catch(
+      () => [],
+    )
+    const suggestion = suggestRevision(revisions, revision)
+    const hint = suggestion === undefined ? '' : `; the nearest is ${suggestion}`
+    const message = `${error.message}${hint}; \`olmo2 revisions ${this.#repo}\` lists all`
+    return new HubError('REVISION_NOT_FOUND', message, { ...error, cause: error })
+  }
+
+  async #fetch(revision: string, commit: string): Promise<PulledModel> {
+    const { cacheDir, symlinks } = this.#client.settings
+    const all = await this.#client.listFiles(this.#repo, commit, this.#options.signal)
+    return writing(cacheDir, async () => {
+      const files = await this.#chooseFiles(all, revision, commit)
+      await this.#checkSpace(files, commit)
+      await tagCacheFolder(cacheDir)
+      const fetched = await this.#fetchBlobs(files, commit)
+      // Only now does anything show: a snapshot is whole from the beginning.
+      const withLinks = symlinks && (await symlinksWork(cacheDir))
+      const isFresh = ({ path }: HubFile) => fetched.includes(path)
+      // Those that are copied come before those that are moved: they may be the same content.
+      for (const file of [...files].sort((a, b) => Number(isFresh(a)) - Number(isFresh(b)))) {
+        if (await findPointer(this.#folder, commit, file)) continue
+        await placePointer(this.#folder, commit, file, {
+          symlinks: withLinks,
+          fresh: isFresh(file),
+        })
+      }
+      await writeRef(this.#folder, revision, commit)
+      const paths = files.map(({ path }) => path)
+      return this.#result(revision, { commit, files: paths }, 'hub', fetched)
+    })
+  }
+
+  async #chooseFiles(all: HubFile[], revision: string, commit: string): Promise<HubFile[]> {
+    const asked = { repo: this.#repo, revision }
+    const { files, index } = selectFiles(all, asked, this.#options.file)
+    if (!index) return files
+    await this.#fetchBlobs([index], commit)
+    const path =
+      (await findBlob(this.#folder, index)) ?? (await findPointer(this.#folder, commit, index))
+    const shards = selectShards(all, path ? await readFile(path, 'utf8') : '', asked)
+    return [...files, index, ...shards]
+  }
+
+  async #checkSpace(files: HubFile[], commit: string): Promise<void> {
+    const { cacheDir } = this.#client.settings
+    let need = 0
+    for (const file of files) {
+      const { etag, size } = file
+      if (await findBlob(this.#folder, file)) continue
+      if (await findPointer(this.#folder, commit, file)) continue
+      need += size - (await partialLoaded(this.#folder.blob(etag), size))
+    }
+    const free = await (this.#internals.freeSpace ?? freeSpace)(cacheDir)
+    checkSpace(need, free, cacheDir, this.#repo)
+  }
+
+  /** @returns the names of the files that came through the network */
+  async #fetchBlobs(files: HubFile[], commit: string): Promise<string[]> {
+    const { signal, connections = 8 } = this.#options
+    const shared: Omit<BlobContext, 'onChange' | 'signal'> = {
+      client: this.#client,
+      repo: this.#repo,
+      folder: this.#folder,
+      commit,
+      connections: new Limit(connections),
+      pieceSize: this.#internals.pieceSize ?? PIECE,
+    }
+    const atOnce = new Limit(FILES_AT_ONCE)
+    const fetched: string[] = []
+    for (const { path, size } of files) this.#progress.add(path, size)
+    await together(files, signal, (file, signal) =>
+      atOnce.run(async () => {
+        signal.throwIfAborted()
+        const onChange: BlobContext['onChange'] = (state, loaded) =>
+          this.#progress.change(file.path, state, loaded)
+        if (await fetchBlob(file, { ...shared, signal, onChange })) fetched.push(file.path)
+      }),
+    )
+    return fetched
+  }
+
+  async #notCached(revision: string): Promise<HubError> {
+    const missing = await missingOf(this.#folder, revision, this.#options.file)
+    const repo = this.#repo
+    const message = `${repo} at ${revision} is not in the cache ${this.#folder.cacheDir} (${missing}), and HF_HUB_OFFLINE forbids to fetch it: unset that, or \`olmo2 pull ${repo}\` where there is a network`
+    return new HubError('OFFLINE', message, { repo, revision })
+  }
+
+  #result(
+    revision: string,
+    { commit, files }: CachedModel,
+    source: PulledModel['source'],
+    fetched: string[] = [],
+  ): PulledModel {
+    const path = this.#folder.snapshot(commit)
+    return { repo: this.#repo, revision, commit, path, files, fetched, source }
+  }
+}
+
+/** Whether the hub could not answer, rather than said no. */
+function isOutage({ code }: HubError): boolean {
+  return code === 'HUB_UNREACHABLE' || code === 'HUB_FAILED' || code === 'RATE_LIMITED'
+}

@@ -1,0 +1,110 @@
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+
+import { OptionError } from '../errors.js'
+import { Secret } from './secret.js'
+
+/** Where the hub is, and where what comes from it is kept. Defaults are those of `huggingface_hub`. */
+export interface HubOptions {
+  /** The hub's address. Default: `HF_ENDPOINT`, or else `https://huggingface.co`. */
+  endpoint?: string
+  /**
+   * The folder of the cache. Default: `HF_HUB_CACHE`, or else `hub` in `HF_HOME`, which is
+   * `~/.cache/huggingface` by default.
+   */
+  cacheDir?: string
+  /**
+   * The token to send; false for none. Default: `HF_TOKEN`, or else what `hf auth login` has put
+   * into the file `HF_TOKEN_PATH`. It is sent to the endpoint and to no one else.
+   */
+  token?: string | false
+  /** Use what is in the cache, and no network. Default: whether `HF_HUB_OFFLINE` is set. */
+  offline?: boolean
+}
+
+/** {@link HubOptions} with the environment read. */
+export interface HubSettings {
+  endpoint: string
+  cacheDir: string
+  token: Secret | undefined
+  offline: boolean
+  /** False if files are to be copied where others have symbolic links. */
+  symlinks: boolean
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const DEFAULT_ENDPOINT = 'https://huggingface.co'
+
+/**
+ * Reads the settings: options first, then the environment variables that `huggingface_hub` reads
+ * (its `constants.py` and `utils/_auth.py`), with the same precedence.
+ */
+export async function readSettings(
+  options: HubOptions = {},
+  env: Environment = process.env,
+): Promise<HubSettings> {
+  return {
+    endpoint: checkEndpoint(options.endpoint ?? (env.HF_ENDPOINT || DEFAULT_ENDPOINT)),
+    cacheDir: resolve(options.cacheDir ?? cacheDir(env)),
+    token: await readToken(options.token, env),
+    offline: options.offline ?? isTrue(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
+    symlinks: !isTrue(env.HF_HUB_DISABLE_SYMLINKS),
+  }
+}
+
+/** The folder of the cache, as the environment says. */
+export function cacheDir(env: Environment = process.env): string {
+  const path = env.HF_HUB_CACHE ?? env.HUGGINGFACE_HUB_CACHE
+  return path === undefined ? join(home(env), 'hub') : expand(path, env)
+}
+
+function home(env: Environment): string {
+  const cache = env.XDG_CACHE_HOME ?? join(homedir(), '.cache')
+  return expand(env.HF_HOME ?? join(cache, 'huggingface'), env)
+}
+
+async function readToken(given: string | false | undefined, env: Environment) {
+  if (given === false) return undefined
+  if (given !== undefined) return secret(given)
+  if (isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return undefined
+  return (
+    secret(env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN) ??
+    secret(await readIfThere(expand(env.HF_TOKEN_PATH ?? join(home(env), 'token'), env)))
+  )
+}
+
+/** Line ends around a token are an accident of how it was stored. */
+function secret(text: string | undefined): Secret | undefined {
+  const token = text?.trim()
+  return token ? new Secret(token) : undefined
+}
+
+async function readIfThere(file: string): Promise<string | undefined> {
+  // Without the file no one is logged in; one that cannot be read is no better.
+  return readFile(file, 'utf8').catch(() => undefined)
+}
+
+function checkEndpoint(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
+    const message = `option \`endpoint\` (or HF_ENDPOINT) is ${JSON.stringify(text)}, but must be an address such as ${DEFAULT_ENDPOINT}`
+    throw new OptionError('endpoint', message)
+  }
+  return text.replace(/\/+$/, '')
+}
+
+/** `1`, `on`, `yes` and `true` mean true, in whatever case. */
+function isTrue(value: string | undefined): boolean {
+  return /^(1|on|yes|true)$/i.test(value ?? '')
+}
+
+/** `~`, `$NAME` and `${NAME}` in a path, as Python's `expanduser` and `expandvars` read them. */
+function expand(path: string, env: Environment): string {
+  const absolute = path.replace(/^~(?=$|[/\\])/, homedir())
+  return absolute.replace(
+    /\$(?:(\w+)|\{([^}]*)\})/g,
+    (text, bare, braced) => env[bare ?? braced] ?? text,
+  )
+}

@@ -1,0 +1,159 @@
+import type { Dispatcher, Response } from 'undici'
+
+import { HubError } from '../errors.js'
+import { proxyFor } from './proxies.js'
+import type { HubSettings } from './settings.js'
+
+/** One request. */
+export interface Request {
+  url: string
+  method?: 'GET' | 'HEAD'
+  headers?: Record<string, string>
+  signal?: AbortSignal | undefined
+}
+
+/** Milliseconds without news after which a connection counts as dead. */
+export interface Timeouts {
+  connect: number
+  headers: number
+  body: number
+}
+
+const defaultTimeouts: Timeouts = { connect: 10_000, headers: 30_000, body: 30_000 }
+
+const MAX_REDIRECTS = 10
+
+/**
+ * HTTP as this library speaks it: through the proxies that the environment names, with a limit on
+ * silence, and with the token for the hub's own origin alone, wherever a redirect leads.
+ *
+ * It is undici's `fetch` and not Node's: the one of Node 20 knows no proxies. undici's own reader of
+ * `HTTPS_PROXY` and `NO_PROXY` warns that it is experimental, in the midst of a user's output.
+ */
+export class Transport {
+  readonly #settings: HubSettings
+  readonly #timeouts: Timeouts
+  readonly #userAgent: string
+  /** By the proxy that they go through; that without one under an empty name. */
+  readonly #dispatchers = new Map<string, Dispatcher>()
+
+  constructor(settings: HubSettings, userAgent: string, timeouts: Partial<Timeouts> = {}) {
+    this.#settings = settings
+    this.#userAgent = userAgent
+    this.#timeouts = { ...defaultTimeouts, ...timeouts }
+  }
+
+  /**
+   * Sends a request and follows redirects. Any status is an answer; `response.url` says where it
+   * came from.
+   *
+   * @throws {HubError} `HUB_UNREACHABLE` if there is no answer, `OFFLINE` if none may be asked for
+   * @throws the signal's reason, if it aborts
+   */
+  async send({ url, method = 'GET', headers = {}, signal }: Request): Promise<Response> {
+    // Loaded at the first request: a model in a local folder needs none.
+    if (this.#settings.offline) {
+      // Whoever asks has looked into the cache before; this is the last gate.
+      throw new HubError('OFFLINE', `HF_HUB_OFFLINE forbids to ask ${new URL(url).origin}`)
+    }
+    const { fetch } = await import('undici')
+    let target = new URL(url)
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
+      const dispatcher = await this.#dispatcherFor(target)
+      const response = await this.#untilHeaders(signal, (signal) =>
+        fetch(target, {
+          method,
+          headers: { ...headers, 'user-agent': this.#userAgent, ...this.#authorization(target) },
+          redirect: 'manual',
+          dispatcher,
+          signal,
+        }),
+      ).catch((cause: unknown) => {
+        signal?.throwIfAborted()
+        throw unreachable(target, cause)
+      })
+      const location = response.headers.get('location')
+      if (response.status < 300 || response.status >= 400 || location === null) return response
+      await discard(response)
+      target = redirected(target, location)
+    }
+    throw new HubError('HUB_FAILED', `${new URL(url).origin} redirects in circles: ${redact(url)}`)
+  }
+
+  /** Closes the connections. */
+  async close(): Promise<void> {
+    for (const dispatcher of this.#dispatchers.values()) await dispatcher.destroy()
+    this.#dispatchers.clear()
+  }
+
+  /**
+   * Bounds the time to an answer as a whole. undici connects again, without end, to a host that takes
+   * connections and drops them.
+   */
+  async #untilHeaders(
+    signal: AbortSignal | undefined,
+    request: (signal: AbortSignal) => Promise<Response>,
+  ): Promise<Response> {
+    const { connect, headers } = this.#timeouts
+    const deadline = new AbortController()
+    const silence = new Error(`no answer in ${(connect + headers) / 1000} s`)
+    const timer = setTimeout(() => deadline.abort(silence), connect + headers)
+    try {
+      return await request(signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  /** The token, if the request goes to the hub itself. */
+  #authorization(target: URL): Record<string, string> {
+    const { endpoint, token } = this.#settings
+    if (!token || target.origin !== new URL(endpoint).origin) return {}
+    return { authorization: `Bearer ${token.reveal()}` }
+  }
+
+  async #dispatcherFor(target: URL): Promise<Dispatcher> {
+    const { Agent, ProxyAgent } = await import('undici')
+    const { connect, headers, body } = this.#timeouts
+    const options = { connect: { timeout: connect }, headersTimeout: headers, bodyTimeout: body }
+    const proxy = proxyFor(target) ?? ''
+    const dispatcher =
+      this.#dispatchers.get(proxy) ??
+      (proxy ? new ProxyAgent({ uri: proxy, ...options }) : new Agent(options))
+    this.#dispatchers.set(proxy, dispatcher)
+    return dispatcher
+  }
+}
+
+/** Lets go of an answer whose content no one wants. */
+export async function discard(response: Response): Promise<void> {
+  await response.body?.cancel().catch(() => {})
+}
+
+/** An address as it may be shown: signed ones carry keys in their query. */
+export function redact(url: string): string {
+  const { origin, pathname, search } = new URL(url)
+  return `${origin}${pathname}${search ? '?…' : ''}`
+}
+
+/** The error of a request without an answer, or of an answer that broke off. */
+export function unreachable(target: URL, cause: unknown): HubError {
+  const advice = proxyFor(target)
+    ? 'the connection, and the proxy it goes through'
+    : 'the connection'
+  const message = `cannot reach ${target.origin}: ${rootMessage(cause)}; check ${advice}`
+  return new HubError('HUB_UNREACHABLE', message, { cause })
+}
+
+/** undici says `fetch failed`, and the reason in the cause, or in the causes of the cause. */
+function rootMessage(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if (error instanceof AggregateError && error.errors[0]) return rootMessage(error.errors[0])
+  return error.cause === undefined ? error.message : rootMessage(error.cause)
+}
+
+function redirected(from: URL, location: string): URL {
+  const target = URL.canParse(location, from.href) ? new URL(location, from) : undefined
+  if (target?.protocol === 'https:' || target?.protocol === 'http:') return target
+  throw new HubError('HUB_FAILED', `${from.origin} redirects to where there is no web: ${location}`)
+}

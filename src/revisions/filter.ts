@@ -1,0 +1,27 @@
+import { nearestRevision, stageOf } from './nearest.js'
+import type { Ordered } from './order.js'
+
+/** Which revisions to keep of a list. */
+export interface RevisionFilter {
+  /** Those of one stage. */
+  stage?: number | undefined
+  /** Those whose step is a multiple of this. */
+  every?: number | undefined
+  /** The one nearest to so many tokens. */
+  nearTokens?: number | undefined
+}
+
+/** The revisions that pass, in the order of the list. Without a filter that is all of them. */
+export function filterRevisions<T extends Ordered>(
+  revisions: readonly T[],
+  { stage, every, nearTokens }: RevisionFilter,
+): T[] {
+  const kept = revisions.filter(
+    (revision) =>
+      (stage === undefined || (revision.step !== null && stageOf(revision) === stage)) &&
+      (every === undefined || (revision.step !== null && revision.step % every === 0)),
+  )
+  if (nearTokens === undefined) return kept
+  const nearest = nearestRevision(kept, { stage, tokens: nearTokens })
+  return nearest ? [nearest] : []
+}

@@ -1,0 +1,59 @@
+import { RepoFolder } from '../hub/cache/layout.js'
+import { listCachedRefs } from '../hub/cache/refs.js'
+import { HubClient, type HubRef } from '../hub/client.js'
+import { checkRepoId } from '../hub/names.js'
+import type { HubOptions } from '../hub/settings.js'
+import { inTrainingOrder } from './order.js'
+import { parseRevision } from './parse.js'
+
+/**
+ * A branch or tag of a repository. Where the name is not that of a training checkpoint, the numbers
+ * are null.
+ */
+export interface Revision {
+  name: string
+  kind: HubRef['kind']
+  commit: string
+  stage: number | null
+  ingredient: number | null
+  step: number | null
+  tokens: number | null
+}
+
+/**
+ * All branches and tags of a repository: its training checkpoints in the order of training, then
+ * `main`, then the others. Offline, those that are in the cache.
+ *
+ * @throws {HubError} if the hub cannot be asked or has no such repository
+ */
+export async function listRevisions(
+  id: string,
+  options: HubOptions & { signal?: AbortSignal } = {},
+): Promise<Revision[]> {
+  await using client = await HubClient.open(options)
+  return revisionsOf(client, checkRepoId(id), options.signal)
+}
+
+/** @internal The same, asked of a client. */
+export async function revisionsOf(
+  client: HubClient,
+  repo: string,
+  signal?: AbortSignal,
+): Promise<Revision[]> {
+  const { offline, cacheDir } = client.settings
+  if (offline) return inTrainingOrder(await cachedRevisions(new RepoFolder(cacheDir, repo)))
+  const refs = await client.listRefs(repo, signal)
+  return inTrainingOrder(refs.map(toRevision))
+}
+
+/** The revisions that the cache knows. It does not say which are tags. */
+async function cachedRevisions(folder: RepoFolder): Promise<Revision[]> {
+  const refs = await listCachedRefs(folder)
+  return [...refs].map(([name, commit]) => toRevision({ name, kind: 'branch', commit }))
+}
+
+const NOT_TRAINING = { stage: null, ingredient: null, step: null, tokens: null }
+
+function toRevision(ref: HubRef): Revision {
+  return { ...ref, ...(parseRevision(ref.name) ?? NOT_TRAINING) }
+}

@@ -1,0 +1,82 @@
+import type { Ordered } from './order.js'
+import { parseRevision } from './parse.js'
+
+/** Which checkpoint is meant, as far as one knows. */
+export interface RevisionWish {
+  /** Default: the earliest that there is, as tokens and steps are counted anew in each. */
+  stage?: number | undefined
+  /** Default: any. */
+  ingredient?: number | undefined
+  step?: number | undefined
+  tokens?: number | undefined
+}
+
+/**
+ * The training checkpoint nearest to a step or a number of tokens; of two as near, the earlier.
+ * Without either, the last one.
+ *
+ * @returns undefined if there is no checkpoint of that stage and ingredient, or none with such a
+ * number in its name
+ */
+export function nearestRevision<T extends Ordered>(
+  revisions: readonly T[],
+  wish: RevisionWish,
+): T | undefined {
+  const training = revisions.filter(({ step }) => step !== null)
+  const first = Math.min(...training.map(stageOf))
+  const run = training.filter(
+    (revision) =>
+      stageOf(revision) === (wish.stage ?? first) &&
+      (wish.ingredient === undefined || revision.ingredient === wish.ingredient),
+  )
+  const distances = run.flatMap((revision) => {
+    const distance = distanceTo(revision, wish)
+    return distance === undefined ? [] : [{ revision, distance, step: revision.step ?? 0 }]
+  })
+  distances.sort((a, b) => a.distance - b.distance || a.step - b.step)
+  return distances[0]?.revision
+}
+
+/** The stage; names of before there were stages mean the first. */
+export function stageOf({ stage }: Ordered): number {
+  return stage ?? 1
+}
+
+function distanceTo({ step, tokens }: Ordered, wish: RevisionWish): number | undefined {
+  if (wish.tokens !== undefined) return tokens === null ? undefined : Math.abs(tokens - wish.tokens)
+  if (wish.step !== undefined) return step === null ? undefined : Math.abs(step - wish.step)
+  return -(step ?? 0)
+}
+
+/** The name that was probably meant by one that is not there; undefined if none is like it. */
+export function suggestRevision(revisions: readonly Ordered[], name: string): string | undefined {
+  const parsed = parseRevision(name)
+  if (parsed) {
+    const { stage, ingredient, step } = parsed
+    const wish = { ingredient: ingredient ?? undefined, step }
+    // A name without its stage, or with one that is not there, is still about a step.
+    const nearest =
+      nearestRevision(revisions, { ...wish, stage: stage ?? undefined }) ??
+      nearestRevision(revisions, { step })
+    if (nearest) return nearest.name
+  }
+  const scored = revisions
+    .map((revision) => ({ name: revision.name, distance: editDistance(revision.name, name) }))
+    .sort((a, b) => a.distance - b.distance)
+  const [best] = scored
+  return best && best.distance <= Math.max(2, name.length / 3) ? best.name : undefined
+}
+
+/** Characters to put in, take out or change to make one text the other (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 0; i < a.length; i += 1) {
+    const next = [i + 1]
+    for (let j = 0; j < b.length; j += 1) {
+      const change = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1)
+      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}

@@ -1,0 +1,84 @@
+import { readFile } from 'node:fs/promises'
+
+import { OptionError } from '../errors.js'
+import { systemCode, writeAtomically } from '../hub/files.js'
+import { inTrainingOrder } from '../revisions/order.js'
+import { isFailure, type TraceRequest, type TraceResult } from './types.js'
+
+/** A trace as it is kept. */
+interface Kept {
+  format: 'olmo2-trace-1'
+  source: string
+  request: TraceRequest
+  results: TraceResult[]
+}
+
+/** A trace in a JSON file, to which results are added one by one, so that it can be gone on with. */
+export class TraceFile {
+  readonly path: string
+  readonly #kept: Kept
+
+  private constructor(path: string, kept: Kept) {
+    this.path = path
+    this.#kept = kept
+  }
+
+  /**
+   * Opens the file, or begins it.
+   *
+   * @throws {OptionError} if it holds the trace of something else
+   */
+  static async open(path: string, source: string, request: TraceRequest): Promise<TraceFile> {
+    const fresh: Kept = { format: 'olmo2-trace-1', source, request, results: [] }
+    const kept = await read(path)
+    if (kept === undefined) return new TraceFile(path, fresh)
+    const same = kept.source === source && JSON.stringify(kept.request) === JSON.stringify(request)
+    if (same) return new TraceFile(path, kept)
+    const message = `option \`out\` leads to ${path}, which holds another trace, of ${kept.source} with the prompt ${JSON.stringify(kept.request.prompt)}: name another file, or remove that one`
+    throw new OptionError('out', message)
+  }
+
+  /** What there is, in the order of training. */
+  get results(): TraceResult[] {
+    const byName = this.#kept.results.map((result) => ({ ...result, name: result.revision }))
+    return inTrainingOrder(byName).map(({ name: _, ...result }) => result)
+  }
+
+  /** The checkpoints that need not be asked again. One that failed may be whole by now. */
+  get done(): Set<string> {
+    const good = this.#kept.results.filter((result) => !isFailure(result))
+    return new Set(good.map(({ revision }) => revision))
+  }
+
+  /** Adds a result; it is on the disk then. */
+  async add(result: TraceResult): Promise<void> {
+    const others = this.#kept.results.filter(({ revision }) => revision !== result.revision)
+    this.#kept.results = [...others, result]
+    await writeAtomically(
+      this.path,
+      `${JSON.stringify({ ...this.#kept, results: this.results }, null, 1)}\n`,
+    )
+  }
+}
+
+async function read(path: string): Promise<Kept | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined
+    throw error
+  }
+  const kept = parse(text)
+  if (kept) return kept
+  throw new OptionError('out', `option \`out\` leads to ${path}, which is there and holds no trace`)
+}
+
+function parse(text: string): Kept | undefined {
+  try {
+    const kept = JSON.parse(text)
+    return kept?.format === 'olmo2-trace-1' && Array.isArray(kept.results) ? kept : undefined
+  } catch {
+    return undefined
+  }
+}
