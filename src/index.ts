@@ -92,6 +92,7 @@ export type {
   ValidationConfig,
 } from './train/config.js'
 export { stepsBefore, totalSteps } from './train/config.js'
+export { type Curve, type CurvePoint, type TrainCurves, trainCurves } from './train/curves.js'
 export type {
   CheckpointEvent,
   Moment,
@@ -103,6 +104,7 @@ export type {
   ValidationEvent,
 } from './train/events.js'
 export { readMetrics } from './train/metrics.js'
+export { trainPlot } from './train/plot.js'
 export {
   type Baseline,
   type BaselineScore,
