@@ -47,7 +47,7 @@ function charts(curves: TrainCurves, width: number): string {
     ...heldOut(validation),
     ...chart('learning rate', learningRate, 4),
     ...chart('gradient norm before clipping', gradNorm, 4),
-    `${count(steps)} steps, ${count(tokens)} tokens`,
+    `${count(steps)} steps; from 0 to ${count(tokens)} tokens`,
   ].join('\n')
 }
 

@@ -24,7 +24,7 @@ export function trainPlot(metrics: readonly TrainMetric[], title = 'training run
   const curves = trainCurves(metrics)
   const { loss, learningRate, gradNorm, validation, stage2, steps, mean } = curves
   const all = [loss, ...validation].flatMap(({ pieces }) => pieces.flat())
-  const range = rangeOf(all.map(({ tokens }) => tokens))
+  const range = rangeOf([0, ...all.map(({ tokens }) => tokens)])
   const lines = validation.map((curve, index) => seriesOf(curve, colorOf(index), 'bits/byte'))
   const panels = [
     linear('training loss, nats a token', PANEL, [lineOf(loss)]),
