@@ -8,7 +8,9 @@ use std::time::Duration;
 use olmo_core::config::ModelConfig;
 use olmo_core::model::weight_shapes;
 use olmo_core::train::checkpoint::{list, parse_name, STATE_FILE};
+use olmo_core::train::fused::FusedOps;
 use olmo_core::train::metrics::{StepMetrics, ValidationMetrics};
+use olmo_core::train::network::{Examples, Learner, LossSums, Network};
 use olmo_core::train::{soup, Progress, Summary, TrainConfig, Trainer, SOUP};
 use olmo_core::weights::Checkpoint;
 use olmo_core::Error;
@@ -238,12 +240,37 @@ fn the_anneal_falls_to_zero_and_the_soup_is_the_mean() {
         }
     }
     assert!(moved, "the anneals saw different data");
+    let mut network = Network::load(FusedOps::new(), &config, &b).unwrap();
+    let held_out: Vec<u32> = text(40, 3).into_iter().map(u32::from).collect();
+    let mut sums = LossSums::default();
+    for start in (0..held_out.len() - 1).step_by(63) {
+        let window = &held_out[start..held_out.len().min(start + 64)];
+        let mut examples = Examples::default();
+        examples.push(window, &[window.len()]);
+        sums = [sums, network.evaluate(&examples).unwrap()].into_iter().sum();
+    }
+    assert_eq!(sums.rows, held_out.len() - 1, "each token but the first is scored once");
+    let told = validations(&seen).last().unwrap().loss;
+    assert!((told - sums.cross_entropy / sums.rows as f64).abs() < 1e-6, "{told}");
+
     let other = Folder::new("other-shape");
     let larger = self::config(&other.0, |json| json["model"]["hidden_size"] = 64.into());
     Trainer::new(larger).unwrap();
     let mixed = [ends[0].clone(), other.0.join("run/stage1-step0-tokens0")];
     let error = soup::average(&mixed, &output, "mixed", olmo_core::dtype::DType::F32).unwrap_err();
     assert!(matches!(error, Error::InvalidWeights { .. }), "{error}");
+}
+
+#[test]
+fn every_anneal_starts_where_stage_1_ended() {
+    let folder = Folder::new("same-seed");
+    let same = config(&folder.0, |json| {
+        two_anneals(json);
+        json["stage2"]["seeds"] = json!([42, 42]);
+    });
+    finish(&mut Trainer::new(same).unwrap());
+    let end = |n| folder.0.join(format!("run/stage2-ingredient{n}-step3-tokens768"));
+    assert!(model_bytes(&end(1)) == model_bytes(&end(2)));
 }
 
 #[test]
