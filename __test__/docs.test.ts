@@ -1,14 +1,16 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
 import { execa, execaNode } from 'execa'
 
+import { prepare } from '../src/index.js'
 import { optionKinds } from '../src/options.js'
 import { MockHub } from './hub/mock-hub.js'
 import { makeRun, publishedRun } from './hub/run-folder.js'
 import { command, root, temporaryFolder, tiny } from './support.js'
+import { writeStories } from './train-run.js'
 
 interface Sample {
   page: string
@@ -49,6 +51,13 @@ const run = await temporaryFolder()
 await makeRun(run)
 const hub = await MockHub.start({ 'allenai/OLMo-2-0425-1B': await publishedRun() })
 
+/** A text with its tokens, and the config of a training, which stands in a page. */
+const training = await temporaryFolder()
+await writeStories(join(training, 'text'))
+await prepare({ text: join(training, 'text'), out: join(training, 'data'), vocabSize: 400 })
+const config = samples.find(({ language }) => language === 'yaml')
+await writeFile(join(training, 'train.yaml'), config?.code ?? '')
+
 /** Each sample starts with an empty cache. */
 const caches = await temporaryFolder()
 async function hubEnv(): Promise<Record<string, string>> {
@@ -72,6 +81,7 @@ function moduleOf({ code, line }: Sample): string {
   const text = [...lines, code, 'export {}'].join('\n')
   return text
     .replaceAll("'path/to/run'", JSON.stringify(run))
+    .replaceAll("'path/to/train.yaml'", JSON.stringify(join(training, 'train.yaml')))
     .replaceAll(/'path\/to\/[^']*'/g, JSON.stringify(tiny))
 }
 
@@ -100,10 +110,14 @@ test('every sample is one that is run', (t) => {
       page,
     )
   const others = samples.filter((sample) => sample.language !== 'ts' && !isCommand(sample))
-  // Of the README's commands two build and test, and are what CI runs.
+  // Of the README's commands two build and test, and are what CI runs; the config is what the
+  // samples train by.
   t.deepEqual(
     others.map(({ page, language, code }) => [page, language, code.split(' ')[0]]),
-    [['README.md', 'sh', 'npm']],
+    [
+      ['README.md', 'sh', 'npm'],
+      ['docs/training.md', 'yaml', 'model:'],
+    ],
   )
 })
 
@@ -135,6 +149,8 @@ async function workplace(): Promise<string> {
   await writeFile(olmo2, `#!/bin/sh\nexec "${process.execPath}" "${command}" "$@"\n`)
   await chmod(olmo2, 0o755)
   await writeFile(join(place, 'story.txt'), 'She read the word\n')
+  for (const name of ['text', 'data', 'train.yaml'])
+    await cp(join(training, name), join(place, name), { recursive: true })
   return place
 }
 

@@ -6,13 +6,28 @@ import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
 import { generate } from './commands/generate.js'
 import { info } from './commands/info.js'
+import { plot } from './commands/plot.js'
+import { prepare } from './commands/prepare.js'
 import { pull } from './commands/pull.js'
 import { revisions } from './commands/revisions.js'
 import { tokenize } from './commands/tokenize.js'
 import { trace } from './commands/trace.js'
+import { train } from './commands/train.js'
 import { exitCode, explain, Interrupted } from './failure.js'
 
-const commands = [generate, chat, tokenize, info, pull, cache, revisions, trace]
+const commands = [
+  generate,
+  chat,
+  tokenize,
+  info,
+  pull,
+  cache,
+  revisions,
+  trace,
+  prepare,
+  train,
+  plot,
+]
 
 const program = new Command('olmo2')
   .description('OLMo 2 language models on this machine')

@@ -1,3 +1,5 @@
+import { camelCase } from './camel-case.js'
+
 /** The stable name of a kind of failure: `error.code`. */
 export type ErrorCode =
   | 'IO'
@@ -14,6 +16,7 @@ export type ErrorCode =
   | 'NOT_ENOUGH_MEMORY'
   | 'NO_BINARY'
   | 'NON_FINITE_LOGITS'
+  | 'DIVERGED'
   | 'CANCELLED'
   | 'DISPOSED'
   | 'INTERNAL'
@@ -47,8 +50,9 @@ export class Olmo2Error extends Error {
 }
 
 /**
- * The checkpoint cannot be used: `IO`, `INVALID_CONFIG`, `INVALID_WEIGHTS`, `INVALID_FILE` or
- * `NO_CHAT_TEMPLATE`. The message names the file, and the key or tensor.
+ * The checkpoint, or a file of a training run, cannot be used: `IO`, `INVALID_CONFIG`,
+ * `INVALID_WEIGHTS`, `INVALID_FILE` or `NO_CHAT_TEMPLATE`. The message names the file, and the key or
+ * tensor.
  */
 export class CheckpointError extends Olmo2Error {}
 
@@ -110,7 +114,10 @@ export class HubError extends Olmo2Error {
   }
 }
 
-/** The model gave NaN or infinity (`NON_FINITE_LOGITS`), or this library has a bug (`INTERNAL`). */
+/**
+ * The model gave NaN or infinity (`NON_FINITE_LOGITS`), its training did (`DIVERGED`), or this library
+ * has a bug (`INTERNAL`).
+ */
 export class EngineError extends Olmo2Error {}
 
 const families: Record<Exclude<ErrorCode, 'INVALID_OPTION' | HubErrorCode>, typeof Olmo2Error> = {
@@ -129,6 +136,7 @@ const families: Record<Exclude<ErrorCode, 'INVALID_OPTION' | HubErrorCode>, type
   CANCELLED: CancelledError,
   DISPOSED: CancelledError,
   NON_FINITE_LOGITS: EngineError,
+  DIVERGED: EngineError,
   INTERNAL: EngineError,
 }
 
@@ -156,10 +164,6 @@ function optionError(message: string): OptionError {
     return `\`${option}\``
   })
   return new OptionError(option ?? '', renamed)
-}
-
-function camelCase(name: string): string {
-  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 }
 
 /** Calls into the engine, and makes what it throws an error of this library. */

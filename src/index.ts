@@ -80,3 +80,39 @@ export {
   type TraceRequest,
   type TraceResult,
 } from './trace/types.js'
+export type {
+  CheckpointConfig,
+  HeldOutConfig,
+  ModelShape,
+  OptimizerConfig,
+  SourceConfig,
+  Stage1Config,
+  Stage2Config,
+  TrainConfig,
+  ValidationConfig,
+} from './train/config.js'
+export { stepsBefore, totalSteps } from './train/config.js'
+export { type Curve, type CurvePoint, type TrainCurves, trainCurves } from './train/curves.js'
+export type {
+  CheckpointEvent,
+  Moment,
+  StartEvent,
+  StepEvent,
+  TrainEvent,
+  TrainMetric,
+  TrainSummary,
+  ValidationEvent,
+} from './train/events.js'
+export { readMetrics } from './train/metrics.js'
+export { trainPlot } from './train/plot.js'
+export {
+  type Baseline,
+  type BaselineScore,
+  type PreparedData,
+  type PreparedSource,
+  type PrepareOptions,
+  prepare,
+  type TokenFile,
+} from './train/prepare.js'
+export { readTrainConfig } from './train/read-config.js'
+export { type TrainOptions, train } from './train/train.js'

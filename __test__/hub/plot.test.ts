@@ -1,7 +1,7 @@
 import test from 'ava'
 
 import { type TraceResult, tracePlot } from '../../src/index.js'
-import { linearScale, logScale, shortCount } from '../../src/trace/scale.js'
+import { linearScale, logScale, shortCount } from '../../src/plot/scale.js'
 
 const request = { prompt: 'a < b & "c"', continuations: [' x', ' y'], text: 'some text' }
 

@@ -1,5 +1,16 @@
-import { linearScale, logScale, type Scale, shortCount } from './scale.js'
-import { clip, decimal, round, text, verticalLine, xml } from './svg.js'
+import {
+  colorOf,
+  drawChart,
+  PANEL,
+  type Panel,
+  type Point,
+  type Series,
+  SMALL_PANEL,
+  stageMark,
+} from '../plot/chart.js'
+import { padded, rangeOf, stretched } from '../plot/ranges.js'
+import { linearScale, logScale, type Scale, shortCount } from '../plot/scale.js'
+import { clip, decimal, round, verticalLine, xml } from '../plot/svg.js'
 import { isFailure, type TracePoint, type TraceRequest, type TraceResult } from './types.js'
 
 /** How to draw a trace. */
@@ -9,47 +20,6 @@ export interface PlotOptions {
   /** Default: the prompt. */
   title?: string
 }
-
-interface Point {
-  x: number
-  y: number
-  label: string
-}
-
-/** One line of a panel, in pieces where something is missing between. */
-interface Series {
-  name: string
-  color: string
-  pieces: Point[][]
-}
-
-interface Panel {
-  title: string
-  top: number
-  height: number
-  series: Series[]
-  scale: Scale
-}
-
-const WIDTH = 960
-const LEFT = 80
-const RIGHT = 24
-const PANEL = 300
-const SMALL_PANEL = 150
-const BETWEEN = 56
-const LEGEND_ROW = 22
-
-/** Eight colours that people tell apart who see colours differently (Okabe and Ito). */
-const COLORS = [
-  '#0072b2',
-  '#d55e00',
-  '#009e73',
-  '#cc79a7',
-  '#e69f00',
-  '#56b4e9',
-  '#333333',
-  '#8c6d00',
-]
 
 /**
  * Draws a trace as SVG: how likely each continuation becomes over the tokens seen, and below the
@@ -67,42 +37,15 @@ export function tracePlot(
     const x = axis.value(result)
     return x === undefined ? [] : [{ result, x }]
   })
-  const legend = legendOf(request)
-  const legendHeight = Math.ceil(legend.length / 2) * LEGEND_ROW
-  const firstTop = 92 + legendHeight
-  const panels: Panel[] = []
-  let top = firstTop
-  for (const wanted of panelsOf(request, shown)) {
-    const scale = wanted.scale([top + wanted.height, top])
-    panels.push({ ...wanted, top, scale })
-    top += wanted.height + BETWEEN
-  }
-  const bottom = Math.max(firstTop, top - BETWEEN)
-  const height = bottom + 64
-  const x = axis.scale([LEFT, WIDTH - RIGHT])
-  const body = [
-    text(LEFT, 30, title ?? `“${clip(request.prompt, 72)}”`, 'title'),
-    text(LEFT, 52, `${clip(source, 80)}: ${count(results)}`, 'subtitle'),
-    ...legend.map(({ name, color }, index) => legendEntry(name, color, index)),
-    ...panels.flatMap((panel) => panelParts(panel, x)),
-    ...stageMarks(shown, panels, x),
-    ...failureMarks(shown, panels, x),
-    ...xAxisParts(x, panels, bottom, axis.title),
-  ]
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" font-family="Helvetica, Arial, 'DejaVu Sans', sans-serif" font-size="13">`,
-    STYLE,
-    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
-    ...body,
-    '</svg>',
-    '',
-  ].join('\n')
+  return drawChart({
+    title: title ?? `“${clip(request.prompt, 72)}”`,
+    subtitle: `${clip(source, 80)}: ${count(results)}`,
+    legend: legendOf(request),
+    x: axis,
+    panels: panelsOf(request, shown),
+    marks: (panels, x) => [...stageMarks(shown, panels, x), ...failureMarks(shown, panels, x)],
+  })
 }
-
-const STYLE = `<style>
-.title{font-size:18px;font-weight:bold;fill:#111}.subtitle{fill:#555}.label{fill:#333}
-.grid{stroke:#e4e4e4}.axis{stroke:#888}.stage{stroke:#999}.failed{stroke:#bbb;stroke-dasharray:2 4}.cross{stroke:#b00;stroke-width:1.5}
-</style>`
 
 /** What is along the bottom: tokens, or steps where the names of the checkpoints have no tokens. */
 function xAxis(results: readonly TraceResult[], log: boolean) {
@@ -120,23 +63,11 @@ function xAxis(results: readonly TraceResult[], log: boolean) {
   return { value, scale, title }
 }
 
-/** From the least to the greatest; around a value that is alone. */
-function rangeOf(values: readonly number[]): [number, number] {
-  if (values.length === 0) return [1, 2]
-  const [low, high] = [Math.min(...values), Math.max(...values)]
-  if (low < high) return [low, high]
-  return low === 0 ? [0, 1] : [low * 0.9, low * 1.1]
-}
-
 function legendOf({ continuations = [] }: TraceRequest): { name: string; color: string }[] {
   return continuations.map((text, index) => ({
     name: `“${clip(text, 44)}”`,
     color: colorOf(index),
   }))
-}
-
-function colorOf(index: number): string {
-  return COLORS[index % COLORS.length] ?? '#333333'
 }
 
 type Shown = readonly { result: TraceResult; x: number }[]
@@ -202,59 +133,7 @@ function seriesOf(
   return { name, color, pieces }
 }
 
-/** The range of some lines, with room above and below; up to 0 where that is what they near. */
-function padded(series: readonly Series[], toZero: boolean): [number, number] {
-  const values = valuesOf(series)
-  if (values.length === 0) return [-1, 0]
-  const [low, high] = [Math.min(...values), Math.max(...values)]
-  const room = (high - low || Math.abs(high) || 1) * 0.06
-  const top = high + room
-  return [low - room, toZero ? Math.min(0, top) || 0 : top]
-}
-
-function stretched(series: readonly Series[]): [number, number] {
-  const values = valuesOf(series)
-  if (values.length === 0) return [1, 10]
-  return [Math.min(...values) / 1.15, Math.max(...values) * 1.15]
-}
-
-function valuesOf(series: readonly Series[]): number[] {
-  return series.flatMap(({ pieces }) => pieces.flat().map(({ y }) => y))
-}
-
-function panelParts({ title, top, height, series, scale }: Panel, x: Scale): string[] {
-  const right = WIDTH - RIGHT
-  const grid = scale.ticks.flatMap(({ value, label }) => {
-    const y = round(scale.place(value))
-    return [
-      `<line class="grid" x1="${LEFT}" x2="${right}" y1="${y}" y2="${y}"/>`,
-      text(LEFT - 8, y + 4, label, 'label', 'end'),
-    ]
-  })
-  const columns = x.ticks.map(({ value }) => {
-    const at = round(x.place(value))
-    return verticalLine('grid', at, top, height)
-  })
-  const frame = `<path class="axis" fill="none" d="M${LEFT} ${top}V${top + height}H${right}"/>`
-  const lines = series.flatMap((one) => lineParts(one, x, scale))
-  return [...grid, ...columns, frame, text(LEFT, top - 10, title, 'label'), ...lines]
-}
-
-function lineParts({ color, pieces }: Series, x: Scale, y: Scale): string[] {
-  const at = (point: Point) => [round(x.place(point.x)), round(y.place(point.y))] as const
-  const dense = pieces.flat().length > 120
-  return pieces.flatMap((piece) => {
-    const path = piece.map((point) => at(point).join(' ')).join('L')
-    const line = `<path d="M${path}" fill="none" stroke="${color}" stroke-width="2" stroke-linejoin="round"/>`
-    const dots = piece.map((point) => {
-      const [cx, cy] = at(point)
-      return `<circle cx="${cx}" cy="${cy}" r="${dense ? 2 : 3.5}" fill="${color}"><title>${xml(point.label)}</title></circle>`
-    })
-    return piece.length > 1 ? [line, ...dots] : dots
-  })
-}
-
-/** A line where a later stage begins, whose data and learning rate are others. */
+/** Where later stages begin. */
 function stageMarks(shown: Shown, panels: readonly Panel[], x: Scale): string[] {
   const starts = new Map<number, number>()
   for (const { result, x: value } of shown) {
@@ -263,14 +142,7 @@ function stageMarks(shown: Shown, panels: readonly Panel[], x: Scale): string[] 
     starts.set(stage, seen !== null && tokens !== null ? seen - tokens : value)
   }
   const [, ...later] = [...starts]
-  return later.flatMap(([stage, start]) => {
-    const at = round(x.place(start))
-    const lines = panels.map(({ top, height }) => verticalLine('stage', at, top, height))
-    // Late stages are short: their names have room before the line.
-    const isLate = at > (LEFT + WIDTH) / 2
-    const place = [at + (isLate ? -5 : 5), (panels[0]?.top ?? 0) + 14] as const
-    return [...lines, text(...place, `stage ${stage}`, 'subtitle', isLate ? 'end' : 'start')]
-  })
+  return later.flatMap(([stage, start]) => stageMark(stage, round(x.place(start)), panels))
 }
 
 /** A dotted line and a cross where a checkpoint could not be asked. */
@@ -284,31 +156,6 @@ function failureMarks(shown: Shown, panels: readonly Panel[], x: Scale): string[
     const cross = `<path class="cross" d="M${at - 4} ${y - 4}l8 8m0-8l-8 8"><title>${xml(`${result.revision}\n${result.error.message}`)}</title></path>`
     return [...lines, cross]
   })
-}
-
-function xAxisParts(x: Scale, panels: readonly Panel[], bottom: number, title: string): string[] {
-  const labels = x.ticks.map(({ value, label }) =>
-    text(round(x.place(value)), bottom + 20, label, 'label', 'middle'),
-  )
-  const between = panels
-    .slice(0, -1)
-    .flatMap(({ top, height }) =>
-      x.ticks.map(({ value, label }) =>
-        text(round(x.place(value)), top + height + 18, label, 'label', 'middle'),
-      ),
-    )
-  return [
-    ...between,
-    ...labels,
-    text((LEFT + WIDTH - RIGHT) / 2, bottom + 46, title, 'label', 'middle'),
-  ]
-}
-
-function legendEntry(name: string, color: string, index: number): string {
-  const x = LEFT + (index % 2) * 430
-  const y = 74 + Math.floor(index / 2) * LEGEND_ROW
-  const sample = `<path d="M${x} ${y - 4}h22" stroke="${color}" stroke-width="3"/><circle cx="${x + 11}" cy="${y - 4}" r="4" fill="${color}"/>`
-  return `${sample}${text(x + 30, y, name, 'label')}`
 }
 
 function count(results: readonly TraceResult[]): string {

@@ -8,10 +8,10 @@
 //! `--baseline` are the orders of the n-gram models measured; `none` leaves them out. Their scores
 //! go to `OUT/baseline.json`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
-use olmo_core::prepare::baseline::{measure, Baseline};
+use olmo_core::prepare::baseline::{measure_all, Baseline};
 use olmo_core::prepare::{prepare, Manifest, Options};
 
 fn main() {
@@ -50,15 +50,9 @@ fn run() -> Result<(), String> {
     let mut say = |what: &str| eprintln!("{:6.1} s  {what}", start.elapsed().as_secs_f64());
     let manifest = prepare(&options, &mut say).map_err(|error| error.to_string())?;
     print_manifest(&manifest);
-    let mut baselines = Vec::new();
-    for order in orders {
-        say(&format!("measuring {order}-grams"));
-        baselines.push(measure(&options.out, order).map_err(|error| error.to_string())?);
-    }
-    if !baselines.is_empty() {
-        print_baselines(&baselines);
-        save(&options.out, &baselines)?;
-    }
+    let baselines =
+        measure_all(&options.out, &orders, &mut say).map_err(|error| error.to_string())?;
+    print_baselines(&baselines);
     say("done");
     Ok(())
 }
@@ -99,10 +93,4 @@ fn print_baselines(baselines: &[Baseline]) {
             println!("{:24}  {bits:9.4}  {each:10.4}  {:10}", score.source, score.tokens);
         }
     }
-}
-
-fn save(out: &Path, baselines: &[Baseline]) -> Result<(), String> {
-    let file = out.join("baseline.json");
-    let json = serde_json::to_string_pretty(baselines).map_err(|error| error.to_string())?;
-    std::fs::write(&file, json + "\n").map_err(|error| format!("{}: {error}", file.display()))
 }

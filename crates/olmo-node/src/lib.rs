@@ -13,3 +13,4 @@ pub mod lock;
 pub mod model;
 pub mod options;
 pub mod tokenizer;
+pub mod training;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use super::files::write_file;
 use super::kneser_ney::KneserNey;
 use super::manifest::Manifest;
 use super::tokens::read_tokens;
@@ -57,6 +58,28 @@ pub fn measure(folder: &Path, order: usize) -> Result<Baseline> {
     let overall = score("overall", bits, sum(|score| score.tokens), sum(|score| score.bytes));
     let (ngrams, discounts) = (model.ngrams(), model.discounts());
     Ok(Baseline { order, ngrams, discounts, sources, overall })
+}
+
+/// Measures models of several orders and writes their scores to `baseline.json`, if there are any.
+pub fn measure_all(
+    folder: &Path,
+    orders: &[usize],
+    progress: &mut dyn FnMut(&str),
+) -> Result<Vec<Baseline>> {
+    let mut baselines = Vec::new();
+    for &order in orders {
+        progress(&format!("measuring {order}-grams"));
+        baselines.push(measure(folder, order)?);
+    }
+    if !baselines.is_empty() {
+        write_file(&folder.join("baseline.json"), to_json(&baselines).as_bytes())?;
+    }
+    Ok(baselines)
+}
+
+/// The contents of `baseline.json`.
+pub fn to_json(baselines: &[Baseline]) -> String {
+    serde_json::to_string_pretty(baselines).expect("plain JSON") + "\n"
 }
 
 fn score(source: &str, bits: f64, tokens: u64, bytes: u64) -> Score {

@@ -68,8 +68,12 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// The contents of the file.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("plain JSON") + "\n"
+    }
+
     pub(crate) fn write(&self, folder: &Path) -> Result<()> {
-        let json = serde_json::to_string_pretty(self).expect("plain JSON") + "\n";
-        write_file(&folder.join(MANIFEST), json.as_bytes()).map(|_| ())
+        write_file(&folder.join(MANIFEST), self.to_json().as_bytes()).map(|_| ())
     }
 }

@@ -264,7 +264,9 @@ impl TrainConfig {
             key,
             problem,
         };
-        let json = &mut serde_json::Deserializer::from_str(text);
+        let json: Value = serde_json::from_str(text)
+            .map_err(|e| Error::InvalidFile { file: file.to_owned(), problem: e.to_string() })?;
+        // From a value, not from the text: lines of JSON that nobody wrote would say nothing.
         let mut config: TrainConfig = serde_path_to_error::deserialize(json).map_err(|e| {
             let key = e.path().to_string();
             error(key, format!("cannot be read: {}", e.into_inner()))

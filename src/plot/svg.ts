@@ -1,3 +1,4 @@
+/** A line of text. */
 export function text(
   x: number,
   y: number,
@@ -9,6 +10,10 @@ export function text(
   return `<text class="${style}" x="${x}" y="${y}"${where} xml:space="preserve">${xml(content)}</text>`
 }
 
+export function verticalLine(style: string, x: number, top: number, height: number): string {
+  return `<line class="${style}" x1="${x}" x2="${x}" y1="${top}" y2="${top + height}"/>`
+}
+
 /** What XML allows; other control characters, as a model may write them, it has no way to say. */
 export function xml(content: string): string {
   const names: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' }
@@ -17,6 +22,7 @@ export function xml(content: string): string {
     .replace(/(?!\n)\p{Cc}|\p{Cs}|[\uFFFE\uFFFF]/gu, '\uFFFD')
 }
 
+/** A text on one line, of so many characters at most. */
 export function clip(content: string, length: number): string {
   const line = content.replace(/\s*\n\s*/g, ' ⏎ ')
   const characters = [...line]
@@ -28,10 +34,7 @@ export function decimal(value: number): string {
   return String(Number(value.toFixed(3))).replace('-', '−')
 }
 
+/** As many digits as a picture needs. */
 export function round(value: number): number {
   return Math.round(value * 100) / 100
-}
-
-export function verticalLine(style: string, x: number, top: number, height: number): string {
-  return `<line class="${style}" x1="${x}" x2="${x}" y1="${top}" y2="${top + height}"/>`
 }

@@ -1,0 +1,54 @@
+import type { Command, OptionValues } from 'commander'
+
+import { type PreparedData, prepare as prepareText } from '../../src/index.js'
+import { toNumber } from '../generation-options.js'
+import { note, write, writeJson } from '../output.js'
+import { count } from '../ui/format.js'
+import { StatusLine } from '../ui/status.js'
+import { table } from '../ui/table.js'
+
+export function prepare(program: Command): void {
+  program
+    .command('prepare')
+    .description('make token files and a tokenizer to train with out of a folder of text')
+    .requiredOption('--text <folder>', 'folder of .txt or .txt.xz files, one a source of text')
+    .requiredOption('-o, --out <folder>', 'folder to write to')
+    .option('--vocab-size <n>', 'tokens of the vocabulary (default: 4096)', toNumber)
+    .option('--seed <n>', 'decides which documents are held out (default: 0)', toNumber)
+    .option('--context <n>', 'tokens that the model will read at most (default: 512)', toNumber)
+    .option('--baseline <orders>', 'n-gram models to measure, as in 5,1 (default: none)', toOrders)
+    .option('--json', 'write a JSON object instead of the table')
+    .action(run)
+}
+
+function toOrders(text: string): number[] {
+  return text.split(',').map(toNumber)
+}
+
+async function run({ json, ...options }: OptionValues): Promise<void> {
+  const status = new StatusLine()
+  const { text, out } = options
+  const onProgress = (what: string) => (process.stderr.isTTY ? status.set(what) : note(what))
+  const data = await prepareText({ ...options, text, out, onProgress }).finally(() => {
+    status.clear()
+  })
+  if (json) return writeJson(data)
+  await write(`${sources(data)}\n`)
+  for (const { order, overall } of data.baselines) {
+    await write(`${order}-grams: ${overall.bitsPerByte.toFixed(4)} bits/byte on what is held out\n`)
+  }
+  note(`vocab_size: ${data.vocabSize}, eos_token_id: ${data.eosTokenId}; written to ${out}`)
+}
+
+function sources(data: PreparedData): string {
+  const rows = data.sources.flatMap(({ name, train, validation }) =>
+    [train, validation].map((file, index) => [
+      name,
+      index === 0 ? 'train' : 'validation',
+      count(file.documents),
+      count(file.bytes),
+      count(file.tokens),
+    ]),
+  )
+  return table([['source', 'split', 'documents', 'bytes', 'tokens'], ...rows])
+}

@@ -1,0 +1,58 @@
+import type { Command, OptionValues } from 'commander'
+
+import {
+  readTrainConfig,
+  stepsBefore,
+  type TrainEvent,
+  totalSteps,
+  train as trainModel,
+} from '../../src/index.js'
+import { Interrupted } from '../failure.js'
+import { interruptible } from '../interrupt.js'
+import { note, write, writeJson } from '../output.js'
+import { count } from '../ui/format.js'
+import { TrainDisplay } from '../ui/train-display.js'
+
+export function train(program: Command): void {
+  program
+    .command('train')
+    .description("train a model with OLMo 2's recipe, and print its folder")
+    .argument('<config>', 'YAML file that describes the run')
+    .option('--resume', 'go on with the run in the output folder, if there is one')
+    .option('--json', 'write a JSON object for everything that happens, and for the end')
+    .action(run)
+}
+
+async function run(file: string, { resume = false, json = false }: OptionValues): Promise<void> {
+  // The library checks what is in it, before anything is shown.
+  const config = await readTrainConfig(file)
+  let display: TrainDisplay | undefined
+  const written: Promise<void>[] = []
+  const onProgress = (event: TrainEvent) => {
+    if (json) written.push(writeJson(event))
+    if (json && !process.stderr.isTTY) return
+    display ??= new TrainDisplay(totalSteps(config), note, Boolean(process.stderr.isTTY))
+    display.update(event, stepsBefore(config, event))
+  }
+  try {
+    const summary = await interruptible((signal) => {
+      signal.addEventListener('abort', () => {
+        display?.clear()
+        note('stopping: the last whole step is being saved')
+      })
+      return trainModel(file, { resume, signal, onProgress })
+    })
+    await Promise.all(written)
+    display?.clear()
+    if (json) return await writeJson({ type: 'done', ...summary })
+    const loss = summary.loss === null ? '' : `, loss ${summary.loss.toFixed(4)} in the last step`
+    note(`trained on ${count(summary.tokens)} tokens${loss}`)
+    await write(`${summary.model}\n`)
+  } catch (error) {
+    display?.clear()
+    if (error instanceof Interrupted) {
+      note(`stopped; nothing is lost: olmo2 train ${file} --resume goes on`)
+    }
+    throw error
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * A training run, with the keys of its YAML file. The file may say all of this and nothing else;
+ * relative paths start from its folder.
+ */
+export interface TrainConfig {
+  model: ModelShape
+  /** Folder for the checkpoints and `metrics.jsonl`. */
+  output: string
+  /** Folder whose tokenizer files are copied into every checkpoint. Default: none. */
+  tokenizer?: string
+  /** Tokens of one instance, from 2 to the model's `max_position_embeddings`. */
+  sequence_length: number
+  /** Whether a token sees only its own document. Default false, as in OLMo 2's runs. */
+  document_masking?: boolean
+  /** Instances of one optimizer step. */
+  batch_size: number
+  /** Instances of one pass. Takes memory, changes rounding only. Default 1. */
+  micro_batch_size?: number
+  /** Decides the first weights and the order of the data. Default 6198. */
+  seed?: number
+  /** Factor of the mean squared log-sum-exp in the loss. Default 1e-5. */
+  z_loss?: number
+  optimizer?: OptimizerConfig
+  stage1: Stage1Config
+  /** Default: none, the run ends after stage 1. */
+  stage2?: Stage2Config
+  checkpoint?: CheckpointConfig
+  /** Default: none. */
+  validation?: ValidationConfig
+  /** Threads on the CPU. Default: as many as there are processors. */
+  threads?: number
+  /** `cpu`, `cuda`, `cuda:N`, `metal` or `auto`. Default `cpu`. */
+  device?: string
+}
+
+/** The model, with the keys and meanings of `config.json`. */
+export interface ModelShape {
+  vocab_size: number
+  hidden_size: number
+  intermediate_size: number
+  num_hidden_layers: number
+  num_attention_heads: number
+  /** Default: `num_attention_heads`. */
+  num_key_value_heads?: number
+  max_position_embeddings: number
+  /** Default 500000. */
+  rope_theta?: number
+  /** Default 1e-6. */
+  rms_norm_eps?: number
+  /** Default false. */
+  tie_word_embeddings?: boolean
+  eos_token_id: number
+  pad_token_id: number
+}
+
+/** AdamW. The defaults are OLMo 2's. */
+export interface OptimizerConfig {
+  /** Decay rates of the averages of the gradient and of its square. Default 0.9, 0.95. */
+  betas?: [number, number]
+  /** Added to the root of the averaged square. Default 1e-8. */
+  eps?: number
+  /** Share of a weight taken away in each step, times the learning rate. Default 0.1. */
+  weight_decay?: number
+  /** The gradient of all parameters together is scaled down to this norm. Default 1. */
+  max_grad_norm?: number
+}
+
+/** Pre-training on a broad mix: linear warm-up, then a cosine. */
+export interface Stage1Config {
+  data: SourceConfig[]
+  /** Optimizer steps. */
+  steps: number
+  /** Peak, reached at the end of the warm-up. */
+  learning_rate: number
+  /** Default 2000. */
+  warmup_steps?: number
+  /** Share of the peak at which the cosine ends. Default 0.1. */
+  floor?: number
+  /** Step at which the cosine ends, which may be after the stage does. Default: `steps`. */
+  decay_steps?: number
+}
+
+/** The anneal: from where stage 1 ended linearly to zero, on another mix. */
+export interface Stage2Config {
+  data: SourceConfig[]
+  /** Optimizer steps of each anneal. */
+  steps: number
+  /** Where the line starts. Default: the rate at which stage 1 ended. */
+  learning_rate?: number
+  /**
+   * An anneal for each, with its own order of the data; the weights of several are averaged in the
+   * end ("soup"). Default: the run's seed.
+   */
+  seeds?: number[]
+}
+
+/** One source of a mix: token files read as one. */
+export interface SourceConfig {
+  name: string
+  paths: string[]
+  /** How a token is stored. Default `uint16`. */
+  dtype?: 'uint16' | 'uint32'
+  /** Times the source is read in one epoch; a fraction takes a part. Default 1. */
+  repeat?: number
+  /**
+   * Share of the stage's instances, relative to the other sources' weights. All sources of a mix
+   * have one, or none has; it takes the place of `repeat`.
+   */
+  weight?: number
+}
+
+export interface CheckpointConfig {
+  /** Steps between checkpoints; each stage also ends with one. Default 1000. */
+  interval?: number
+  /** Further steps of stage 1 after which to write one. Default: none. */
+  steps?: number[]
+  /** What weights are written as; training is in float32 always. Default `float32`. */
+  dtype?: 'float32' | 'bfloat16'
+  /**
+   * Whether older checkpoints keep what resuming from them needs, twice the size of the weights in
+   * float32. Default false: only the newest, and the one stage 2 starts from.
+   */
+  keep_states?: boolean
+}
+
+/** Loss on held-out text, by source. */
+export interface ValidationConfig {
+  /** Steps between evaluations; each stage also ends with one. */
+  interval: number
+  /** Tokens of each source to score. Default: all. */
+  tokens?: number
+  sources: HeldOutConfig[]
+}
+
+export interface HeldOutConfig {
+  name: string
+  paths: string[]
+  /** How a token is stored. Default `uint16`. */
+  dtype?: 'uint16' | 'uint32'
+  /** Bytes of UTF-8 that the tokens stand for, for bits per byte. */
+  bytes: number
+}
+
+/** Optimizer steps of a whole run, all anneals of stage 2 among them. */
+export function totalSteps({ stage1, stage2 }: TrainConfig): number {
+  const anneals = Math.max(1, stage2?.seeds?.length ?? 1)
+  return stage1.steps + (stage2 ? stage2.steps * anneals : 0)
+}
+
+/** Steps of the run that are done, or begun anew, before some moment of it. */
+export function stepsBefore(
+  config: TrainConfig,
+  at: { stage: number; ingredient: number; step: number },
+): number {
+  const { stage1, stage2 } = config
+  return at.stage === 1
+    ? at.step
+    : stage1.steps + (at.ingredient - 1) * (stage2?.steps ?? 0) + at.step
+}

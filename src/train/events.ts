@@ -1,0 +1,66 @@
+/** Where in a run something is. */
+export interface Moment {
+  /** 1, or 2: the anneal. */
+  stage: number
+  /** Number of the anneal, from 1; 0 in stage 1. */
+  ingredient: number
+  /** Optimizer steps of the stage, or of this anneal, that are done. */
+  step: number
+}
+
+/** The run begins, or goes on. */
+export interface StartEvent extends Moment {
+  type: 'start'
+  /** Number of weights. */
+  parameters: number
+}
+
+/** One optimizer step is done. */
+export interface StepEvent extends Moment {
+  type: 'step'
+  /** Steps the stage, or this anneal, will have. */
+  steps: number
+  /** Tokens read in the stage so far. */
+  tokens: number
+  /** Mean cross-entropy of a token, in nats, without the z-loss. */
+  loss: number
+  /** Mean squared log-sum-exp times its factor. */
+  zLoss: number
+  learningRate: number
+  /** Norm of the whole gradient, before clipping. */
+  gradNorm: number
+  /** Of this step alone. */
+  tokensPerSecond: number
+}
+
+/** Loss on one held-out source. */
+export interface ValidationEvent extends Moment {
+  type: 'validation'
+  source: string
+  /** Mean cross-entropy of a token, in nats. */
+  loss: number
+  /** Cross-entropy in bits over bytes of text: comparable between tokenizers. */
+  bitsPerByte: number
+}
+
+/** A checkpoint is on the disk. */
+export interface CheckpointEvent extends Moment {
+  type: 'checkpoint'
+  path: string
+}
+
+/** What `metrics.jsonl` keeps. */
+export type TrainMetric = StepEvent | ValidationEvent | CheckpointEvent
+
+/** One thing that happened in a run. */
+export type TrainEvent = StartEvent | TrainMetric
+
+/** How a run ended. */
+export interface TrainSummary {
+  /** Folder of the model: the average of all anneals, or the last checkpoint. */
+  model: string
+  /** Training loss of the last step; null if there was nothing left to do. */
+  loss: number | null
+  /** Tokens read, without those of earlier sittings. */
+  tokens: number
+}

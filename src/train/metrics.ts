@@ -1,0 +1,38 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { camelCaseKeys } from '../camel-case.js'
+import { CheckpointError } from '../errors.js'
+import type { TrainMetric } from './events.js'
+
+const KINDS = ['step', 'validation', 'checkpoint']
+
+/**
+ * Reads what a run has written to its `metrics.jsonl` so far. A last line that is being written, or
+ * was cut off, is left out.
+ *
+ * @param run The run's folder: `output` in its config
+ * @throws {CheckpointError} if there is no such file, or a line is no event
+ */
+export async function readMetrics(run: string): Promise<TrainMetric[]> {
+  const file = join(run, 'metrics.jsonl')
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    const message = `${run} is no folder of a training run: it has no readable metrics.jsonl`
+    throw new CheckpointError('IO', message, { cause })
+  }
+  const lines = text.split('\n').slice(0, -1)
+  return lines.flatMap((line, index) => (line === '' ? [] : [parse(line, file, index + 1)]))
+}
+
+function parse(line: string, file: string, number: number): TrainMetric {
+  try {
+    const { kind, ...facts } = JSON.parse(line)
+    if (KINDS.includes(kind)) return { type: kind, ...Object(camelCaseKeys(facts)) }
+  } catch {
+    // Said below.
+  }
+  throw new CheckpointError('INVALID_FILE', `${file}: line ${number} is no event of a run`)
+}

@@ -1,0 +1,120 @@
+import { camelCaseKeys } from '../camel-case.js'
+import { crossing, crossingAsync, EngineError, OptionError } from '../errors.js'
+import { native } from '../native.js'
+import { checkOptions } from '../options.js'
+
+/** Options of {@link prepare}. */
+export interface PrepareOptions {
+  /**
+   * Folder of `.txt` or `.txt.xz` files in UTF-8, one a source of text; a document ends with a line
+   * `<|endoftext|>`.
+   */
+  text: string
+  /** Folder to write to. */
+  out: string
+  /** Tokens of the vocabulary, from 278; the 22 special ones of OLMo 2 are among them. Default 4096. */
+  vocabSize?: number
+  /** Decides which documents are held out for validation. Default 0. */
+  seed?: number
+  /** Tokens that the model will read at most; goes into the tokenizer's settings. Default 512. */
+  context?: number
+  /** Orders of n-gram models to measure on the held-out text. Default: none. */
+  baseline?: readonly number[]
+  /** Is told what begins. */
+  onProgress?: (what: string) => void
+}
+
+/** A file of tokens. */
+export interface TokenFile {
+  /** Its path in the prepared folder. */
+  file: string
+  documents: number
+  /** Bytes of the text in UTF-8, for bits per byte. */
+  bytes: number
+  /** The token after each document counts. */
+  tokens: number
+  sha256: string
+}
+
+/** A source of text, and its tokens. */
+export interface PreparedSource {
+  name: string
+  textSha256: string
+  textBytes: number
+  /** Documents that overlap too much with others to be held out. */
+  passedOver: number
+  train: TokenFile
+  validation: TokenFile
+}
+
+/** How well an n-gram model knows the held-out text. */
+export interface Baseline {
+  order: number
+  sources: BaselineScore[]
+  overall: BaselineScore
+}
+
+export interface BaselineScore {
+  source: string
+  bits: number
+  tokens: number
+  bytes: number
+  bitsPerByte: number
+}
+
+/** What {@link prepare} made; most of it also stands in `manifest.json`. */
+export interface PreparedData {
+  dtype: 'uint16'
+  seed: number
+  vocabSize: number
+  /** The token after every document. */
+  eosTokenId: number
+  tokenizerSha256: string
+  sources: PreparedSource[]
+  baselines: Baseline[]
+}
+
+/**
+ * Makes what {@link train} reads out of a folder of text: holds some documents of each source back,
+ * learns a tokenizer from the others, and writes `tokenizer/`, `train/SOURCE.npy`,
+ * `validation/SOURCE.npy` and `manifest.json`. The same text and options give the same bytes.
+ *
+ * @throws {CheckpointError} if the text cannot be read
+ * @throws {OptionError} if an option is out of its range, such as a vocabulary too large for the text
+ */
+export async function prepare(options: PrepareOptions): Promise<PreparedData> {
+  checkOptions(options, { vocabSize: 'count', seed: 'seed', context: 'count' }, [
+    'text',
+    'out',
+    'baseline',
+    'onProgress',
+  ])
+  const { text, out, vocabSize, seed, context, baseline = [], onProgress } = options
+  for (const [name, path] of Object.entries({ text, out })) {
+    if (typeof path !== 'string') throw new OptionError(name, `option \`${name}\` is no path`)
+  }
+  checkOptions({ baseline }, { baseline: 'ids' })
+  const running = crossing(() =>
+    native().prepare({
+      text,
+      out,
+      baseline: [...baseline],
+      ...(vocabSize !== undefined && { vocabSize }),
+      ...(seed !== undefined && { seed }),
+      ...(context !== undefined && { context }),
+    }),
+  )
+  for (;;) {
+    const events = await crossingAsync(() => running.next())
+    if (events === null) throw new EngineError('INTERNAL', 'internal error: nothing was prepared')
+    for (const event of events) {
+      if (event.type === 'Progress') onProgress?.(event.what)
+      else return toPrepared(event.manifest, event.baselines)
+    }
+  }
+}
+
+function toPrepared(manifest: string, baselines: string): PreparedData {
+  const written = { ...JSON.parse(manifest), baselines: JSON.parse(baselines) }
+  return camelCaseKeys(written) as PreparedData
+}

@@ -1,0 +1,49 @@
+import { readFile } from 'node:fs/promises'
+
+import { parseDocument } from 'yaml'
+
+import { CheckpointError, OptionError } from '../errors.js'
+import type { TrainConfig } from './config.js'
+
+/**
+ * Reads the YAML file of a run. Keys and values are checked when the run begins.
+ *
+ * @throws {CheckpointError} if it cannot be read or is no YAML; the message has the line
+ */
+export async function readTrainConfig(path: string): Promise<TrainConfig> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new CheckpointError('IO', `cannot read ${path}: ${reason}`, { cause })
+  }
+  const document = parseDocument(text)
+  const [problem] = document.errors
+  if (problem) throw new CheckpointError('INVALID_FILE', `${path}: ${problem.message.trimEnd()}`)
+  const config: unknown = document.toJS()
+  if (isConfig(config)) return config
+  throw new CheckpointError('INVALID_FILE', `${path}: a run is described by keys with values`)
+}
+
+/** Whether something is an object, as which a config is checked further by the engine. */
+function isConfig(value: unknown): value is TrainConfig {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A config as the engine takes it, and the file from which its paths start. */
+export interface ConfigText {
+  config: TrainConfig
+  json: string
+  file: string
+}
+
+/** What `train` was called with, as the engine takes it. */
+export async function configText(config: TrainConfig | string): Promise<ConfigText> {
+  if (typeof config === 'string') {
+    const read = await readTrainConfig(config)
+    return { config: read, json: JSON.stringify(read), file: config }
+  }
+  if (isConfig(config)) return { config, json: JSON.stringify(config), file: 'config' }
+  throw new OptionError('config', 'option `config` must be a config, or the path of a YAML file')
+}

@@ -1,0 +1,99 @@
+import type { TrainingEvent } from '#native'
+
+import { CancelledError, crossing, crossingAsync, EngineError } from '../errors.js'
+import { native } from '../native.js'
+import { checkOptions } from '../options.js'
+import { checkSignal } from '../signal.js'
+import type { TrainConfig } from './config.js'
+import type { TrainEvent, TrainSummary } from './events.js'
+import { configText } from './read-config.js'
+
+/** Options of {@link train}. */
+export interface TrainOptions {
+  /**
+   * Go on from the newest checkpoint of the run in the config's `output`, or begin one if there is
+   * none. Default false: a folder with a run is an error.
+   */
+  resume?: boolean
+
+  /**
+   * Stops the run, which first saves its last whole step, so that resuming loses nothing; then it
+   * rejects with the signal's reason.
+   */
+  signal?: AbortSignal
+
+  /**
+   * Is told everything that happens; the run does not wait for it. If it throws, the run stops as
+   * by the signal and rejects with what it threw.
+   */
+  onProgress?: (event: TrainEvent) => void
+}
+
+/**
+ * Trains a model with OLMo 2's recipe, on token files that {@link prepare} made or any of OLMo's. It
+ * runs on threads of its own; the event loop stays free. What happens is also written, line by line,
+ * to `metrics.jsonl` in the config's `output`.
+ *
+ * @param config The run, or the path of its YAML file. Relative paths in a file start from its
+ * folder, in an object from the working directory.
+ * @throws {CheckpointError} if the config, the data or an earlier checkpoint cannot be used; the
+ * message names the file and the key
+ * @throws {EngineError} `DIVERGED` if the gradient is no longer finite
+ * @throws the signal's reason, if it aborts
+ */
+export async function train(
+  config: TrainConfig | string,
+  options: TrainOptions = {},
+): Promise<TrainSummary> {
+  checkOptions(options, { resume: 'flag' }, ['signal', 'onProgress'])
+  const { resume = false, signal, onProgress } = options
+  checkSignal(signal)
+  const { json, file } = await configText(config)
+  checkSignal(signal)
+  const running = crossing(() => native().train(json, file, resume))
+  let stopped: { reason: unknown } | undefined
+  const stop = (reason: unknown) => {
+    stopped ??= { reason }
+    running.cancel()
+  }
+  const abort = () => stop(signal?.reason)
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    for (;;) {
+      const events = await crossingAsync(() => running.next())
+      if (events === null) break
+      for (const event of events) {
+        if (event.type === 'Done') return toSummary(event)
+        try {
+          onProgress?.(toEvent(event))
+        } catch (error) {
+          stop(error)
+        }
+      }
+    }
+  } catch (error) {
+    throw stopped && error instanceof CancelledError ? stopped.reason : error
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+  throw new EngineError('INTERNAL', 'internal error: the run ended without a result')
+}
+
+type Done = Extract<TrainingEvent, { type: 'Done' }>
+
+function toSummary({ model, loss, tokens }: Done): TrainSummary {
+  return { model, loss: loss ?? null, tokens }
+}
+
+function toEvent(event: Exclude<TrainingEvent, Done>): TrainEvent {
+  switch (event.type) {
+    case 'Start':
+      return { ...event, type: 'start' }
+    case 'Step':
+      return { ...event, type: 'step' }
+    case 'Validation':
+      return { ...event, type: 'validation' }
+    case 'Checkpoint':
+      return { ...event, type: 'checkpoint' }
+  }
+}
