@@ -121,7 +121,11 @@ test('Ctrl-C saves the last step, and resuming gives the weights of an undisturb
   const events: TrainEvent[] = []
   for await (const line of child.iterable()) {
     events.push(JSON.parse(String(line)))
-    if (steps(events).length === 1) child.kill('SIGINT')
+    if (steps(events).length === 1) {
+      // As npm and `timeout` do, who send on what the terminal has sent already.
+      child.kill('SIGINT')
+      child.kill('SIGINT')
+    }
   }
   const { exitCode, stderr } = await child
   t.is(exitCode, 130, stderr)
