@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises'
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
@@ -10,12 +10,13 @@ import {
   OptionError,
   prepare,
   readMetrics,
+  readTrainConfig,
   type StepEvent,
   type TrainConfig,
   type TrainEvent,
   train,
 } from '../src/index.js'
-import { command, olmo2, temporaryFolder } from './support.js'
+import { command, olmo2, root, temporaryFolder } from './support.js'
 import { story, trainYaml, writeStories } from './train-run.js'
 
 /** A folder with text, the tokens made of it by the command, and the run's config. */
@@ -121,7 +122,11 @@ test('Ctrl-C saves the last step, and resuming gives the weights of an undisturb
   const events: TrainEvent[] = []
   for await (const line of child.iterable()) {
     events.push(JSON.parse(String(line)))
-    if (steps(events).length === 1) child.kill('SIGINT')
+    if (steps(events).length === 1) {
+      // As npm and `timeout` do, who send on what the terminal has sent already.
+      child.kill('SIGINT')
+      child.kill('SIGINT')
+    }
   }
   const { exitCode, stderr } = await child
   t.is(exitCode, 130, stderr)
@@ -234,6 +239,40 @@ test('a wrong config is an error that names file and key', async (t) => {
   const { exitCode, stderr } = await olmo2(['train', join(place, 'wrong-0.yaml')])
   t.is(exitCode, 1)
   t.regex(stderr, /^olmo2: .*wrong-0\.yaml: `batch_siz` /)
+})
+
+test("the default model's recipe is a config, and says what its manifest and config.json say", async (t) => {
+  const recipe = join(root, 'models/recipe')
+  const read = async (name: string) => JSON.parse(await readFile(join(recipe, name), 'utf8'))
+  const config = await readTrainConfig(join(recipe, 'train.yaml'))
+  const { model, sequence_length, stage1, stage2, validation } = config
+  const published = await read('config.json')
+  t.like(published, model as unknown as Record<string, unknown>)
+  t.is(sequence_length, published.max_position_embeddings)
+  const { sources } = await read('manifest.json')
+  t.deepEqual(
+    validation?.sources.map(({ name, paths, bytes }) => [name, paths, bytes]),
+    sources.map((source: { name: string; validation: { file: string; bytes: number } }) => [
+      source.name,
+      [`data/${source.validation.file}`],
+      source.validation.bytes,
+    ]),
+  )
+  for (const mix of [stage1.data, stage2?.data ?? []]) {
+    t.deepEqual(
+      mix.map(({ name, paths }) => [name, paths]).toSorted(),
+      sources.map((source: { name: string; train: { file: string } }) => [
+        source.name,
+        [`data/${source.train.file}`],
+      ]),
+    )
+    const total = mix.reduce((sum, { weight = 0 }) => sum + weight, 0)
+    t.true(Math.abs(total - 1) < 1e-9, `${total}`)
+  }
+  // Elsewhere, without its data: all its keys are checked before those are opened.
+  const file = join(await temporaryFolder(), 'train.yaml')
+  await copyFile(join(recipe, 'train.yaml'), file)
+  await t.throwsAsync(train(file), { code: 'IO', message: /data/ })
 })
 
 test('a file that is no config, or not there, is an error that names it', async (t) => {
