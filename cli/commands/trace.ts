@@ -1,7 +1,6 @@
-import { writeFile } from 'node:fs/promises'
-
 import type { Command, OptionValues } from 'commander'
 
+import { writeAtomically } from '../../src/hub/files.js'
 import {
   isFailure,
   TraceFile,
@@ -138,7 +137,7 @@ async function writeResults(
   { out, logX }: OptionValues,
 ): Promise<void> {
   if (file.results.length === 0) return
-  await writeFile(`${out}.csv`, traceCsv(file.results))
+  await writeAtomically(`${out}.csv`, traceCsv(file.results))
   const plot = tracePlot(source, request, file.results, { logX: Boolean(logX) })
-  await writeFile(`${out}.svg`, plot)
+  await writeAtomically(`${out}.svg`, plot)
 }
