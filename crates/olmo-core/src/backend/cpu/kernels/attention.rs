@@ -84,6 +84,9 @@ pub unsafe fn attend<L: Lanes, E: Element, const M: usize>(queries: &Queries, bl
     }
 }
 
+// SAFETY of the functions below: they are parts of `attend` and share its conditions. They touch
+// `stride` numbers of each of at most `count` queries, and of the block what its layout states.
+
 #[inline(always)]
 unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
     queries: &Queries,

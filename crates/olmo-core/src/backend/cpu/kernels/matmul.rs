@@ -93,6 +93,10 @@ pub unsafe fn matmul<L: Lanes, E: Element, const M: usize, const N: usize>(produ
     }
 }
 
+// SAFETY of the functions below: they are parts of `matmul` and share its conditions. A tile's rows,
+// outputs and inputs are cut from the product's own, so what it points to is inside what `matmul` was
+// promised; `rows` of a tile is at most `M`, and only `outputs` of its sums are stored.
+
 /// Weights are used straight from where they are stored.
 #[inline(always)]
 unsafe fn few_rows<L: Lanes, E: Element, const M: usize, const N: usize>(product: &Product) {

@@ -49,6 +49,7 @@ pub unsafe fn silu_mul<L: Lanes>(gate: &mut [f32], up: &[f32]) {
     }
 }
 
+// SAFETY: as for `Lanes`; no memory is touched.
 #[inline(always)]
 unsafe fn silu<L: Lanes>(g: L) -> L {
     g.div(L::splat(1.0).add(exp(L::splat(0.0).sub(g))))

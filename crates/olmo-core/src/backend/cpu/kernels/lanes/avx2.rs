@@ -9,6 +9,8 @@ use super::Lanes;
 /// Lanes 0–7 and lanes 8–15.
 pub type Avx2 = [__m256; 2];
 
+// SAFETY: every function asks of its caller what `Lanes` states: the CPU has AVX2, FMA and F16C, and a pointer is valid for
+// sixteen elements. Loads and stores here demand no alignment beyond an element's.
 impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {

@@ -8,6 +8,8 @@ use super::Lanes;
 
 pub type Avx512 = __m512;
 
+// SAFETY: every function asks of its caller what `Lanes` states: the CPU has AVX-512 F, BW, DQ and VL, and a pointer is valid for
+// sixteen elements. Loads and stores here demand no alignment beyond an element's.
 impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {

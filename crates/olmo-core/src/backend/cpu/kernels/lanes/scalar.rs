@@ -12,6 +12,8 @@ macro_rules! each {
     };
 }
 
+// SAFETY: any CPU will do; of its caller every function asks that a pointer is valid for sixteen
+// elements, as `Lanes` states. Loads and stores here demand no alignment beyond an element's.
 impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self {
