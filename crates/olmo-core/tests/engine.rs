@@ -326,6 +326,11 @@ fn an_unusable_prompt_is_a_typed_error() {
 }
 
 #[test]
+fn a_call_without_prompts_ends_at_once() {
+    assert_eq!(collect(&engine(), &[], &greedy(4)).unwrap(), []);
+}
+
+#[test]
 fn a_cache_too_small_for_a_request_says_so_at_once() {
     let engine = load(&LoadOptions { cache_tokens: Some(64), ..options(&golden("tiny-mha-f32")) });
     let error = engine.generate(vec![vec![1; 10]], greedy(60)).err().unwrap();

@@ -1,7 +1,7 @@
 //! The channel between a running call and its reader.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::request::Event;
 use super::EVENTS_AHEAD;
@@ -61,6 +61,9 @@ pub struct Generation {
 impl Generation {
     pub(super) fn new(answers: usize, wake: impl Fn() + Send + Sync + 'static) -> Generation {
         let (sender, receiver) = async_channel::unbounded();
+        if answers == 0 {
+            sender.close(); // nothing will come that could end it
+        }
         let mailbox = Arc::new(Mailbox {
             sender,
             cancelled: AtomicBool::new(false),
@@ -75,7 +78,7 @@ impl Generation {
 
     /// Waits for the next events, and gives all that are there; None after the last.
     pub async fn next(&self) -> Option<Result<Vec<Event>>> {
-        if let Some(error) = self.error.lock().unwrap_or_else(|e| e.into_inner()).take() {
+        if let Some(error) = self.held_error().take() {
             return Some(Err(error));
         }
         let first = self.receiver.recv().await.ok()?;
@@ -84,11 +87,16 @@ impl Generation {
 
     /// [`Generation::next`] for a thread that may block.
     pub fn next_blocking(&self) -> Option<Result<Vec<Event>>> {
-        if let Some(error) = self.error.lock().unwrap_or_else(|e| e.into_inner()).take() {
+        if let Some(error) = self.held_error().take() {
             return Some(Err(error));
         }
         let first = self.receiver.recv_blocking().ok()?;
         Some(self.drain(first))
+    }
+
+    /// The error that came behind events, to be told on its own.
+    fn held_error(&self) -> MutexGuard<'_, Option<Error>> {
+        self.error.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn drain(&self, first: Result<Event>) -> Result<Vec<Event>> {
@@ -96,7 +104,7 @@ impl Generation {
         while let Ok(event) = self.receiver.try_recv() {
             match event {
                 Ok(event) => events.push(event),
-                Err(error) => *self.error.lock().unwrap_or_else(|e| e.into_inner()) = Some(error),
+                Err(error) => *self.held_error() = Some(error),
             }
         }
         if events.len() >= EVENTS_AHEAD {
