@@ -1,6 +1,31 @@
-//! Element types of weights and caches.
+//! How numbers are stored: one by one, or in blocks.
 
+use crate::quant::BlockType;
 use crate::{Error, Result};
+
+/// How a tensor in a file is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TensorType {
+    Float(DType),
+    Block(BlockType),
+}
+
+impl TensorType {
+    pub fn name(self) -> &'static str {
+        match self {
+            TensorType::Float(dtype) => dtype.name(),
+            TensorType::Block(block) => block.name(),
+        }
+    }
+
+    /// Bytes of that many elements in a row; `None` if they are not whole blocks, or too many.
+    pub fn bytes(self, elements: usize) -> Option<usize> {
+        match self {
+            TensorType::Float(dtype) => elements.checked_mul(dtype.size()),
+            TensorType::Block(block) => block.bytes(elements),
+        }
+    }
+}
 
 /// How a number is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -15,6 +15,7 @@ pub mod memory;
 pub mod model;
 pub mod ops;
 pub mod prepare;
+pub mod quant;
 pub mod tokenizer;
 pub mod train;
 pub mod weights;

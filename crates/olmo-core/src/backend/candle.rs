@@ -9,7 +9,7 @@ use candle_core::{DType as CandleDType, Device, IndexOp, Tensor, D};
 
 use crate::cache::{CacheShape, BLOCK_TOKENS};
 use crate::config::AttentionKind;
-use crate::dtype::DType;
+use crate::dtype::{DType, TensorType};
 use crate::model::{Batch, RopeTable, Span};
 use crate::ops::Ops;
 use crate::weights::TensorData;
@@ -36,8 +36,13 @@ impl CandleOps {
     }
 
     fn tensor(&self, weight: &TensorData) -> Result<Tensor> {
-        let dtype = weight.dtype.into();
-        let tensor = Tensor::from_raw_buffer(weight.bytes(), dtype, &weight.shape, &self.device)?;
+        let shape = &weight.shape[..];
+        let tensor = match weight.dtype {
+            TensorType::Float(dtype) => {
+                Tensor::from_raw_buffer(weight.bytes(), dtype.into(), shape, &self.device)?
+            }
+            TensorType::Block(_) => Tensor::from_vec(weight.to_f32(), shape, &self.device)?,
+        };
         Ok(tensor.to_dtype(self.dtype.into())?)
     }
 

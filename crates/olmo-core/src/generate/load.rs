@@ -9,7 +9,7 @@ use crate::backend::cpu::CpuOps;
 use crate::cache::BLOCK_TOKENS;
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::dtype::DType;
+use crate::dtype::{DType, TensorType};
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{weight_shapes, Model, Runtime};
 use crate::tokenizer::Tokenizer;
@@ -56,8 +56,8 @@ pub struct ModelInfo {
 pub struct Inspection {
     pub config: ModelConfig,
     pub num_params: u64,
-    /// The dtype most weights are stored in.
-    pub stored_dtype: DType,
+    /// The type most weights are stored in.
+    pub stored_dtype: TensorType,
     /// What a cache of one full context needs, for every dtype the model can run in.
     pub memory: Vec<(DType, MemoryPlan)>,
     pub available_memory: u64,
@@ -101,7 +101,10 @@ pub(super) fn load(
     checkpoint.check(&weight_shapes(&config))?;
 
     let device = options.device.resolve();
-    let dtype = options.dtype.unwrap_or_else(|| checkpoint.dtype());
+    let dtype = options.dtype.unwrap_or_else(|| match checkpoint.dtype() {
+        TensorType::Float(dtype) => dtype,
+        TensorType::Block(_) => DType::F16, // whose range and precision blocks are made for
+    });
     let memory = plan_memory(&config, dtype, device, options.cache_tokens)?;
 
     let layers = config.layers.len() as u64;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
-use crate::dtype::DType;
+use crate::dtype::{DType, TensorType};
 use crate::{Error, Result};
 
 /// One tensor in a mapped file. Cloning shares the mapping.
@@ -17,14 +17,15 @@ use crate::{Error, Result};
 pub struct TensorData {
     pub name: String,
     pub file: Arc<Path>,
-    pub dtype: DType,
+    pub dtype: TensorType,
     pub shape: Vec<usize>,
     map: Arc<Mmap>,
     range: Range<usize>,
 }
 
 impl TensorData {
-    /// The elements as the file holds them: little-endian, row-major, not necessarily aligned.
+    /// The elements as the file holds them: little-endian, row-major, not necessarily aligned. Blocks are
+    /// of one row.
     pub fn bytes(&self) -> &[u8] {
         &self.map[self.range.clone()]
     }
@@ -35,25 +36,39 @@ impl TensorData {
 
     /// The elements as f32, whatever their dtype.
     pub fn to_f32(&self) -> Vec<f32> {
-        let bytes = self.bytes();
-        match self.dtype {
-            DType::F32 => bytes
-                .chunks_exact(4)
-                .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
-            DType::F16 => bytes
-                .chunks_exact(2)
-                .map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32())
-                .collect(),
-            DType::BF16 => bytes
-                .chunks_exact(2)
-                .map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32())
-                .collect(),
-        }
+        let mut out = vec![0.0; self.elements()];
+        read_f32(self.dtype, self.bytes(), &mut out);
+        out
     }
 
     fn error(&self, problem: String) -> Error {
         Error::InvalidWeights { file: self.file.to_path_buf(), tensor: self.name.clone(), problem }
+    }
+}
+
+/// Widens stored elements to f32.
+///
+/// # Panics
+/// If `bytes` are not exactly as many elements as `out` has.
+pub fn read_f32(stored: TensorType, bytes: &[u8], out: &mut [f32]) {
+    assert_eq!(Some(bytes.len()), stored.bytes(out.len()));
+    match stored {
+        TensorType::Float(DType::F32) => {
+            for (out, b) in out.iter_mut().zip(bytes.chunks_exact(4)) {
+                *out = f32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+            }
+        }
+        TensorType::Float(DType::F16) => {
+            for (out, b) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+                *out = half::f16::from_le_bytes([b[0], b[1]]).to_f32();
+            }
+        }
+        TensorType::Float(DType::BF16) => {
+            for (out, b) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+                *out = half::bf16::from_le_bytes([b[0], b[1]]).to_f32();
+            }
+        }
+        TensorType::Block(block) => block.dequantize(bytes, out),
     }
 }
 
@@ -98,11 +113,13 @@ impl Checkpoint {
         })
     }
 
-    /// The dtype most of the elements are in.
-    pub fn dtype(&self) -> DType {
-        let elements = |dtype| -> usize {
-            self.tensors.values().filter(|t| t.dtype == dtype).map(TensorData::elements).sum()
-        };
-        DType::ALL.into_iter().max_by_key(|&dtype| elements(dtype)).unwrap_or(DType::F32)
+    /// The type most of the elements are in.
+    pub fn dtype(&self) -> TensorType {
+        let mut elements = std::collections::HashMap::new();
+        for tensor in self.tensors.values() {
+            *elements.entry(tensor.dtype).or_insert(0) += tensor.elements();
+        }
+        let most = elements.into_iter().max_by_key(|&(dtype, count)| (count, dtype.name()));
+        most.map_or(TensorType::Float(DType::F32), |(dtype, _)| dtype)
     }
 }

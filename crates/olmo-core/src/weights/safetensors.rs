@@ -11,7 +11,7 @@ use safetensors::SafeTensorError;
 use serde::Deserialize;
 
 use super::TensorData;
-use crate::dtype::DType;
+use crate::dtype::{DType, TensorType};
 use crate::{Error, Result};
 
 const SINGLE: &str = "model.safetensors";
@@ -97,7 +97,7 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, TensorData>> {
         let tensor = TensorData {
             name: name.clone(),
             file: path.clone(),
-            dtype: DType::F32,
+            dtype: TensorType::Float(DType::F32),
             shape: info.shape.clone(),
             map: map.clone(),
             range: data + start..data + end,
@@ -110,7 +110,7 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, TensorData>> {
                 return Err(tensor.error(format!("is {other:?}; only F32, F16 and BF16 are read")))
             }
         };
-        tensors.insert(name, TensorData { dtype, ..tensor });
+        tensors.insert(name, TensorData { dtype: TensorType::Float(dtype), ..tensor });
     }
     Ok(tensors)
 }

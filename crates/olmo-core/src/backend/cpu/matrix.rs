@@ -6,8 +6,8 @@ use half::{bf16, f16};
 
 use super::kernels::lanes::Element;
 use super::workspace::Buffer;
-use crate::dtype::DType;
-use crate::weights::TensorData;
+use crate::dtype::{DType, TensorType};
+use crate::weights::{read_f32, TensorData};
 use crate::{Error, Result};
 
 #[derive(Debug, Clone)]
@@ -36,16 +36,16 @@ impl Matrix {
             return Err(error(format!("has shape {:?}, but a matrix is needed", weight.shape)));
         };
         let bytes = weight.bytes();
-        let size = weight.dtype.size();
-        if Some(bytes.len()) != outputs.checked_mul(inputs).and_then(|n| n.checked_mul(size)) {
+        let expected = weight.dtype.bytes(inputs).and_then(|row| row.checked_mul(outputs));
+        if Some(bytes.len()) != expected {
             return Err(error(format!("has {} bytes for {outputs} × {inputs}", bytes.len())));
         }
         let usable = cfg!(target_endian = "little")
-            && weight.dtype == dtype
+            && weight.dtype == TensorType::Float(dtype)
             && bytes.as_ptr().addr().is_multiple_of(dtype.size());
         let storage = match usable {
             true => Storage::Mapped(weight.clone()),
-            false => Storage::Converted(Arc::new(convert(weight, dtype)?)),
+            false => Storage::Converted(Arc::new(convert(weight, [outputs, inputs], dtype)?)),
         };
         Ok(Matrix { outputs, inputs, dtype, storage })
     }
@@ -82,26 +82,32 @@ unsafe fn widen<E: Element>(from: *const u8, out: &mut [f32]) {
     out.iter_mut().zip(from).for_each(|(out, x)| *out = x.to_f32());
 }
 
-fn convert(weight: &TensorData, dtype: DType) -> Result<Buffer> {
+fn convert(weight: &TensorData, [outputs, inputs]: [usize; 2], dtype: DType) -> Result<Buffer> {
     let bytes = weight.elements().saturating_mul(dtype.size());
     let what = format!("tensor `{}` in {}", weight.name, dtype.name());
     let hint = format!("load with dtype {}, as the file has it", weight.dtype.name());
     let mut buffer = Buffer::zeroed(bytes, &what, &hint)?;
     // SAFETY: `bytes` were allocated, are zeroed, and nobody else knows them yet.
     let out = unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr(), bytes) };
-    let size = weight.dtype.size();
-    let numbers = weight.bytes().chunks_exact(size).map(|b| match weight.dtype {
-        DType::F32 => f32::from_le_bytes([b[0], b[1], b[2], b[3]]),
-        DType::F16 => f16::from_le_bytes([b[0], b[1]]).to_f32(),
-        DType::BF16 => bf16::from_le_bytes([b[0], b[1]]).to_f32(),
-    });
-    let out = out.chunks_exact_mut(dtype.size()).zip(numbers);
-    match dtype {
-        DType::F32 => out.for_each(|(out, x)| out.copy_from_slice(&x.to_ne_bytes())),
-        DType::F16 => out.for_each(|(out, x)| out.copy_from_slice(&f16::from_f32(x).to_ne_bytes())),
-        DType::BF16 => {
-            out.for_each(|(out, x)| out.copy_from_slice(&bf16::from_f32(x).to_ne_bytes()))
-        }
+    let stored = weight.bytes().chunks_exact((weight.bytes().len() / outputs.max(1)).max(1));
+    let mut row = vec![0.0; inputs];
+    for (out, stored) in out.chunks_exact_mut((inputs * dtype.size()).max(1)).zip(stored) {
+        read_f32(weight.dtype, stored, &mut row);
+        narrow(dtype, &row, out);
     }
     Ok(buffer)
+}
+
+/// Rounds numbers to a dtype, in this machine's byte order.
+fn narrow(dtype: DType, row: &[f32], out: &mut [u8]) {
+    let out = out.chunks_exact_mut(dtype.size()).zip(row);
+    match dtype {
+        DType::F32 => out.for_each(|(out, x)| out.copy_from_slice(&x.to_ne_bytes())),
+        DType::F16 => {
+            out.for_each(|(out, &x)| out.copy_from_slice(&f16::from_f32(x).to_ne_bytes()))
+        }
+        DType::BF16 => {
+            out.for_each(|(out, &x)| out.copy_from_slice(&bf16::from_f32(x).to_ne_bytes()))
+        }
+    }
 }
