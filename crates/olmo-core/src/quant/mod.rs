@@ -142,6 +142,9 @@ pub enum Unquantizable {
     TooLarge,
 }
 
+/// Beyond this no format has a scale: of all, `q6_k` reaches furthest, to 65504 · 128 · 32.
+const TOO_LARGE: f32 = 1e9;
+
 impl std::fmt::Display for Unquantizable {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str(match self {
@@ -159,8 +162,13 @@ fn quantize<B: Block>(
     // SAFETY: a block consists of bytes, whole ones, so any bits and any alignment will do.
     let (before, blocks, after) = unsafe { blocks.align_to_mut::<B>() };
     assert!(before.is_empty() && after.is_empty());
-    if !largest(row).is_finite() || row.iter().any(|x| x.is_nan()) {
+    let largest = largest(row);
+    if largest.is_infinite() || row.iter().any(|x| x.is_nan()) {
         return Err(Unquantizable::NotFinite);
+    }
+    // Squares and sums of larger ones could overflow, and a search end with nothing.
+    if largest > TOO_LARGE {
+        return Err(Unquantizable::TooLarge);
     }
     vectorized(row, importance, blocks);
     match blocks.iter().all(Block::is_finite) {
