@@ -1,5 +1,6 @@
 //! Where weights come from: memory-mapped files, checked as a whole before any is used.
 
+pub mod gguf;
 mod safetensors;
 
 use std::collections::BTreeMap;
