@@ -12,10 +12,13 @@
 //!
 //! Source: `docs/gguf.md` of ggml, and `gguf.cpp` of llama.cpp.
 
+mod config;
+mod convert;
 mod metadata;
 pub mod names;
 mod read;
 mod types;
+mod vocabulary;
 mod write;
 
 use std::collections::BTreeMap;
@@ -27,8 +30,11 @@ use memmap2::Mmap;
 
 use self::read::{Entry, Head, Problem};
 use super::TensorData;
+use crate::config::ModelConfig;
+use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
+pub use self::convert::metadata as convert_metadata;
 pub use self::metadata::{Array, Kind, Metadata, Value};
 pub use self::types::code;
 pub use self::write::{GgufWriter, NewTensor};
@@ -72,6 +78,20 @@ impl Gguf {
         &self.metadata
     }
 
+    /// The shape of the model.
+    ///
+    /// Errors with [`Error::InvalidConfig`] on anything but an OLMo 2.
+    pub fn config(&self) -> Result<ModelConfig> {
+        config::read(self)
+    }
+
+    /// The tokenizer that the metadata describes.
+    ///
+    /// Errors with [`Error::InvalidFile`] if there is none, or none that is known.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        vocabulary::read(self)
+    }
+
     /// All tensors under GGUF's names, in the file's order.
     pub fn tensors(&self) -> impl Iterator<Item = TensorData> + '_ {
         self.tensors.iter().map(|entry| self.tensor(entry, entry.name.clone()))
@@ -93,6 +113,11 @@ impl Gguf {
             Ok((name.clone(), self.tensor(entry, name)))
         };
         self.tensors.iter().map(renamed).collect()
+    }
+
+    fn tensor_error(&self, tensor: &str, problem: String) -> Error {
+        let file = self.path().to_owned();
+        Error::InvalidWeights { file, tensor: tensor.to_owned(), problem }
     }
 
     fn tensor(&self, entry: &Entry, name: String) -> TensorData {

@@ -6,6 +6,9 @@
 //! Source: `MODEL_TENSORS` and `tensor_mapping.py` of the package gguf 0.19.0; `Olmo2Model` of
 //! llama.cpp's converter.
 
+use crate::config::ModelConfig;
+use crate::model::weight_shapes;
+
 /// Tensors that are there once, as (GGUF, Hugging Face).
 const WHOLE: [(&str, &str); 3] = [
     ("token_embd.weight", "model.embed_tokens.weight"),
@@ -28,8 +31,23 @@ const LAYER: [(&str, &str); 11] = [
     ("post_ffw_norm.weight", "post_feedforward_layernorm.weight"),
 ];
 
-pub const EMBEDDING: &str = WHOLE[0].0;
-pub const OUTPUT: &str = WHOLE[2].0;
+pub(super) const EMBEDDING: &str = WHOLE[0].0;
+pub(super) const OUTPUT: &str = WHOLE[2].0;
+
+/// All tensors that the file of a model is to have, as (GGUF, Hugging Face), in the order of the model.
+///
+/// A model with tied embeddings gets its table a second time, as the output matrix: llama.cpp's
+/// OLMo 2 cannot do without one.
+pub fn all(config: &ModelConfig) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = weight_shapes(config)
+        .into_iter()
+        .map(|(name, _)| (from_hugging_face(&name).expect("every weight has a name"), name))
+        .collect();
+    if config.tie_word_embeddings {
+        all.push((OUTPUT.to_owned(), WHOLE[0].1.to_owned()));
+    }
+    all
+}
 
 /// Hugging Face's name of a tensor; `None` if OLMo 2 has none like it.
 pub fn to_hugging_face(name: &str) -> Option<String> {
@@ -59,8 +77,6 @@ fn is_number(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ModelConfig;
-    use crate::model::weight_shapes;
 
     #[test]
     fn every_weight_has_a_name_there_and_back() {
