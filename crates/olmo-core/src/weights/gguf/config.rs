@@ -3,7 +3,9 @@
 //! Source: `hparams` in llama.cpp's `llama-model.cpp`, its `olmo2.cpp`, and `set_gguf_parameters` of
 //! its converter.
 
-use super::{names, Gguf, Metadata, Value};
+use serde_json::Value as Json;
+
+use super::{names, vocabulary, Gguf, Metadata, Value};
 use crate::config::{AttentionKind, ModelConfig};
 use crate::{Error, Result};
 
@@ -65,6 +67,25 @@ pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
         eos_token_ids,
         pad_token_id: keys.token_id("tokenizer.ggml.padding_token_id", vocab_size)?,
     })
+}
+
+/// What the makers suggest, as `generation_config.json` would say it. That sampling is meant at all
+/// has no key.
+pub(super) fn generation_config(metadata: &Metadata) -> Json {
+    let mut json = serde_json::Map::new();
+    for (key, name) in [
+        ("general.sampling.top_k", "top_k"),
+        ("general.sampling.top_p", "top_p"),
+        ("general.sampling.min_p", "min_p"),
+        ("general.sampling.temp", "temperature"),
+        ("general.sampling.penalty_repeat", "repetition_penalty"),
+        (vocabulary::BOS_ID, "bos_token_id"),
+    ] {
+        let Some(value) = metadata.get(key) else { continue };
+        let number = value.as_u64().map(Json::from);
+        json.insert(name.to_owned(), number.or(value.as_f64().map(Json::from)).into());
+    }
+    json.into()
 }
 
 /// Adds the keys that describe a model's shape, in the converter's order.

@@ -125,7 +125,7 @@ fn tokenizer(metadata: &mut Metadata, dir: &Path, config: &ModelConfig) -> Resul
         }
     }
     if let Some(template) = chat_template(dir, &settings)? {
-        metadata.set("tokenizer.chat_template", Value::String(template));
+        metadata.set(vocabulary::CHAT_TEMPLATE, Value::String(template));
     }
     Ok(())
 }

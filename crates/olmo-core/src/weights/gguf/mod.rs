@@ -92,6 +92,21 @@ impl Gguf {
         vocabulary::read(self)
     }
 
+    /// What the makers suggest, with the keys of `generation_config.json`.
+    pub fn generation_config(&self) -> serde_json::Value {
+        config::generation_config(&self.metadata)
+    }
+
+    /// How a conversation is written, in Jinja.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.metadata.get(vocabulary::CHAT_TEMPLATE)?.as_str()
+    }
+
+    /// `bos_token` and the like, with their texts.
+    pub fn special_tokens(&self) -> Vec<(&'static str, String)> {
+        vocabulary::special_tokens(&self.metadata)
+    }
+
     /// All tensors under GGUF's names, in the file's order.
     pub fn tensors(&self) -> impl Iterator<Item = TensorData> + '_ {
         self.tensors.iter().map(|entry| self.tensor(entry, entry.name.clone()))

@@ -12,7 +12,7 @@ use tokenizers::pre_tokenizers::PreTokenizerWrapper;
 use tokenizers::processors::template::TemplateProcessing;
 use tokenizers::AddedToken;
 
-use super::{Array, Gguf, Value};
+use super::{Array, Gguf, Metadata, Value};
 use crate::tokenizer::{Tokenizer, GPT4_WORDS};
 use crate::{Error, Result};
 
@@ -21,6 +21,7 @@ pub(super) const PRE: &str = "tokenizer.ggml.pre";
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
 pub(super) const TOKEN_TYPES: &str = "tokenizer.ggml.token_type";
 pub(super) const MERGES: &str = "tokenizer.ggml.merges";
+pub(super) const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
 pub(super) const BOS_ID: &str = "tokenizer.ggml.bos_token_id";
 pub(super) const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 
@@ -96,6 +97,24 @@ pub(super) fn read(gguf: &Gguf) -> Result<Tokenizer> {
         Ok(tokenizer)
     };
     Tokenizer::new(build, gguf.path(), invalid)
+}
+
+/// The texts of the tokens that have a task, under the names that chat templates know them by.
+pub(super) fn special_tokens(metadata: &Metadata) -> Vec<(&'static str, String)> {
+    let tokens = metadata.get(TOKENS).and_then(Value::as_array);
+    let text = |key: &str| {
+        let id = usize::try_from(metadata.get(key)?.as_u64()?).ok()?;
+        Some(tokens?.strings()?.nth(id)?.to_owned())
+    };
+    [
+        (BOS_ID, "bos_token"),
+        ("tokenizer.ggml.eos_token_id", "eos_token"),
+        ("tokenizer.ggml.unknown_token_id", "unk_token"),
+        ("tokenizer.ggml.padding_token_id", "pad_token"),
+    ]
+    .into_iter()
+    .filter_map(|(key, name)| Some((name, text(key)?)))
+    .collect()
 }
 
 fn pre_tokenizer(words: Words) -> Result<PreTokenizerWrapper, tokenizers::Error> {
