@@ -367,7 +367,7 @@ fn small() -> Vec<u8> {
 const USE_LIMIT: usize = 16 << 20;
 
 /// How many of the mutated files are tried.
-const TRIES: usize = 200_000;
+const TRIES: usize = 120_000;
 const SEED: u64 = 0x6767_7566;
 
 /// A few bytes of a good file changed, taken out, put in, repeated or cut off, at places and to values
