@@ -46,20 +46,18 @@ export function addLoadOptions(command: Command): Command {
         'q8_0',
       ]),
     )
-    .option(
-      '--cache-tokens <n>',
-      'tokens the cache holds (default: up to four contexts)',
-      toNumber,
-    )
+    .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
 }
 
 /** Adds the flags that say what a model is computed with. */
 export function addComputeOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--dtype <type>', "type of the weights (default: the checkpoint's)").choices(
-        ['f32', 'f16', 'bf16'],
-      ),
+      new Option('--dtype <type>', "type of the weights (default: the checkpoint's)").choices([
+        'f32',
+        'f16',
+        'bf16',
+      ]),
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)

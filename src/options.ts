@@ -292,8 +292,8 @@ export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGen
 
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
-  const elsewhere = ['dtype', 'cacheDtype', 'device', 'signal', 'onProgress']
-  elsewhere.push('revision', 'hub', 'onDownload')
+  const texts = ['dtype', 'cacheDtype', 'device', 'revision']
+  const elsewhere = [...texts, 'signal', 'onProgress', 'hub', 'onDownload']
   checkOptions(options, { threads: 'count', cacheTokens: 'count' }, elsewhere)
   const { dtype, cacheDtype, device, threads, cacheTokens } = options
   return defined({ dtype, cacheDtype, device, threads, cacheTokens })
