@@ -55,6 +55,7 @@ export {
   type Score,
 } from './model.js'
 export type {
+  CacheDType,
   DType,
   GenerateManyOptions,
   GenerateOptions,
