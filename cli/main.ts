@@ -6,6 +6,7 @@ import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
 import { generate } from './commands/generate.js'
 import { info } from './commands/info.js'
+import { perplexity } from './commands/perplexity.js'
 import { plot } from './commands/plot.js'
 import { prepare } from './commands/prepare.js'
 import { pull } from './commands/pull.js'
@@ -24,6 +25,7 @@ const commands = [
   cache,
   revisions,
   trace,
+  perplexity,
   prepare,
   train,
   plot,

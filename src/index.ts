@@ -18,6 +18,14 @@ export {
   PromptError,
   ResourceError,
 } from './errors.js'
+export { type ComparedType, type CompareOptions, comparePerplexity } from './evaluate/compare.js'
+export type {
+  Divergence,
+  Mean,
+  Perplexity,
+  PerplexityOptions,
+  PerplexityProgress,
+} from './evaluate/perplexity.js'
 export {
   type Alternative,
   type Completion,
