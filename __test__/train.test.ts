@@ -113,40 +113,44 @@ test('a model is trained from text, loads, generates and is drawn', async (t) =>
   t.is(finished.stdout, stdout)
 })
 
-test('Ctrl-C saves the last step, and resuming gives the weights of an undisturbed run', async (t) => {
-  const file = await config('cut', long)
-  const child = execaNode(command, ['train', file, '--json'], {
-    reject: false,
-    env: { NO_COLOR: '1' },
-  })
-  const events: TrainEvent[] = []
-  for await (const line of child.iterable()) {
-    events.push(JSON.parse(String(line)))
-    if (steps(events).length === 1) {
-      // As npm and `timeout` do, who send on what the terminal has sent already.
-      child.kill('SIGINT')
-      child.kill('SIGINT')
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  test(`${signal} saves the last step, and resuming gives the weights of an undisturbed run`, async (t) => {
+    const file = await config(`cut-${signal}`, long)
+    const child = execaNode(command, ['train', file, '--json'], {
+      reject: false,
+      env: { NO_COLOR: '1' },
+    })
+    const events: TrainEvent[] = []
+    for await (const line of child.iterable()) {
+      events.push(JSON.parse(String(line)))
+      if (steps(events).length === 1) {
+        // As npm and `timeout` do, who send on what the terminal has sent already.
+        child.kill(signal)
+        child.kill(signal)
+      }
     }
-  }
-  const { exitCode, stderr } = await child
-  t.is(exitCode, 130, stderr)
-  t.regex(stderr, /stopping: the last whole step is being saved/)
-  t.true(stderr.includes(`olmo2 train ${file} --resume goes on`))
-  t.is(events[0]?.type, 'start')
-  const last = events.at(-1)
-  t.true(last?.type === 'checkpoint' && (await stat(last.path)).isDirectory())
+    const { exitCode, stderr } = await child
+    t.is(exitCode, code, stderr)
+    t.regex(stderr, /stopping: the last whole step is being saved/)
+    t.true(stderr.includes(`olmo2 train ${file} --resume goes on`))
+    t.is(events[0]?.type, 'start')
+    const last = events.at(-1)
+    t.true(last?.type === 'checkpoint' && (await stat(last.path)).isDirectory())
 
-  const resumed = await olmo2(['train', file, '--resume', '--json'])
-  t.is(resumed.exitCode, 0, resumed.stderr)
-  const lines = resumed.stdout.trim().split('\n')
-  const start = JSON.parse(lines[0] ?? '')
-  t.deepEqual([start.type, start.step], ['start', last?.step])
-  const end = JSON.parse(lines.at(-1) ?? '')
-  t.is(end.type, 'done')
+    const resumed = await olmo2(['train', file, '--resume', '--json'])
+    t.is(resumed.exitCode, 0, resumed.stderr)
+    const lines = resumed.stdout.trim().split('\n')
+    const start = JSON.parse(lines[0] ?? '')
+    t.deepEqual([start.type, start.step], ['start', last?.step])
+    const end = JSON.parse(lines.at(-1) ?? '')
+    t.is(end.type, 'done')
 
-  const summary = await train(await config('undisturbed', long))
-  t.deepEqual(await weights(end.model), await weights(summary.model))
-})
+    const summary = await train(await config(`undisturbed-${signal}`, long))
+    t.deepEqual(await weights(end.model), await weights(summary.model))
+  })
 
 test('train is the same from an object, and tells what its file keeps', async (t) => {
   const paths = (folder: string) => [join(place, `data/${folder}/stories.npy`)]

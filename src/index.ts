@@ -66,6 +66,7 @@ export {
   type Score,
 } from './model.js'
 export type {
+  CacheDType,
   DType,
   GenerateManyOptions,
   GenerateOptions,

@@ -10,6 +10,7 @@ import type { PullOptions } from './hub/pull.js'
 import type { MemoryPlan, ModelConfig } from './inspect.js'
 import { native } from './native.js'
 import {
+  type CacheDType,
   checkOptions,
   type DType,
   type GenerateManyOptions,
@@ -38,8 +39,10 @@ export interface ModelInfo {
   config: ModelConfig
   /** Number of weights. */
   numParameters: number
-  /** What weights and cache are held in. */
+  /** What the weights are held in. */
   dtype: DType
+  /** What keys and values are held in. */
+  cacheDtype: CacheDType
   /** Where it runs: `cpu`, `cuda:N` or `metal`. */
   device: string
   /** Threads that compute on the CPU; 0 on another device. */

@@ -11,6 +11,7 @@ pub mod device;
 pub mod dtype;
 pub mod error;
 pub mod evaluate;
+mod files;
 pub mod generate;
 pub mod memory;
 pub mod model;
