@@ -2,6 +2,7 @@
 import { Command } from 'commander'
 
 import { packageVersion } from '../src/package.js'
+import { bench } from './commands/bench.js'
 import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
 import { generate } from './commands/generate.js'
@@ -26,6 +27,7 @@ const commands = [
   revisions,
   trace,
   perplexity,
+  bench,
   prepare,
   train,
   plot,

@@ -4,6 +4,9 @@
  * @packageDocumentation
  */
 
+export { type BenchOptions, type BenchReport, type BenchResult, bench } from './bench/bench.js'
+export type { Unit } from './bench/metrics.js'
+export type { Spread } from './bench/spread.js'
 export { type ChatMessage, ChatTemplate } from './chat.js'
 export {
   CancelledError,
