@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{GenerationDefaults, ModelSource};
 use crate::backend::candle::CandleOps;
 use crate::backend::cpu::CpuOps;
-use crate::cache::BLOCK_TOKENS;
+use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::dtype::{DType, TensorType};
@@ -22,6 +22,8 @@ pub struct LoadOptions {
     pub path: PathBuf,
     /// The dtype to run in. Default: the one the weights are stored in.
     pub dtype: Option<DType>,
+    /// How keys and values are stored. Default: as the weights; in f16 beside quantised ones.
+    pub cache_dtype: Option<CacheDType>,
     pub device: Device,
     /// Threads of the CPU engine. Default: one per core.
     pub threads: Option<usize>,
@@ -44,6 +46,7 @@ pub struct ModelInfo {
     pub config: ModelConfig,
     pub num_params: u64,
     pub dtype: DType,
+    pub cache_dtype: CacheDType,
     pub device: Device,
     /// Threads of the CPU engine; 0 on another device.
     pub threads: usize,
@@ -77,7 +80,8 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
     let config = source.config()?;
     let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
-    let plan = |dtype| (dtype, MemoryPlan::new(&config, dtype, config.max_position_embeddings));
+    let context = config.max_position_embeddings;
+    let plan = |dtype: DType| (dtype, MemoryPlan::new(&config, dtype, dtype.into(), context));
     Ok(Inspection {
         num_params: config.num_params(),
         stored_dtype: checkpoint.dtype(),
@@ -106,7 +110,9 @@ pub(super) fn load(
         TensorType::Float(dtype) => dtype,
         TensorType::Block(_) => DType::F16, // whose range and precision blocks are made for
     });
-    let memory = plan_memory(&config, dtype, device, options.cache_tokens)?;
+    let cache_dtype = options.cache_dtype.unwrap_or(dtype.into());
+    cache_dtype.check(config.head_dim)?;
+    let memory = plan_memory(&config, dtype, cache_dtype, device, options.cache_tokens)?;
 
     let layers = config.layers.len() as u64;
     let mut report = |loaded: usize| {
@@ -119,12 +125,12 @@ pub(super) fn load(
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
     let (model, threads): (Box<dyn Model>, usize) = match device {
         Device::Cpu => {
-            let ops = CpuOps::new(dtype, options.threads)?;
+            let ops = CpuOps::new(dtype, options.threads)?.with_cache(cache_dtype);
             let threads = ops.threads();
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
         }
         _ => {
-            let ops = CandleOps::new(device.candle()?, dtype);
+            let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), 0)
         }
     };
@@ -132,6 +138,7 @@ pub(super) fn load(
         path: options.path.clone(),
         num_params: config.num_params(),
         dtype,
+        cache_dtype,
         device,
         threads,
         memory,
@@ -144,6 +151,7 @@ pub(super) fn load(
 fn plan_memory(
     config: &ModelConfig,
     dtype: DType,
+    cache_dtype: CacheDType,
     device: Device,
     cache_tokens: Option<usize>,
 ) -> Result<MemoryPlan> {
@@ -151,10 +159,12 @@ fn plan_memory(
         return Err(Error::option("cacheTokens", 0, "it must be 1 at least"));
     }
     match device {
-        Device::Cpu => MemoryPlan::fit(config, dtype, cache_tokens, available_memory()),
+        Device::Cpu => {
+            MemoryPlan::fit(config, dtype, cache_dtype, cache_tokens, available_memory())
+        }
         _ => {
             let tokens = cache_tokens.unwrap_or(config.max_position_embeddings);
-            Ok(MemoryPlan::new(config, dtype, tokens))
+            Ok(MemoryPlan::new(config, dtype, cache_dtype, tokens))
         }
     }
 }
