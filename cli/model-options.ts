@@ -37,20 +37,27 @@ export async function modelFolder(
 
 /** Adds the flags that say which model to load and how. */
 export function addLoadOptions(command: Command): Command {
-  return addComputeOptions(addModelOption(command)).option(
-    '--cache-tokens <n>',
-    'tokens the cache holds (default: up to four contexts)',
-    toNumber,
-  )
+  return addComputeOptions(addModelOption(command))
+    .addOption(
+      new Option('--cache-dtype <type>', 'type of the cache (default: as --dtype)').choices([
+        'f32',
+        'f16',
+        'bf16',
+        'q8_0',
+      ]),
+    )
+    .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
 }
 
 /** Adds the flags that say what a model is computed with. */
 export function addComputeOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--dtype <type>', "type of weights and cache (default: the checkpoint's)").choices(
-        ['f32', 'f16', 'bf16'],
-      ),
+      new Option('--dtype <type>', "type of the weights (default: the checkpoint's)").choices([
+        'f32',
+        'f16',
+        'bf16',
+      ]),
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
@@ -58,11 +65,12 @@ export function addComputeOptions(command: Command): Command {
 
 /** Loads the model a command was asked for, with a bar on a terminal. */
 export async function loadModel(values: OptionValues, signal: AbortSignal): Promise<Olmo2> {
-  const { dtype, device, threads, cacheTokens } = values
+  const { dtype, cacheDtype, device, threads, cacheTokens } = values
   const folder = await modelFolder(values, signal)
   const bar = progressBar('loading')
   const options: LoadOptions = {
     dtype,
+    cacheDtype,
     device,
     threads,
     cacheTokens,

@@ -3,12 +3,14 @@ import type { Loading as NativeLoading, Model as NativeModel } from '#native'
 import { type ChatMessage, ChatTemplate } from './chat.js'
 import { embeddedModel } from './embedded.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
+import { evaluate, type Perplexity, type PerplexityOptions } from './evaluate/perplexity.js'
 import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
 import { locateModel } from './hub/locate.js'
 import type { PullOptions } from './hub/pull.js'
 import type { MemoryPlan, ModelConfig } from './inspect.js'
 import { native } from './native.js'
 import {
+  type CacheDType,
   checkOptions,
   type DType,
   type GenerateManyOptions,
@@ -37,8 +39,10 @@ export interface ModelInfo {
   config: ModelConfig
   /** Number of weights. */
   numParameters: number
-  /** What weights and cache are held in. */
+  /** What the weights are held in. */
   dtype: DType
+  /** What keys and values are held in. */
+  cacheDtype: CacheDType
   /** Where it runs: `cpu`, `cuda:N` or `metal`. */
   device: string
   /** Threads that compute on the CPU; 0 on another device. */
@@ -222,6 +226,18 @@ export class Olmo2 implements AsyncDisposable {
     const ids = [this.#ids(prompt, true), this.#ids(continuation, false)] as const
     const { logprob, tokens } = await crossingAsync(() => this.#native.score(...ids))
     return { logprob, tokens: tokens.map((token) => scored(token, this.tokenizer)) }
+  }
+
+  /**
+   * How well the model knows a text: its perplexity, counted as llama.cpp counts it, and with
+   * `klBase` how far it is from a reference. Reads the text window by window; other calls may run
+   * between.
+   *
+   * @throws {OptionError} if an option is out of its range, or the text does not fill one window
+   * @throws {CheckpointError} if a file of log-probabilities cannot be used
+   */
+  perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
+    return evaluate((engine) => this.#native.perplexity(this.#ids(text, true), engine), options)
   }
 
   /**

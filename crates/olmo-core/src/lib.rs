@@ -10,6 +10,8 @@ pub mod config;
 pub mod device;
 pub mod dtype;
 pub mod error;
+pub mod evaluate;
+mod files;
 pub mod generate;
 pub mod memory;
 pub mod model;

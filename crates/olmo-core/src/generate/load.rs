@@ -1,28 +1,29 @@
-//! From a checkpoint folder to a running model.
+//! From a checkpoint to a running model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::GenerationDefaults;
+use super::{GenerationDefaults, ModelSource};
 use crate::backend::candle::CandleOps;
 use crate::backend::cpu::CpuOps;
-use crate::cache::BLOCK_TOKENS;
+use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::dtype::{DType, TensorType};
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{weight_shapes, Model, Runtime};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Checkpoint;
 use crate::{Error, Result};
 
 /// What to load, and how.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// A folder as Hugging Face saves it: config.json, tokenizer.json, model.safetensors.
+    /// A checkpoint folder or a GGUF file; see [`ModelSource`].
     pub path: PathBuf,
     /// The dtype to run in. Default: the one the weights are stored in.
     pub dtype: Option<DType>,
+    /// How keys and values are stored. Default: as the weights; in f16 beside quantised ones.
+    pub cache_dtype: Option<CacheDType>,
     pub device: Device,
     /// Threads of the CPU engine. Default: one per core.
     pub threads: Option<usize>,
@@ -45,6 +46,7 @@ pub struct ModelInfo {
     pub config: ModelConfig,
     pub num_params: u64,
     pub dtype: DType,
+    pub cache_dtype: CacheDType,
     pub device: Device,
     /// Threads of the CPU engine; 0 on another device.
     pub threads: usize,
@@ -61,7 +63,7 @@ pub struct Inspection {
     /// What a cache of one full context needs, for every dtype the model can run in.
     pub memory: Vec<(DType, MemoryPlan)>,
     pub available_memory: u64,
-    /// The licence its README.md names in its front matter.
+    /// The licence it names; see [`ModelSource::license`].
     pub license: Option<String>,
 }
 
@@ -74,16 +76,18 @@ pub(super) struct Loaded {
 
 /// Reads a checkpoint's headers: enough to say whether it is whole and what it would need.
 pub fn inspect(path: &Path) -> Result<Inspection> {
-    let config = ModelConfig::from_dir(path)?;
-    let checkpoint = Checkpoint::open(path)?;
+    let source = ModelSource::open(path)?;
+    let config = source.config()?;
+    let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
-    let plan = |dtype| (dtype, MemoryPlan::new(&config, dtype, config.max_position_embeddings));
+    let context = config.max_position_embeddings;
+    let plan = |dtype: DType| (dtype, MemoryPlan::new(&config, dtype, dtype.into(), context));
     Ok(Inspection {
         num_params: config.num_params(),
         stored_dtype: checkpoint.dtype(),
         memory: DType::ALL.into_iter().map(plan).collect(),
         available_memory: available_memory(),
-        license: license(path),
+        license: source.license(),
         config,
     })
 }
@@ -93,11 +97,12 @@ pub(super) fn load(
     options: &LoadOptions,
     progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
 ) -> Result<Loaded> {
-    let config = ModelConfig::from_dir(&options.path)?;
-    let tokenizer = Tokenizer::from_dir(&options.path)?;
+    let source = ModelSource::open(&options.path)?;
+    let config = source.config()?;
+    let tokenizer = source.tokenizer()?;
     tokenizer.check(config.vocab_size)?;
-    let defaults = GenerationDefaults::from_dir(&options.path, &config)?;
-    let checkpoint = Checkpoint::open(&options.path)?;
+    let defaults = source.generation_defaults(&config)?;
+    let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
 
     let device = options.device.resolve();
@@ -105,7 +110,9 @@ pub(super) fn load(
         TensorType::Float(dtype) => dtype,
         TensorType::Block(_) => DType::F16, // whose range and precision blocks are made for
     });
-    let memory = plan_memory(&config, dtype, device, options.cache_tokens)?;
+    let cache_dtype = options.cache_dtype.unwrap_or(dtype.into());
+    cache_dtype.check(config.head_dim)?;
+    let memory = plan_memory(&config, dtype, cache_dtype, device, options.cache_tokens)?;
 
     let layers = config.layers.len() as u64;
     let mut report = |loaded: usize| {
@@ -118,12 +125,12 @@ pub(super) fn load(
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
     let (model, threads): (Box<dyn Model>, usize) = match device {
         Device::Cpu => {
-            let ops = CpuOps::new(dtype, options.threads)?;
+            let ops = CpuOps::new(dtype, options.threads)?.with_cache(cache_dtype);
             let threads = ops.threads();
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
         }
         _ => {
-            let ops = CandleOps::new(device.candle()?, dtype);
+            let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), 0)
         }
     };
@@ -131,6 +138,7 @@ pub(super) fn load(
         path: options.path.clone(),
         num_params: config.num_params(),
         dtype,
+        cache_dtype,
         device,
         threads,
         memory,
@@ -143,6 +151,7 @@ pub(super) fn load(
 fn plan_memory(
     config: &ModelConfig,
     dtype: DType,
+    cache_dtype: CacheDType,
     device: Device,
     cache_tokens: Option<usize>,
 ) -> Result<MemoryPlan> {
@@ -150,24 +159,12 @@ fn plan_memory(
         return Err(Error::option("cacheTokens", 0, "it must be 1 at least"));
     }
     match device {
-        Device::Cpu => MemoryPlan::fit(config, dtype, cache_tokens, available_memory()),
+        Device::Cpu => {
+            MemoryPlan::fit(config, dtype, cache_dtype, cache_tokens, available_memory())
+        }
         _ => {
             let tokens = cache_tokens.unwrap_or(config.max_position_embeddings);
-            Ok(MemoryPlan::new(config, dtype, tokens))
+            Ok(MemoryPlan::new(config, dtype, cache_dtype, tokens))
         }
     }
-}
-
-/// `license:` in the YAML front matter of a model card.
-fn license(path: &Path) -> Option<String> {
-    let card = std::fs::read_to_string(path.join("README.md")).ok()?;
-    let mut lines = card.lines();
-    if lines.next()?.trim() != "---" {
-        return None;
-    }
-    let line = lines
-        .take_while(|line| line.trim() != "---")
-        .find_map(|line| line.strip_prefix("license:"))?;
-    let name = line.trim().trim_matches(['"', '\'']);
-    (!name.is_empty()).then(|| name.to_owned())
 }

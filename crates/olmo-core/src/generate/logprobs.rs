@@ -31,6 +31,12 @@ impl<'a> LogSoftmax<'a> {
         LogSoftmax { logits, max, log_sum: sum.ln() }
     }
 
+    /// The largest logit, and the logarithm of the sum of `exp(x[j] - max)`: what their sum takes
+    /// from a logit makes it a log-probability.
+    pub(crate) fn normalizer(&self) -> (f32, f64) {
+        (self.max, self.log_sum)
+    }
+
     /// Natural logarithm of a token's probability; `id` is inside the vocabulary.
     pub fn of(&self, id: u32) -> f32 {
         (f64::from(self.logits[id as usize]) - f64::from(self.max) - self.log_sum) as f32

@@ -6,6 +6,7 @@
 //! bits in any company, on any number of threads and on any CPU.
 
 mod attention;
+mod cache;
 mod kernels;
 mod matrix;
 mod project;
@@ -14,12 +15,12 @@ mod workspace;
 
 use std::sync::Arc;
 
-pub use attention::Cache;
+pub use cache::Cache;
 pub use kernels::Variant;
 pub use matrix::Matrix;
 pub use workspace::Tensor;
 
-use crate::cache::CacheShape;
+use crate::cache::{CacheDType, CacheShape};
 use crate::config::AttentionKind;
 use crate::dtype::DType;
 use crate::model::{Batch, RopeTable};
@@ -32,6 +33,7 @@ use workspace::{Parts, Workspace};
 
 pub struct CpuOps {
     dtype: DType,
+    cache_dtype: CacheDType,
     kernels: &'static Kernels,
     threads: Threads,
     workspace: Arc<Workspace>,
@@ -53,7 +55,12 @@ impl CpuOps {
             Error::option("kernels", variant.name(), "this CPU lacks the instructions")
         })?;
         let threads = Threads::new(count)?;
-        Ok(CpuOps { dtype, kernels, threads, workspace: Arc::default() })
+        Ok(CpuOps { dtype, cache_dtype: dtype.into(), kernels, threads, workspace: Arc::default() })
+    }
+
+    /// The same with another kind of cache.
+    pub fn with_cache(self, cache_dtype: CacheDType) -> CpuOps {
+        CpuOps { cache_dtype, ..self }
     }
 
     /// The kind of CPU the kernels are for.
@@ -109,7 +116,7 @@ impl Ops for CpuOps {
     }
 
     fn cache(&self, shape: &CacheShape) -> Result<Cache> {
-        Cache::new(shape, self.dtype)
+        Cache::new(shape, self.cache_dtype)
     }
 
     fn embed(&self, table: &Matrix, ids: &[u32]) -> Result<Tensor> {

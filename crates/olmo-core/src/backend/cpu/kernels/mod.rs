@@ -12,16 +12,19 @@ mod exp;
 pub mod lanes;
 pub mod matmul;
 mod rows;
+pub mod stored;
 #[cfg(test)]
 mod tests;
 
 use half::{bf16, f16};
 
+use crate::cache::CacheDType;
 use crate::dtype::DType;
 use crate::{Error, Result};
 use attention::{KeyBlock, Queries};
 use lanes::Element;
 use matmul::Product;
+use stored::{Floats, Stored, Q8_0};
 
 /// A kind of CPU there are kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,8 +119,12 @@ pub struct Kernels {
     /// Rows of a tile of [`Kernels::matmul`], for [`matmul::pack`].
     pub tile_rows: usize,
     matmul: PerDType<unsafe fn(&Product)>,
-    attend: PerDType<unsafe fn(&Queries, &KeyBlock)>,
+    attend: PerDType<Attend>,
+    attend_q8_0: Attend,
+    pub merge: unsafe fn(whole: &Queries, part: &Queries),
 }
+
+type Attend = unsafe fn(&Queries, &KeyBlock);
 
 /// One function for each dtype of what is stored.
 struct PerDType<F> {
@@ -143,8 +150,11 @@ impl Kernels {
     }
 
     /// [`attention::attend`] to a cache of a dtype.
-    pub fn attend(&self, cache: DType) -> unsafe fn(&Queries, &KeyBlock) {
-        self.attend.of(cache)
+    pub fn attend(&self, cache: CacheDType) -> Attend {
+        match cache {
+            CacheDType::Float(dtype) => self.attend.of(dtype),
+            CacheDType::Q8_0 => self.attend_q8_0,
+        }
     }
 }
 
@@ -172,8 +182,13 @@ macro_rules! compile {
                 matmul::matmul::<$lanes, E, $rows, $outputs>(product)
             }
             $(#[$enable])*
-            unsafe fn attend<E: Element>(queries: &Queries, block: &KeyBlock) {
-                attention::attend::<$lanes, E, $queries>(queries, block)
+            unsafe fn attend<S: Stored>(queries: &Queries, block: &KeyBlock) {
+                attention::attend::<$lanes, S, $queries>(queries, block)
+            }
+
+            $(#[$enable])*
+            unsafe fn merge(whole: &Queries, part: &Queries) {
+                attention::merge::<$lanes>(whole, part)
             }
 
             pub static KERNELS: Kernels = Kernels {
@@ -182,7 +197,13 @@ macro_rules! compile {
                 silu_mul,
                 tile_rows: $rows,
                 matmul: PerDType { f32: matmul::<f32>, f16: matmul::<f16>, bf16: matmul::<bf16> },
-                attend: PerDType { f32: attend::<f32>, f16: attend::<f16>, bf16: attend::<bf16> },
+                attend: PerDType {
+                    f32: attend::<Floats<f32>>,
+                    f16: attend::<Floats<f16>>,
+                    bf16: attend::<Floats<bf16>>,
+                },
+                attend_q8_0: attend::<Q8_0>,
+                merge,
             };
         }
     };
