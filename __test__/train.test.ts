@@ -12,6 +12,7 @@ import {
   readMetrics,
   readTrainConfig,
   type StepEvent,
+  scoreHeldOut,
   type TrainConfig,
   type TrainEvent,
   train,
@@ -54,6 +55,17 @@ const weights = (folder: string) => readFile(join(folder, 'model.safetensors'))
 const steps = (events: readonly TrainEvent[]) => events.filter((event) => event.type === 'step')
 const meanLoss = (some: StepEvent[]) => some.reduce((sum, { loss }) => sum + loss, 0) / some.length
 
+/** Documents with the end-of-text token before and after. */
+function documents(ids: number[]): number[][] {
+  const found: number[][] = []
+  for (let start = 0; start < ids.length; ) {
+    const end = ids.indexOf(379, start) + 1
+    found.push([379, ...ids.slice(start, end)])
+    start = end
+  }
+  return found
+}
+
 test('prepare writes tokens and says what they are', (t) => {
   t.is(prepared.exitCode, 0, prepared.stderr)
   t.regex(prepared.stdout, /^stories +train +\d+ /m)
@@ -94,6 +106,28 @@ test('a model is trained from text, loads, generates and is drawn', async (t) =>
   const known = await model.score('The little', ` ${story(0).split(' ')[2]}`)
   const unknown = await model.score('The little', ' QZ')
   t.true(known.logprob > unknown.logprob)
+
+  // The held-out text costs what its tokens cost one by one, each after up to a context before it.
+  const { sources, overall, baselines } = await scoreHeldOut(model, join(place, 'data'))
+  const bytes = await readFile(join(place, 'data/validation/stories.npy'))
+  const ids = Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readUInt16LE(2 * i))
+  let nats = 0
+  for (const document of documents(ids)) {
+    for (let at = 1; at < document.length; at++) {
+      // Windows of 64 end at 64, 96, 128 …
+      const end = at < 64 ? 64 : at - (at % 32) + 32
+      const before = document.slice(Math.max(0, Math.min(end, document.length) - 64), at)
+      nats -= (await model.score(before, document.slice(at, at + 1))).logprob
+    }
+  }
+  t.true(Math.abs(overall.bits * Math.LN2 - nats) < 1e-4 * nats)
+  t.deepEqual([sources.length, overall.tokens, overall.bytes], [1, ids.length, heldOut])
+  t.is(baselines[0]?.overall.tokens, ids.length)
+  const table = await olmo2(['perplexity', stdout.trim(), join(place, 'data')])
+  t.is(table.exitCode, 0, table.stderr)
+  t.regex(table.stdout, /^source +tokens +bits\/byte +2-grams +ratio$/m)
+  const last = table.stdout.split('\n').find((line) => line.startsWith('overall'))
+  t.true(last?.includes(` ${overall.bitsPerByte.toFixed(4)} `), table.stdout)
 
   const svg = join(place, 'whole.svg')
   const plot = await olmo2(['plot', run, '--out', svg])

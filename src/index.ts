@@ -22,6 +22,7 @@ export {
   ResourceError,
 } from './errors.js'
 export { type ComparedType, type CompareOptions, comparePerplexity } from './evaluate/compare.js'
+export { type HeldOut, type HeldOutOptions, isPrepared, scoreHeldOut } from './evaluate/held-out.js'
 export type {
   Divergence,
   Mean,

@@ -7,12 +7,17 @@ import {
   comparePerplexity,
   type DType,
   inspect,
+  isPrepared,
+  scoreHeldOut,
 } from '../../src/index.js'
 import { UsageError } from '../failure.js'
+import { toFlag } from '../flags.js'
 import { toNumber } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
-import { addComputeOptions, modelFolder } from '../model-options.js'
+import { addComputeOptions, loadModel, modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
+import { count } from '../ui/format.js'
+import { heldOutTable } from '../ui/held-out-table.js'
 import { perplexityTable } from '../ui/perplexity-table.js'
 import { StatusLine } from '../ui/status.js'
 
@@ -21,7 +26,7 @@ export function perplexity(program: Command): void {
     .command('perplexity')
     .description('measure how well a model knows a text, and what a type of weights changes')
     .argument('<model>', 'a checkpoint, or a model on the hub')
-    .argument('<text>', 'a text file')
+    .argument('<text>', 'a text file, or a folder that `olmo2 prepare` wrote')
     .option('--ctx <n>', 'tokens of a window; its second half counts (default: 512)', toNumber)
     .option('--stride <n>', 'let windows overlap, beginning this many tokens apart', toNumber)
     .option('--save-base <file>', 'keep the log-probabilities as a reference')
@@ -42,9 +47,32 @@ function toTypes(text: string): string[] {
 }
 
 async function run(model: string, file: string, values: OptionValues): Promise<void> {
+  if (await isPrepared(file)) return await runHeldOut(model, file, values)
   const text = await readTextFile(file)
   const found = await interruptible((signal) => evaluate(model, text, values, signal))
   if (!values.json) await write(`${perplexityTable(found)}\n`)
+}
+
+/** By source, beside the n-gram models: what a model trained here has to be better than. */
+async function runHeldOut(model: string, data: string, values: OptionValues): Promise<void> {
+  for (const name of ['ctx', 'stride', 'saveBase', 'klBase', 'types', 'reference']) {
+    if (values[name] !== undefined)
+      throw new UsageError(`${toFlag(name)} is for a text file, not for a prepared folder`)
+  }
+  const status = new StatusLine()
+  const onProgress = ({ tokens, total }: { tokens: number; total: number }) =>
+    status.set(`${count(tokens)} of ${count(total)} tokens`)
+  try {
+    const found = await interruptible(async (signal) => {
+      await using loaded = await loadModel({ ...values, model }, signal)
+      return await scoreHeldOut(loaded, data, { signal, onProgress })
+    })
+    status.clear()
+    if (values.json) await writeJson(found)
+    else await write(`${heldOutTable(found)}\n`)
+  } finally {
+    status.clear()
+  }
 }
 
 async function evaluate(

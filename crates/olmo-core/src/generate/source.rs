@@ -98,8 +98,9 @@ impl ModelSource {
     pub fn license(&self) -> Option<String> {
         let own = match self {
             ModelSource::Folder(_) => None,
-            ModelSource::Gguf(gguf) => gguf.metadata().get("general.license")?.as_str(),
+            ModelSource::Gguf(gguf) => gguf.metadata().get("general.license"),
         };
+        let own = own.and_then(|value| value.as_str());
         own.map(str::to_owned).or_else(|| license(self.dir()))
     }
 

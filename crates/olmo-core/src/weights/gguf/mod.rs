@@ -65,6 +65,11 @@ impl Gguf {
         let file = File::open(path).map_err(|error| Error::io(path, error))?;
         // SAFETY: read-only, and every bit pattern is a number; see ../safetensors.rs.
         let map = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(path, error))?;
+        Gguf::of_map(path, map)
+    }
+
+    /// Reads the head of a file that is mapped; `path` is for messages, and for what lies beside it.
+    pub fn of_map(path: &Path, map: Mmap) -> Result<Gguf> {
         let Head { metadata, tensors } =
             read::read(&map).map_err(|problem| error(path, problem))?;
         Ok(Gguf { file: path.into(), map: Arc::new(map), metadata, tensors })

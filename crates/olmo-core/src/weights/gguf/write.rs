@@ -116,7 +116,7 @@ fn sizes(path: &Path, tensors: &[NewTensor]) -> Result<Vec<usize>> {
     let size = |tensor: &NewTensor| {
         let problem = if !names.insert(tensor.name.clone()) {
             "is there twice".to_owned()
-        } else if tensor.shape.len() > MAX_DIMS || tensor.shape.contains(&0) {
+        } else if !(1..=MAX_DIMS).contains(&tensor.shape.len()) || tensor.shape.contains(&0) {
             format!("has shape {:?}, but 1 to {MAX_DIMS} sizes above 0 are needed", tensor.shape)
         } else {
             match tensor.bytes() {
