@@ -58,7 +58,12 @@ const program = new Command('bench')
   .option('--json', 'print one JSON object', false)
   .parse()
 
-await main(program.opts<Flags>())
+try {
+  await main(program.opts<Flags>())
+} catch (error) {
+  note(`bench: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
+}
 
 async function main(flags: Flags): Promise<void> {
   for (const name of ['rounds', 'threads', 'decodeTokens'] as const)

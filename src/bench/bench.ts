@@ -17,7 +17,7 @@ import { type Spread, spread } from './spread.js'
 export interface BenchOptions
   extends Pick<
     LoadOptions,
-    'dtype' | 'device' | 'threads' | 'revision' | 'hub' | 'onDownload' | 'signal'
+    'dtype' | 'cacheDtype' | 'device' | 'threads' | 'revision' | 'hub' | 'onDownload' | 'signal'
   > {
   /**
    * What to measure: `prefillN`, `decode@N` (with N tokens before), `firstToken`, `load`, `peakRss`.
