@@ -5,14 +5,22 @@
 //! layouts are those of `ggml-common.h` in llama.cpp, so that files can be exchanged.
 //!
 //! This module defines the formats, number by number; the kernels of the CPU engine are held against
-//! it. It knows nothing of files ([`crate::weights`]) or of models.
+//! it. It knows nothing of files ([`crate::weights`]); of models only [`Scheme`] knows.
+//!
+//! Quantising gives the bytes that llama.cpp gives, compiled for any x86-64: with the same sums in the
+//! same order. `ggml-base`, which holds that code, is built without FMA there. Where a compiler fuses
+//! products with additions, as on arm64, llama.cpp's own bytes differ in a block here and there.
 
+mod affine;
+mod lanes;
 mod q4_0;
 mod q4_k;
 mod q5_k;
 mod q6_k;
 mod q8_0;
 mod scales;
+mod scheme;
+mod search;
 
 pub use q4_0::BlockQ4_0;
 pub use q4_k::BlockQ4K;
@@ -20,11 +28,19 @@ pub use q5_k::BlockQ5K;
 pub use q6_k::BlockQ6K;
 pub use q8_0::BlockQ8_0;
 pub(crate) use scales::unpack as unpack_scales;
+pub use scheme::Scheme;
 
 /// One block of a format, as files have it: little-endian, without padding, aligned to nothing.
 pub trait Block: Copy + Send + Sync + 'static {
     /// Weights in a block.
     const LEN: usize;
+
+    /// The blocks closest to the weights of a row, of finite numbers, in the sense of llama.cpp.
+    /// `importance` says how much the error of each weight matters.
+    fn quantize(row: &[f32], importance: Option<&[f32]>, blocks: &mut [Self]);
+
+    /// Whether the scales are numbers.
+    fn is_finite(&self) -> bool;
 
     /// The numbers a block stands for, [`Block::LEN`] of them.
     fn dequantize(&self, out: &mut [f32]);
@@ -89,6 +105,25 @@ impl BlockType {
         }
     }
 
+    /// The blocks of a row of weights; `importance` (none below zero) says how much the error of each
+    /// matters, such as the mean square of the input it is multiplied with. A format searches with it
+    /// as llama.cpp does, or ignores it (`q8_0`).
+    ///
+    /// Errors if a weight is not a number, or too large; what `blocks` hold is then of no use.
+    ///
+    /// # Panics
+    /// If `blocks` is not the room `row` takes, or there are not as many of `importance`.
+    pub fn quantize(
+        self,
+        row: &[f32],
+        importance: Option<&[f32]>,
+        blocks: &mut [u8],
+    ) -> Result<(), Unquantizable> {
+        assert_eq!(Some(blocks.len()), self.bytes(row.len()));
+        assert!(importance.is_none_or(|importance| importance.len() == row.len()));
+        with_block!(self, quantize::<_>(row, importance, blocks))
+    }
+
     /// The numbers of whole blocks.
     ///
     /// # Panics
@@ -96,6 +131,75 @@ impl BlockType {
     pub fn dequantize(self, blocks: &[u8], out: &mut [f32]) {
         assert_eq!(Some(blocks.len()), self.bytes(out.len()));
         with_block!(self, dequantize::<_>(blocks, out))
+    }
+}
+
+/// Why a row cannot be stored in blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unquantizable {
+    /// A weight is NaN or infinite.
+    NotFinite,
+    /// A scale is beyond what 16 bits can hold.
+    TooLarge,
+}
+
+impl std::fmt::Display for Unquantizable {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(match self {
+            Unquantizable::NotFinite => "holds NaN or infinity",
+            Unquantizable::TooLarge => "holds numbers too large for 16-bit scales",
+        })
+    }
+}
+
+fn quantize<B: Block>(
+    row: &[f32],
+    importance: Option<&[f32]>,
+    blocks: &mut [u8],
+) -> Result<(), Unquantizable> {
+    // SAFETY: a block consists of bytes, whole ones, so any bits and any alignment will do.
+    let (before, blocks, after) = unsafe { blocks.align_to_mut::<B>() };
+    assert!(before.is_empty() && after.is_empty());
+    if !largest(row).is_finite() || row.iter().any(|x| x.is_nan()) {
+        return Err(Unquantizable::NotFinite);
+    }
+    vectorized(row, importance, blocks);
+    match blocks.iter().all(Block::is_finite) {
+        true => Ok(()),
+        false => Err(Unquantizable::TooLarge),
+    }
+}
+
+/// [`Block::quantize`], compiled for the wider vectors too. Nothing is fused for them, so the bits are
+/// the same.
+fn vectorized<B: Block>(row: &[f32], importance: Option<&[f32]>, blocks: &mut [B]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx2")]
+        fn avx2<B: Block>(row: &[f32], importance: Option<&[f32]>, blocks: &mut [B]) {
+            B::quantize(row, importance, blocks);
+        }
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the CPU has AVX2.
+            return unsafe { avx2(row, importance, blocks) };
+        }
+    }
+    B::quantize(row, importance, blocks);
+}
+
+/// The largest absolute value; NaN counts nothing.
+#[inline(always)]
+fn largest(weights: &[f32]) -> f32 {
+    weights.iter().fold(0.0, |largest, x| if x.abs() > largest { x.abs() } else { largest })
+}
+
+/// What weights are multiplied with to get integers of a scale. `None` if the scale is so small that this
+/// is beyond f32.
+#[inline(always)]
+fn inverse(scale: f32) -> Option<f32> {
+    match scale == 0.0 {
+        true => Some(0.0),
+        false => Some(1.0 / scale).filter(|inverse| inverse.is_finite()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `q4_k`: 256 weights, 4 bits each, in eight sub-blocks with a scale and a minimum of 6 bits.
 
+use super::affine::Affine;
+use super::search::Steps;
 use super::{scales, Block, Half};
 
 /// `w[i] = d · scale[j] · q[i] − dmin · minimum[j]`, where `j = i / 32`. Every 32 bytes of `q` have one
@@ -15,8 +17,34 @@ pub struct BlockQ4K {
 
 const _: () = assert!(size_of::<BlockQ4K>() == 144);
 
+/// What is searched where weights have no importance.
+const STEPS: Steps = Steps { first: -1.0, step: 0.1, last: 20 };
+
 impl Block for BlockQ4K {
     const LEN: usize = 256;
+
+    /// See [`Affine::quantize`].
+    #[inline(always)]
+    fn quantize(row: &[f32], importance: Option<&[f32]>, blocks: &mut [Self]) {
+        for (i, block) in blocks.iter_mut().enumerate() {
+            let span = Self::LEN * i..Self::LEN * (i + 1);
+            let importance = importance.map(|importance| &importance[span.clone()]);
+            let Affine { d, dmin, scales, q } = Affine::quantize(&row[span], importance, 15, STEPS);
+            *block = BlockQ4K {
+                d,
+                dmin,
+                scales,
+                q: std::array::from_fn(|i| {
+                    let (j, l) = (i / 32, i % 32);
+                    q[64 * j + l] | q[64 * j + 32 + l] << 4
+                }),
+            };
+        }
+    }
+
+    fn is_finite(&self) -> bool {
+        self.d.get().is_finite() && self.dmin.get().is_finite()
+    }
 
     fn dequantize(&self, out: &mut [f32]) {
         let (d, dmin) = (self.d.get(), self.dmin.get());
