@@ -10,6 +10,7 @@ pub mod config;
 pub mod device;
 pub mod dtype;
 pub mod error;
+mod files;
 pub mod generate;
 pub mod memory;
 pub mod model;

@@ -12,6 +12,17 @@ use crate::{Error, Result};
 /// blanks beside it accounts for fewer.
 const LOSS: usize = 250_000;
 
+/// How dolma2 splits words: the way GPT-4 does.
+pub(crate) const GPT4_WORDS: &str = concat!(
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
+    r"|[^\r\n\p{L}\p{N}]?\p{L}+",
+    r"|\p{N}{1,3}",
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*",
+    r"|\s*[\r\n]+",
+    r"|\s+(?!\S)",
+    r"|\s+",
+);
+
 /// A checkpoint's tokenizer.
 ///
 /// It is used from several threads at once: by callers that encode and by the engine that decodes.
@@ -33,8 +44,19 @@ impl Tokenizer {
     /// Reads the contents of a `tokenizer.json`; `file` is for error messages.
     pub fn from_json(json: &[u8], file: &Path) -> Result<Tokenizer> {
         let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
-        let mut inner = guard(|| tokenizers::Tokenizer::from_bytes(json))?
-            .map_err(|error| invalid(format!("this is not a tokenizer: {error}")))?;
+        let not_one = |error| invalid(format!("this is not a tokenizer: {error}"));
+        Tokenizer::new(|| tokenizers::Tokenizer::from_bytes(json), file, not_one)
+    }
+
+    /// Takes over a tokenizer that `build` makes of the contents of `file`; `failed` is the error if
+    /// it cannot.
+    pub(crate) fn new(
+        build: impl FnOnce() -> Result<tokenizers::Tokenizer, tokenizers::Error>,
+        file: &Path,
+        failed: impl FnOnce(tokenizers::Error) -> Error,
+    ) -> Result<Tokenizer> {
+        let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
+        let mut inner = guard(build)?.map_err(failed)?;
         // A file can ask for texts to be cut or filled up to a length, which is meant for training.
         // transformers too leaves that to the caller.
         inner.with_padding(None);

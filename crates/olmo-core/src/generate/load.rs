@@ -1,9 +1,9 @@
-//! From a checkpoint folder to a running model.
+//! From a checkpoint to a running model.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::GenerationDefaults;
+use super::{GenerationDefaults, ModelSource};
 use crate::backend::candle::CandleOps;
 use crate::backend::cpu::CpuOps;
 use crate::cache::BLOCK_TOKENS;
@@ -13,13 +13,12 @@ use crate::dtype::{DType, TensorType};
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{weight_shapes, Model, Runtime};
 use crate::tokenizer::Tokenizer;
-use crate::weights::Checkpoint;
 use crate::{Error, Result};
 
 /// What to load, and how.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
-    /// A folder as Hugging Face saves it: config.json, tokenizer.json, model.safetensors.
+    /// A checkpoint folder or a GGUF file; see [`ModelSource`].
     pub path: PathBuf,
     /// The dtype to run in. Default: the one the weights are stored in.
     pub dtype: Option<DType>,
@@ -61,7 +60,7 @@ pub struct Inspection {
     /// What a cache of one full context needs, for every dtype the model can run in.
     pub memory: Vec<(DType, MemoryPlan)>,
     pub available_memory: u64,
-    /// The licence its README.md names in its front matter.
+    /// The licence it names; see [`ModelSource::license`].
     pub license: Option<String>,
 }
 
@@ -74,8 +73,9 @@ pub(super) struct Loaded {
 
 /// Reads a checkpoint's headers: enough to say whether it is whole and what it would need.
 pub fn inspect(path: &Path) -> Result<Inspection> {
-    let config = ModelConfig::from_dir(path)?;
-    let checkpoint = Checkpoint::open(path)?;
+    let source = ModelSource::open(path)?;
+    let config = source.config()?;
+    let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
     let plan = |dtype| (dtype, MemoryPlan::new(&config, dtype, config.max_position_embeddings));
     Ok(Inspection {
@@ -83,7 +83,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         stored_dtype: checkpoint.dtype(),
         memory: DType::ALL.into_iter().map(plan).collect(),
         available_memory: available_memory(),
-        license: license(path),
+        license: source.license(),
         config,
     })
 }
@@ -93,11 +93,12 @@ pub(super) fn load(
     options: &LoadOptions,
     progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
 ) -> Result<Loaded> {
-    let config = ModelConfig::from_dir(&options.path)?;
-    let tokenizer = Tokenizer::from_dir(&options.path)?;
+    let source = ModelSource::open(&options.path)?;
+    let config = source.config()?;
+    let tokenizer = source.tokenizer()?;
     tokenizer.check(config.vocab_size)?;
-    let defaults = GenerationDefaults::from_dir(&options.path, &config)?;
-    let checkpoint = Checkpoint::open(&options.path)?;
+    let defaults = source.generation_defaults(&config)?;
+    let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
 
     let device = options.device.resolve();
@@ -156,18 +157,4 @@ fn plan_memory(
             Ok(MemoryPlan::new(config, dtype, tokens))
         }
     }
-}
-
-/// `license:` in the YAML front matter of a model card.
-fn license(path: &Path) -> Option<String> {
-    let card = std::fs::read_to_string(path.join("README.md")).ok()?;
-    let mut lines = card.lines();
-    if lines.next()?.trim() != "---" {
-        return None;
-    }
-    let line = lines
-        .take_while(|line| line.trim() != "---")
-        .find_map(|line| line.strip_prefix("license:"))?;
-    let name = line.trim().trim_matches(['"', '\'']);
-    (!name.is_empty()).then(|| name.to_owned())
 }

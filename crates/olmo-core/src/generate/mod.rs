@@ -17,6 +17,7 @@ mod sampler;
 mod scheduler;
 mod select;
 mod sequence;
+mod source;
 mod stop;
 mod study;
 
@@ -32,6 +33,7 @@ pub use request::{
     Event, FinishReason, ForwardOptions, ForwardOutput, Score, Timings, TokenLogprob, Usage,
 };
 pub use sampler::{draw, fresh_seed, Draws, Sampler};
+pub use source::{Chat, ModelSource};
 pub use stop::{Matched, StopMatcher};
 
 /// Rows of prompts in one pass at most. Cancelling waits for one pass, so this bounds the wait.

@@ -14,19 +14,8 @@ use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use super::documents::END_OF_TEXT;
 use super::files::write_file;
 use super::pieces::pieces;
-use crate::tokenizer::Tokenizer;
+use crate::tokenizer::{Tokenizer, GPT4_WORDS};
 use crate::{Error, Result};
-
-/// dolma2 splits words the way GPT-4 does.
-const WORDS: &str = concat!(
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)",
-    r"|[^\r\n\p{L}\p{N}]?\p{L}+",
-    r"|\p{N}{1,3}",
-    r"| ?[^\s\p{L}\p{N}]+[\r\n]*",
-    r"|\s*[\r\n]+",
-    r"|\s+(?!\S)",
-    r"|\s+",
-);
 
 /// dolma2's added tokens in its order, and whether decoding may leave them out.
 const ADDED: [(&str, bool); 22] = [
@@ -88,7 +77,7 @@ pub fn train<'a>(texts: impl Iterator<Item = &'a str> + Send, vocab_size: usize)
         return Err(Error::option("vocab_size", vocab_size, expected));
     }
     let mut tokenizer = tokenizers::Tokenizer::new(BPE::default());
-    let pattern = SplitPattern::Regex(WORDS.to_owned());
+    let pattern = SplitPattern::Regex(GPT4_WORDS.to_owned());
     let words = Split::new(pattern, SplitDelimiterBehavior::Removed, true).map_err(failed)?;
     let bytes = ByteLevel::new(false, true, false);
     tokenizer.with_pre_tokenizer(Some(Sequence::new(vec![words.into(), bytes.into()])));

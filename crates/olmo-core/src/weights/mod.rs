@@ -1,5 +1,6 @@
 //! Where weights come from: memory-mapped files, checked as a whole before any is used.
 
+pub mod gguf;
 mod safetensors;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
+use self::gguf::Gguf;
 use crate::dtype::{DType, TensorType};
 use crate::{Error, Result};
 
@@ -72,17 +74,32 @@ pub fn read_f32(stored: TensorType, bytes: &[u8], out: &mut [f32]) {
     }
 }
 
-/// All tensors of a checkpoint folder.
+/// All tensors of a model, by Hugging Face's names.
 #[derive(Debug, Clone)]
 pub struct Checkpoint {
-    dir: PathBuf,
+    /// The folder or the file.
+    path: PathBuf,
+    /// What describes the model that the tensors belong to.
+    config: &'static str,
     tensors: BTreeMap<String, TensorData>,
 }
 
 impl Checkpoint {
     /// Maps the weight files of a folder and reads their headers; no weight is touched yet.
     pub fn open(dir: &Path) -> Result<Checkpoint> {
-        Ok(Checkpoint { dir: dir.to_owned(), tensors: safetensors::open(dir)? })
+        let tensors = safetensors::open(dir)?;
+        Ok(Checkpoint { path: dir.to_owned(), config: "config.json", tensors })
+    }
+
+    /// The tensors of a GGUF file.
+    pub fn of_gguf(gguf: &Gguf) -> Result<Checkpoint> {
+        let tensors = gguf.by_hugging_face_name()?;
+        Ok(Checkpoint { path: gguf.path().to_owned(), config: "its metadata", tensors })
+    }
+
+    /// Whether a folder has weight files that [`Checkpoint::open`] would read.
+    pub fn is_in(dir: &Path) -> bool {
+        safetensors::is_in(dir)
     }
 
     /// Holds the tensors against the names and shapes a model needs: all there, and no others.
@@ -91,7 +108,7 @@ impl Checkpoint {
             let tensor = self.get(name)?;
             if tensor.shape != *shape {
                 let problem =
-                    format!("has shape {:?}, but config.json asks for {shape:?}", tensor.shape);
+                    format!("has shape {:?}, but {} asks for {shape:?}", tensor.shape, self.config);
                 return Err(tensor.error(problem));
             }
         }
@@ -99,7 +116,8 @@ impl Checkpoint {
             expected.iter().map(|(name, _)| name.as_str()).collect();
         match self.tensors.values().find(|tensor| !known.contains(tensor.name.as_str())) {
             Some(extra) => {
-                Err(extra.error("does not belong to the model config.json describes".into()))
+                let problem = format!("does not belong to the model {} describes", self.config);
+                Err(extra.error(problem))
             }
             None => Ok(()),
         }
@@ -107,9 +125,12 @@ impl Checkpoint {
 
     pub fn get(&self, name: &str) -> Result<&TensorData> {
         self.tensors.get(name).ok_or_else(|| Error::InvalidWeights {
-            file: self.dir.clone(),
+            file: self.path.clone(),
             tensor: name.to_owned(),
-            problem: "is in none of the folder's weight files".into(),
+            problem: match self.path.is_file() {
+                true => "is missing in this file".into(),
+                false => "is in none of the folder's weight files".into(),
+            },
         })
     }
 

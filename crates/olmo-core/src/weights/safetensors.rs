@@ -23,6 +23,10 @@ struct Index {
     weight_map: BTreeMap<String, String>,
 }
 
+pub(super) fn is_in(dir: &Path) -> bool {
+    dir.join(INDEX).is_file() || dir.join(SINGLE).is_file()
+}
+
 pub(super) fn open(dir: &Path) -> Result<BTreeMap<String, TensorData>> {
     let index = dir.join(INDEX);
     if index.is_file() {

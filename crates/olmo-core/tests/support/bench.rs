@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use olmo_core::cache::BLOCK_TOKENS;
 use olmo_core::config::ModelConfig;
+use olmo_core::generate::ModelSource;
 use olmo_core::model::{weight_shapes, Batch, Model, Probe, Runtime, Silent};
 use olmo_core::ops::Ops;
-use olmo_core::weights::Checkpoint;
 use safetensors::{Dtype, SafeTensors};
 
 use super::golden;
@@ -77,8 +77,9 @@ impl Bench {
         O::Vector: Send,
         O::Cache: Send,
     {
-        let config = ModelConfig::from_dir(&golden(name)).expect("golden config");
-        let checkpoint = Checkpoint::open(&golden(name)).expect("golden weights");
+        let source = ModelSource::open(&golden(name)).expect("a golden model");
+        let config = source.config().expect("golden config");
+        let checkpoint = source.checkpoint().expect("golden weights");
         checkpoint.check(&weight_shapes(&config)).expect("golden weights fit");
         let count = config.max_position_embeddings.div_ceil(BLOCK_TOKENS);
         // Blocks in reverse, so that a backend that ignores the block table is found out.

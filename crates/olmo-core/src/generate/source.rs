@@ -1,0 +1,140 @@
+//! What kind of model a path is: the one place that knows.
+
+use std::path::{Path, PathBuf};
+
+use super::GenerationDefaults;
+use crate::config::ModelConfig;
+use crate::tokenizer::Tokenizer;
+use crate::weights::gguf::Gguf;
+use crate::weights::Checkpoint;
+use crate::{Error, Result};
+
+/// How a model writes a conversation.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Chat {
+    /// In Jinja.
+    pub template: Option<String>,
+    /// `bos_token` and the like, with their texts.
+    pub special_tokens: Vec<(&'static str, String)>,
+}
+
+/// A model's files, and how to read them.
+#[derive(Debug)]
+pub enum ModelSource {
+    /// A folder as Hugging Face saves it: config.json, tokenizer.json, model.safetensors.
+    Folder(PathBuf),
+    /// One file with all of that, in a folder whose `tokenizer.json` and `generation_config.json` go
+    /// before what it says itself.
+    Gguf(Box<Gguf>),
+}
+
+impl ModelSource {
+    /// Finds out what `path` is: a GGUF file, a checkpoint folder, or a folder without safetensors whose
+    /// one GGUF file is meant.
+    pub fn open(path: &Path) -> Result<ModelSource> {
+        if path.is_file() {
+            return Ok(ModelSource::Gguf(Box::new(Gguf::open(path)?)));
+        }
+        if Checkpoint::is_in(path) {
+            return Ok(ModelSource::Folder(path.to_owned()));
+        }
+        match gguf_files(path).as_slice() {
+            [] => Ok(ModelSource::Folder(path.to_owned())), // which then says what is missing
+            [file] => Ok(ModelSource::Gguf(Box::new(Gguf::open(file)?))),
+            [first, ..] => {
+                let name = first.file_name().unwrap_or_default().to_string_lossy();
+                let problem = format!("the folder has several GGUF files: name one, as in {name}");
+                Err(Error::InvalidFile { file: path.to_owned(), problem })
+            }
+        }
+    }
+
+    pub fn config(&self) -> Result<ModelConfig> {
+        match self {
+            ModelSource::Folder(dir) => ModelConfig::from_dir(dir),
+            ModelSource::Gguf(gguf) => gguf.config(),
+        }
+    }
+
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        match self {
+            ModelSource::Folder(dir) => Tokenizer::from_dir(dir),
+            ModelSource::Gguf(_) if self.dir().join("tokenizer.json").is_file() => {
+                Tokenizer::from_dir(self.dir())
+            }
+            ModelSource::Gguf(gguf) => gguf.tokenizer(),
+        }
+    }
+
+    pub fn generation_defaults(&self, config: &ModelConfig) -> Result<GenerationDefaults> {
+        match self {
+            ModelSource::Gguf(gguf) if !self.dir().join("generation_config.json").is_file() => {
+                let json = gguf.generation_config().to_string();
+                GenerationDefaults::from_json(&json, gguf.path(), config)
+            }
+            _ => GenerationDefaults::from_dir(self.dir(), config),
+        }
+    }
+
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        match self {
+            ModelSource::Folder(dir) => Checkpoint::open(dir),
+            ModelSource::Gguf(gguf) => Checkpoint::of_gguf(gguf),
+        }
+    }
+
+    /// What a file itself says of conversations; nothing of a folder, whose files say it.
+    pub fn chat(&self) -> Chat {
+        match self {
+            ModelSource::Folder(_) => Chat::default(),
+            ModelSource::Gguf(gguf) => Chat {
+                template: gguf.chat_template().map(str::to_owned),
+                special_tokens: gguf.special_tokens(),
+            },
+        }
+    }
+
+    /// The licence that the metadata names, or the model card in its front matter.
+    pub fn license(&self) -> Option<String> {
+        let own = match self {
+            ModelSource::Folder(_) => None,
+            ModelSource::Gguf(gguf) => gguf.metadata().get("general.license"),
+        };
+        let own = own.and_then(|value| value.as_str());
+        own.map(str::to_owned).or_else(|| license(self.dir()))
+    }
+
+    /// The folder that everything lies in.
+    pub fn dir(&self) -> &Path {
+        match self {
+            ModelSource::Folder(dir) => dir,
+            ModelSource::Gguf(gguf) => match gguf.path().parent() {
+                Some(dir) if !dir.as_os_str().is_empty() => dir,
+                _ => Path::new("."),
+            },
+        }
+    }
+}
+
+/// The GGUF files in a folder, in the order of their names.
+fn gguf_files(dir: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let is_gguf = |path: &PathBuf| path.extension().is_some_and(|end| end == "gguf");
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_gguf).collect();
+    files.sort();
+    files
+}
+
+/// `license:` in the YAML front matter of a model card.
+fn license(path: &Path) -> Option<String> {
+    let card = std::fs::read_to_string(path.join("README.md")).ok()?;
+    let mut lines = card.lines();
+    if lines.next()?.trim() != "---" {
+        return None;
+    }
+    let line = lines
+        .take_while(|line| line.trim() != "---")
+        .find_map(|line| line.strip_prefix("license:"))?;
+    let name = line.trim().trim_matches(['"', '\'']);
+    (!name.is_empty()).then(|| name.to_owned())
+}

@@ -1,0 +1,161 @@
+//! GGUF, the one-file format of llama.cpp: metadata, a list of tensors, their bytes.
+//!
+//! ```text
+//! "GGUF"  version u32  tensors u64  keys u64
+//! keys ×     name  kind u32  value
+//! tensors ×  name  dimensions u32  sizes u64 …  type u32  offset u64
+//! padding, then each tensor's bytes at its offset, aligned
+//! ```
+//!
+//! Numbers are little-endian, texts have their length in front. Sizes come with the shortest stride
+//! first.
+//!
+//! Source: `docs/gguf.md` of ggml, and `gguf.cpp` of llama.cpp.
+
+mod config;
+mod convert;
+mod metadata;
+pub mod names;
+mod read;
+mod types;
+mod vocabulary;
+mod write;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use self::read::{Entry, Head, Problem};
+use super::TensorData;
+use crate::config::ModelConfig;
+use crate::tokenizer::Tokenizer;
+use crate::{Error, Result};
+
+pub use self::convert::metadata as convert_metadata;
+pub use self::metadata::{Array, Kind, Metadata, Value};
+pub use self::types::code;
+pub use self::write::{GgufWriter, NewTensor};
+
+const MAGIC: [u8; 4] = *b"GGUF";
+const VERSION: u32 = 3;
+const ALIGNMENT_KEY: &str = "general.alignment";
+/// Where tensors begin is a multiple of this, unless [`ALIGNMENT_KEY`] says otherwise.
+const ALIGNMENT: usize = 32;
+/// ggml's tensors have no more dimensions.
+const MAX_DIMS: usize = 4;
+
+/// An open file. Its head has been read and checked; its tensors are mapped.
+#[derive(Debug)]
+pub struct Gguf {
+    file: Arc<Path>,
+    map: Arc<Mmap>,
+    metadata: Metadata,
+    tensors: Vec<Entry>,
+}
+
+impl Gguf {
+    /// Maps a file and reads its head; no weight is touched yet.
+    ///
+    /// Errors with [`Error::InvalidFile`] or [`Error::InvalidWeights`] on a file that is damaged, and
+    /// on tensors of a type that is not read.
+    pub fn open(path: &Path) -> Result<Gguf> {
+        let file = File::open(path).map_err(|error| Error::io(path, error))?;
+        // SAFETY: read-only, and every bit pattern is a number; see ../safetensors.rs.
+        let map = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(path, error))?;
+        Gguf::of_map(path, map)
+    }
+
+    /// Reads the head of a file that is mapped; `path` is for messages, and for what lies beside it.
+    pub fn of_map(path: &Path, map: Mmap) -> Result<Gguf> {
+        let Head { metadata, tensors } =
+            read::read(&map).map_err(|problem| error(path, problem))?;
+        Ok(Gguf { file: path.into(), map: Arc::new(map), metadata, tensors })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The shape of the model.
+    ///
+    /// Errors with [`Error::InvalidConfig`] on anything but an OLMo 2.
+    pub fn config(&self) -> Result<ModelConfig> {
+        config::read(self)
+    }
+
+    /// The tokenizer that the metadata describes.
+    ///
+    /// Errors with [`Error::InvalidFile`] if there is none, or none that is known.
+    pub fn tokenizer(&self) -> Result<Tokenizer> {
+        vocabulary::read(self)
+    }
+
+    /// What the makers suggest, with the keys of `generation_config.json`.
+    pub fn generation_config(&self) -> serde_json::Value {
+        config::generation_config(&self.metadata)
+    }
+
+    /// How a conversation is written, in Jinja.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.metadata.get(vocabulary::CHAT_TEMPLATE)?.as_str()
+    }
+
+    /// `bos_token` and the like, with their texts.
+    pub fn special_tokens(&self) -> Vec<(&'static str, String)> {
+        vocabulary::special_tokens(&self.metadata)
+    }
+
+    /// All tensors under GGUF's names, in the file's order.
+    pub fn tensors(&self) -> impl Iterator<Item = TensorData> + '_ {
+        self.tensors.iter().map(|entry| self.tensor(entry, entry.name.clone()))
+    }
+
+    /// The shape of a tensor by GGUF's name.
+    pub fn shape(&self, name: &str) -> Option<&[usize]> {
+        let entry = self.tensors.iter().find(|entry| entry.name == name)?;
+        Some(&entry.shape)
+    }
+
+    /// All tensors by Hugging Face's names.
+    pub(super) fn by_hugging_face_name(&self) -> Result<BTreeMap<String, TensorData>> {
+        let renamed = |entry: &Entry| {
+            let Some(name) = names::to_hugging_face(&entry.name) else {
+                let unknown = self.tensor(entry, entry.name.clone());
+                return Err(unknown.error("is none that OLMo 2 has".into()));
+            };
+            Ok((name.clone(), self.tensor(entry, name)))
+        };
+        self.tensors.iter().map(renamed).collect()
+    }
+
+    fn tensor_error(&self, tensor: &str, problem: String) -> Error {
+        let file = self.path().to_owned();
+        Error::InvalidWeights { file, tensor: tensor.to_owned(), problem }
+    }
+
+    fn tensor(&self, entry: &Entry, name: String) -> TensorData {
+        TensorData {
+            name,
+            file: self.file.clone(),
+            dtype: entry.dtype,
+            shape: entry.shape.clone(),
+            map: self.map.clone(),
+            range: entry.range.clone(),
+        }
+    }
+}
+
+fn error(path: &Path, Problem { tensor, text }: Problem) -> Error {
+    let file = PathBuf::from(path);
+    match tensor {
+        Some(tensor) => Error::InvalidWeights { file, tensor, problem: text },
+        None => Error::InvalidFile { file, problem: text },
+    }
+}

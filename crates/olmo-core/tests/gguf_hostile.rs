@@ -1,0 +1,436 @@
+//! GGUF files made to do harm: an error that says what is wrong, no panic, and no memory beyond what
+//! the file itself is large.
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::path::Path;
+
+use memmap2::MmapMut;
+use olmo_core::generate::GenerationDefaults;
+use olmo_core::model::weight_shapes;
+use olmo_core::weights::gguf::{Gguf, Kind};
+use olmo_core::weights::Checkpoint;
+use olmo_core::{Error, Result};
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Counts the bytes that a thread holds, and the most it held.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    let held = HELD.get() + bytes;
+    HELD.set(held);
+    MOST.set(MOST.get().max(held));
+}
+
+// SAFETY: hands every call on as it came; counting allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The result, and the most bytes that were held on the way to it.
+fn measured<T>(call: impl FnOnce() -> T) -> (T, usize) {
+    let before = HELD.get();
+    MOST.set(before);
+    let result = call();
+    (result, (MOST.get() - before) as usize)
+}
+
+fn read(bytes: &[u8]) -> Result<Gguf> {
+    let mut map = MmapMut::map_anon(bytes.len().max(1)).unwrap();
+    map[..bytes.len()].copy_from_slice(bytes);
+    // An anonymous map cannot be empty; one byte is as much too short as none.
+    Gguf::of_map(Path::new("model.gguf"), map.make_read_only().unwrap())
+}
+
+/// What a load does of a file before it touches a weight.
+fn use_all(gguf: &Gguf) -> Result<()> {
+    let config = gguf.config();
+    let tokenizer = gguf.tokenizer();
+    gguf.special_tokens();
+    for tensor in gguf.tensors() {
+        assert_eq!(Some(tensor.bytes().len()), tensor.dtype.bytes(tensor.elements()));
+    }
+    let checkpoint = Checkpoint::of_gguf(gguf)?;
+    let config = config?;
+    let json = gguf.generation_config().to_string();
+    GenerationDefaults::from_json(&json, gguf.path(), &config)?;
+    checkpoint.check(&weight_shapes(&config))?;
+    tokenizer?.check(config.vocab_size)
+}
+
+/// Writes a file by hand, so that it can be wrong.
+#[derive(Clone)]
+struct Raw {
+    version: u32,
+    tensors: Option<u64>,
+    keys: Option<u64>,
+    pairs: Vec<Vec<u8>>,
+    entries: Vec<Vec<u8>>,
+    data: usize,
+}
+
+fn text(text: &[u8]) -> Vec<u8> {
+    [&(text.len() as u64).to_le_bytes(), text].concat()
+}
+
+fn pair(key: &[u8], kind: Kind, value: &[u8]) -> Vec<u8> {
+    [text(key).as_slice(), &(kind as u32).to_le_bytes(), value].concat()
+}
+
+fn array(kind: Kind, len: u64, values: &[u8]) -> Vec<u8> {
+    [&(kind as u32).to_le_bytes(), len.to_le_bytes().as_slice(), values].concat()
+}
+
+fn entry(name: &[u8], sizes: &[u64], dtype: u32, offset: u64) -> Vec<u8> {
+    let mut entry = text(name);
+    entry.extend((sizes.len() as u32).to_le_bytes());
+    entry.extend(sizes.iter().flat_map(|size| size.to_le_bytes()));
+    entry.extend(dtype.to_le_bytes());
+    entry.extend(offset.to_le_bytes());
+    entry
+}
+
+impl Raw {
+    /// Two tensors, which a file may well have.
+    fn good() -> Raw {
+        Raw {
+            version: 3,
+            tensors: None,
+            keys: None,
+            pairs: vec![pair(b"general.architecture", Kind::String, &text(b"olmo2"))],
+            entries: vec![entry(b"a", &[8, 2], 0, 0), entry(b"b", &[32, 3], 8, 64)],
+            data: 64 + 102,
+        }
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut bytes = b"GGUF".to_vec();
+        bytes.extend(self.version.to_le_bytes());
+        bytes.extend(self.tensors.unwrap_or(self.entries.len() as u64).to_le_bytes());
+        bytes.extend(self.keys.unwrap_or(self.pairs.len() as u64).to_le_bytes());
+        bytes.extend(self.pairs.concat());
+        bytes.extend(self.entries.concat());
+        bytes.resize(bytes.len().next_multiple_of(32) + self.data, 0);
+        bytes
+    }
+}
+
+fn with(change: impl FnOnce(&mut Raw)) -> Vec<u8> {
+    let mut raw = Raw::good();
+    change(&mut raw);
+    raw.bytes()
+}
+
+#[test]
+fn a_good_file_of_version_2_or_3_is_read() {
+    for version in [2, 3] {
+        let gguf = read(&with(|raw| raw.version = version)).unwrap();
+        let tensors: Vec<_> = gguf.tensors().collect();
+        assert_eq!(tensors[0].shape, [2, 8]);
+        assert_eq!((tensors[1].shape.as_slice(), tensors[1].bytes().len()), (&[3, 32][..], 102));
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let huge = u64::MAX;
+    let cases: Vec<(Vec<u8>, &str)> = vec![
+        (b"GG".to_vec(), "`magic` at byte 0 is longer than the file"),
+        (b"PK\x03\x04 and so on".to_vec(), "this is not a GGUF file"),
+        (with(|raw| raw.version = 1), "is of version 1; only 2 and 3"),
+        (with(|raw| raw.version = 3 << 24), "this GGUF file is big-endian"),
+        (with(|raw| raw.tensors = Some(huge)), "there are 18446744073709551615 in `tensors`"),
+        (with(|raw| raw.tensors = Some(1 << 40)), "there are 1099511627776 in `tensors`"),
+        (with(|raw| raw.keys = Some(huge)), "there are 18446744073709551615 in `keys`"),
+        (
+            with(|raw| raw.pairs.push(pair(b"k", Kind::String, &huge.to_le_bytes()))),
+            "there are 18446744073709551615 in `k`",
+        ),
+        (
+            with(|raw| raw.pairs.push(huge.to_le_bytes().to_vec())),
+            "there are 18446744073709551615 in `key 1`",
+        ),
+        (
+            with(|raw| raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::F64, huge, &[])))),
+            "there are 18446744073709551615 in `k`",
+        ),
+        (
+            with(|raw| {
+                raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::U64, huge / 8 + 1, &[])))
+            }),
+            "there are 2305843009213693952 in `k`",
+        ),
+        (
+            with(|raw| raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::Array, 1, &[9; 12])))),
+            "`k` is an array of arrays",
+        ),
+        (with(|raw| raw.pairs.push(pair(b"k", Kind::Bool, &[2]))), "`k` is 2, not true or false"),
+        (
+            with(|raw| raw.pairs.push([text(b"k"), 13u32.to_le_bytes().to_vec()].concat())),
+            "`k` is of an unknown kind, 13",
+        ),
+        (
+            with(|raw| raw.pairs.push(raw.pairs[0].clone())),
+            "the key `general.architecture` is there twice",
+        ),
+        (with(|raw| raw.pairs.push(pair(b"\xff", Kind::U8, &[0]))), "`key 1` is not UTF-8"),
+        (with(|raw| raw.pairs.push(pair(b"k", Kind::String, &text(b"\xc3(")))), "`k` is not UTF-8"),
+        (
+            with(|raw| {
+                let texts = array(Kind::String, 2, &[text(b"good"), text(b"\x80")].concat());
+                raw.pairs.push(pair(b"k", Kind::Array, &texts));
+            }),
+            "`k` is not UTF-8",
+        ),
+        (
+            with(|raw| raw.pairs.push(pair(b"general.alignment", Kind::U32, &[0; 4]))),
+            "`general.alignment` is 0, but must be a power of two",
+        ),
+        (
+            with(|raw| raw.pairs.push(pair(b"general.alignment", Kind::U32, &24u32.to_le_bytes()))),
+            "`general.alignment` is 24, but must be a power of two",
+        ),
+        (
+            with(|raw| {
+                raw.pairs.push(pair(b"general.alignment", Kind::U64, &(1u64 << 63).to_le_bytes()))
+            }),
+            "`tensors` at byte",
+        ),
+        (
+            with(|raw| raw.pairs.push(pair(b"general.alignment", Kind::String, &text(b"32")))),
+            "`general.alignment` is \"32\", but must be a power of two",
+        ),
+        (with(|raw| raw.entries.push(entry(b"c", &[], 0, 192))), "tensor `c` has 0 dimensions"),
+        (with(|raw| raw.entries.push(entry(b"c", &[1; 5], 0, 192))), "tensor `c` has 5 dimensions"),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[4, 0], 0, 192))),
+            "tensor `c` has shape [4, 0], which no file can hold",
+        ),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[1 << 32, 1 << 31, 4], 0, 192))),
+            "tensor `c` has shape [4294967296, 2147483648, 4], which no file can hold",
+        ),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[1 << 63], 1, 192))),
+            "tensor `c` has rows of 9223372036854775808",
+        ),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[33, 32], 8, 192))),
+            "tensor `c` has rows of 33, not whole blocks of q8_0",
+        ),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[128, 2], 12, 192))),
+            "tensor `c` has rows of 128, not whole blocks of q4_k",
+        ),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[32], 3, 192))),
+            "tensor `c` is Q4_1; only F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K and Q6_K are read",
+        ),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[32], 4, 192))),
+            "tensor `c` is of an unknown type, 4",
+        ),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[1], 0, 190))),
+            "tensor `c` begins at 190, no multiple of 32",
+        ),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[1], 0, huge - 31))),
+            "tensor `c` has 4 bytes from 18446744073709551584 on, but the file ends at",
+        ),
+        (with(|raw| raw.data -= 1), "tensor `b` has 102 bytes from 64 on, but the file ends at"),
+        (
+            with(|raw| raw.entries.push(entry(b"c", &[1], 0, 96))),
+            "tensor `c` begins before the tensor `b` ends",
+        ),
+        (with(|raw| raw.entries.push(entry(b"c", &[1], 0, 0))), "begins before the tensor `"),
+        (with(|raw| raw.entries.push(entry(b"a", &[1], 0, 192))), "tensor `a` is there twice"),
+    ];
+    for (bytes, expected) in cases {
+        let (result, most) = measured(|| read(&bytes));
+        let error = result.err().unwrap_or_else(|| panic!("accepted: {expected}"));
+        let message = error.to_string();
+        assert!(message.starts_with("model.gguf: "), "{message}");
+        assert!(message.contains(expected), "{message}\nand not: {expected}");
+        let tensor = matches!(error, Error::InvalidWeights { .. });
+        assert_eq!(
+            tensor,
+            expected.contains("ensor `") && !expected.contains("tensors`"),
+            "{message}"
+        );
+        assert!(most <= limit(bytes.len()), "{most} bytes held for {expected}");
+    }
+}
+
+/// Bytes that reading the head of a file may hold: the head itself, a few times over, and what its
+/// error says.
+fn limit(file: usize) -> usize {
+    4 * file + 4096
+}
+
+#[test]
+fn a_file_cut_off_anywhere_is_an_error() {
+    let whole = small();
+    for length in 0..whole.len() - 1 {
+        let error = read(&whole[..length]).err().unwrap_or_else(|| panic!("accepted {length}"));
+        assert!(["INVALID_FILE", "INVALID_WEIGHTS"].contains(&error.code()), "{error}");
+    }
+    use_all(&read(&whole).unwrap()).unwrap();
+}
+
+/// A whole model in a few kilobytes: one layer of two dimensions, eight tokens.
+fn small() -> Vec<u8> {
+    let size =
+        |key: &str, n: u32| pair(format!("olmo2.{key}").as_bytes(), Kind::U32, &n.to_le_bytes());
+    let float =
+        |key: &str, x: f32| pair(format!("olmo2.{key}").as_bytes(), Kind::F32, &x.to_le_bytes());
+    let tokens = ["a", "b", "c", "ab", "abc", "<|end|>", "|||x|||", "[PAD7]"];
+    let texts = |texts: &[&str]| -> Vec<u8> {
+        texts.iter().flat_map(|word| text(word.as_bytes())).collect()
+    };
+    let kinds: Vec<u8> = [1i32, 1, 1, 1, 1, 3, 4, 5].iter().flat_map(|k| k.to_le_bytes()).collect();
+    let pairs = vec![
+        pair(b"general.architecture", Kind::String, &text(b"olmo2")),
+        size("block_count", 1),
+        size("context_length", 16),
+        size("embedding_length", 2),
+        size("feed_forward_length", 2),
+        size("attention.head_count", 1),
+        size("attention.head_count_kv", 1),
+        float("rope.freq_base", 500000.0),
+        float("attention.layer_norm_rms_epsilon", 1e-6),
+        pair(b"general.sampling.top_k", Kind::I32, &5i32.to_le_bytes()),
+        pair(b"tokenizer.ggml.model", Kind::String, &text(b"gpt2")),
+        pair(b"tokenizer.ggml.pre", Kind::String, &text(b"dbrx")),
+        pair(b"tokenizer.ggml.tokens", Kind::Array, &array(Kind::String, 8, &texts(&tokens))),
+        pair(b"tokenizer.ggml.token_type", Kind::Array, &array(Kind::I32, 8, &kinds)),
+        pair(
+            b"tokenizer.ggml.merges",
+            Kind::Array,
+            &array(Kind::String, 2, &texts(&["a b", "ab c"])),
+        ),
+        pair(b"tokenizer.ggml.bos_token_id", Kind::U32, &5u32.to_le_bytes()),
+        pair(b"tokenizer.ggml.eos_token_id", Kind::U32, &5u32.to_le_bytes()),
+        pair(b"tokenizer.ggml.padding_token_id", Kind::U32, &7u32.to_le_bytes()),
+        pair(b"tokenizer.ggml.add_bos_token", Kind::Bool, &[1]),
+        pair(b"tokenizer.chat_template", Kind::String, &text(b"{{ bos_token }}")),
+    ];
+    let names = [
+        ("token_embd", vec![2, 8]),
+        ("output_norm", vec![2]),
+        ("blk.0.attn_q", vec![2, 2]),
+        ("blk.0.attn_k", vec![2, 2]),
+        ("blk.0.attn_v", vec![2, 2]),
+        ("blk.0.attn_output", vec![2, 2]),
+        ("blk.0.attn_q_norm", vec![2]),
+        ("blk.0.attn_k_norm", vec![2]),
+        ("blk.0.post_attention_norm", vec![2]),
+        ("blk.0.ffn_gate", vec![2, 2]),
+        ("blk.0.ffn_up", vec![2, 2]),
+        ("blk.0.ffn_down", vec![2, 2]),
+        ("blk.0.post_ffw_norm", vec![2]),
+    ];
+    let mut offset = 0;
+    let mut entries = Vec::new();
+    for (name, sizes) in names {
+        entries.push(entry(format!("{name}.weight").as_bytes(), &sizes, 0, offset));
+        offset += (4 * sizes.iter().product::<u64>()).next_multiple_of(32);
+    }
+    let raw = Raw { version: 3, tensors: None, keys: None, pairs, entries, data: offset as usize };
+    raw.bytes()
+}
+
+/// How many of the mutated files are tried.
+const TRIES: usize = 200_000;
+const SEED: u64 = 0x6767_7566;
+
+/// A few bytes of a good file changed, taken out, put in, repeated or cut off, at places and to values
+/// that are likely to be counts and lengths.
+#[test]
+fn mutated_files_are_read_or_refused_and_nothing_else() {
+    let good = small();
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    let (mut read_well, mut usable, mut worst) = (0, 0, 0);
+    for index in 0..TRIES {
+        let mut bytes = good.clone();
+        for _ in 0..1 + random.next_u32() % 3 {
+            mutate(&mut bytes, &mut random);
+        }
+        let (result, most) = measured(|| read(&bytes));
+        assert!(most <= limit(bytes.len()), "try {index} held {most} bytes of {}", bytes.len());
+        worst = worst.max(most * 100 / bytes.len().max(1000));
+        let result = result.and_then(|gguf| {
+            read_well += 1;
+            use_all(&gguf)
+        });
+        match result {
+            Ok(()) => usable += 1,
+            Err(error) => assert!(
+                ["INVALID_FILE", "INVALID_WEIGHTS", "INVALID_CONFIG"].contains(&error.code()),
+                "try {index}: {error}"
+            ),
+        }
+    }
+    println!(
+        "{TRIES} files, seed {SEED:#x}: {read_well} read, {usable} of them a model; at most {worst}% of a \
+         file's size held"
+    );
+    // Otherwise the files would be broken in one way only.
+    assert!(read_well > TRIES / 20 && usable > TRIES / 100 && usable < read_well);
+    assert!(read_well < TRIES / 2);
+}
+
+fn mutate(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
+    if bytes.is_empty() {
+        return;
+    }
+    // Most of the head is text and the tail is weights: begin at a length now and then.
+    let at = random.next_u32() as usize % bytes.len();
+    let number = match random.next_u32() % 8 {
+        0 => u64::MAX,
+        1 => u64::MAX / 2 + 1,
+        2 => 1 << (random.next_u32() % 64),
+        3 => bytes.len() as u64,
+        4 => 0,
+        _ => u64::from(random.next_u32() % 300),
+    };
+    match random.next_u32() % 7 {
+        0 => bytes[at] = random.next_u32() as u8,
+        1 => bytes[at] ^= 1 << (random.next_u32() % 8),
+        2 | 3 => {
+            let wide = if random.next_u32() % 2 == 0 { 4 } else { 8 };
+            let end = bytes.len().min(at + wide);
+            let number = number.to_le_bytes();
+            bytes[at..end].copy_from_slice(&number[..end - at]);
+        }
+        4 => bytes.truncate(at),
+        5 => {
+            let end = bytes.len().min(at + 1 + random.next_u32() as usize % 40);
+            bytes.drain(at..end);
+        }
+        _ => {
+            let end = bytes.len().min(at + 1 + random.next_u32() as usize % 40);
+            let piece = bytes[at..end].to_vec();
+            bytes.splice(at..at, piece);
+        }
+    }
+}
