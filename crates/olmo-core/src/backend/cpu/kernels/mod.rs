@@ -13,7 +13,7 @@ pub mod lanes;
 pub mod matmul;
 mod rows;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use half::{bf16, f16};
 

@@ -34,6 +34,7 @@
 
 pub mod activations;
 pub mod integers;
+mod layout;
 mod nibbles;
 mod q4_0;
 mod q4_k;
@@ -43,6 +44,7 @@ mod q8_0;
 #[cfg(test)]
 mod tests;
 
+pub use layout::{group_bytes, pack_group, read_row};
 pub use q4_0::Q4_0;
 pub use q4_k::Q4K;
 pub use q5_k::Q5K;
@@ -52,6 +54,7 @@ pub use q8_0::Q8_0;
 use crate::quant::Block;
 use activations::Activations;
 use integers::Integers;
+use layout::{bytes_of_group, bytes_of_headers};
 
 /// Outputs in a group.
 pub const GROUP: usize = 16;
@@ -115,47 +118,6 @@ pub trait Format: 'static {
     );
 }
 
-/// Bytes of a group's headers, in whole cache lines.
-fn headers_bytes<F: Format>(inputs: usize) -> usize {
-    (inputs / F::Block::LEN * F::HEADER).next_multiple_of(64)
-}
-
-/// Bytes of a group with all its blocks.
-pub fn group_bytes<F: Format>(inputs: usize) -> usize {
-    headers_bytes::<F>(inputs) + inputs / F::Block::LEN * F::INTEGERS
-}
-
-/// Packs rows `rows` of a matrix, at most a group, into the zeroed `group`.
-///
-/// # Panics
-/// If the sizes do not fit.
-pub fn pack_group<F: Format>(rows: &[u8], inputs: usize, group: &mut [u8]) {
-    let blocks = inputs / F::Block::LEN;
-    let row_bytes = blocks * size_of::<F::Block>();
-    assert!(rows.len() <= GROUP * row_bytes && group.len() == group_bytes::<F>(inputs));
-    let (headers, integers) = group.split_at_mut(headers_bytes::<F>(inputs));
-    let parts = headers.chunks_exact_mut(F::HEADER).zip(integers.chunks_exact_mut(F::INTEGERS));
-    let mut of_block = Vec::with_capacity(GROUP);
-    for (block, (header, integers)) in parts.take(blocks).enumerate() {
-        of_block.clear();
-        of_block.extend(rows.chunks_exact(row_bytes).map(|row| {
-            let bytes = &row[block * size_of::<F::Block>()..][..size_of::<F::Block>()];
-            // SAFETY: as many bytes as a block has, whose fields are integers and take any bits.
-            unsafe { bytes.as_ptr().cast::<F::Block>().read_unaligned() }
-        }));
-        F::pack(&of_block, header, integers);
-    }
-}
-
-/// The numbers of one output of a group.
-pub fn read_row<F: Format>(group: &[u8], output: usize, out: &mut [f32]) {
-    let (headers, integers) = group.split_at(headers_bytes::<F>(out.len()));
-    let parts = headers.chunks_exact(F::HEADER).zip(integers.chunks_exact(F::INTEGERS));
-    for (out, (header, integers)) in out.chunks_exact_mut(F::Block::LEN).zip(parts) {
-        F::read(header, integers, output, out);
-    }
-}
-
 /// Some groups of outputs of all rows: what one task computes.
 pub struct Product {
     /// All rows, in blocks of the format's length and in tiles of the kernel's rows.
@@ -195,10 +157,10 @@ pub unsafe fn product<I: Integers, F: Format, const M: usize, const N: usize>(pr
 #[inline(always)]
 unsafe fn few_rows<I: Integers, F: Format, const M: usize, const N: usize>(product: &Product) {
     let blocks = product.inputs / F::Block::LEN;
-    let group_bytes = group_bytes::<F>(product.inputs);
+    let group_bytes = bytes_of_group::<F>(product.inputs);
     for output in (0..product.outputs).step_by(N * GROUP) {
         let headers = groups::<N>(product, output, |group| product.w.add(group * group_bytes));
-        let integers = headers.map(|headers| headers.add(headers_bytes::<F>(product.inputs)));
+        let integers = headers.map(|headers| headers.add(bytes_of_headers::<F>(product.inputs)));
         for row in (0..product.rows).step_by(M) {
             let x = product.x.at::<F::Block>(product.inputs, row, M.min(product.rows - row), 0);
             let tile = Tile {
@@ -222,12 +184,12 @@ unsafe fn many_rows<I: Integers, F: Format, const M: usize, const N: usize>(prod
     let &Product { rows, inputs, w, outputs, y, y_stride, panel, .. } = product;
     let (len, panel_bytes) = (F::Block::LEN, F::panel_bytes::<I>());
     let (all, at_once) = (inputs / len, PANEL_GROUP / panel_bytes);
-    let group_bytes = group_bytes::<F>(inputs);
+    let group_bytes = bytes_of_group::<F>(inputs);
     let some_rows = (ROWS_BYTES / (at_once * len) / M * M).max(M);
     for start in (0..all).step_by(at_once) {
         let blocks = at_once.min(all - start);
         for group in 0..outputs.div_ceil(GROUP) {
-            let from = w.add(group * group_bytes + headers_bytes::<F>(inputs));
+            let from = w.add(group * group_bytes + bytes_of_headers::<F>(inputs));
             for block in 0..blocks {
                 let to = panel.add(group * PANEL_GROUP + block * panel_bytes);
                 F::unpack::<I>(from.add((start + block) * F::INTEGERS), to);
