@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{GenerationDefaults, ModelSource};
 use crate::backend::candle::CandleOps;
-use crate::backend::cpu::CpuOps;
+use crate::backend::cpu::{CpuOps, WeightTypes};
 use crate::cache::BLOCK_TOKENS;
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::dtype::{DType, TensorType};
+use crate::dtype::{DType, Precision, TensorType};
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{weight_shapes, Model, Runtime};
 use crate::tokenizer::Tokenizer;
@@ -20,8 +20,9 @@ use crate::{Error, Result};
 pub struct LoadOptions {
     /// A checkpoint folder or a GGUF file; see [`ModelSource`].
     pub path: PathBuf,
-    /// The dtype to run in. Default: the one the weights are stored in.
-    pub dtype: Option<DType>,
+    /// What to run in. Default: what the weights are stored in; of a file in blocks, each weight in its
+    /// own.
+    pub dtype: Option<Precision>,
     pub device: Device,
     /// Threads of the CPU engine. Default: one per core.
     pub threads: Option<usize>,
@@ -43,7 +44,7 @@ pub struct ModelInfo {
     pub path: PathBuf,
     pub config: ModelConfig,
     pub num_params: u64,
-    pub dtype: DType,
+    pub dtype: Precision,
     pub device: Device,
     /// Threads of the CPU engine; 0 on another device.
     pub threads: usize,
@@ -58,7 +59,7 @@ pub struct Inspection {
     /// The type most weights are stored in.
     pub stored_dtype: TensorType,
     /// What a cache of one full context needs, for every dtype the model can run in.
-    pub memory: Vec<(DType, MemoryPlan)>,
+    pub memory: Vec<(Precision, MemoryPlan)>,
     pub available_memory: u64,
     /// The licence it names; see [`ModelSource::license`].
     pub license: Option<String>,
@@ -81,7 +82,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
     Ok(Inspection {
         num_params: config.num_params(),
         stored_dtype: checkpoint.dtype(),
-        memory: DType::ALL.into_iter().map(plan).collect(),
+        memory: Precision::ALL.into_iter().map(plan).collect(),
         available_memory: available_memory(),
         license: source.license(),
         config,
@@ -101,10 +102,15 @@ pub(super) fn load(
     let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
 
-    let device = options.device.resolve();
-    let dtype = options.dtype.unwrap_or_else(|| match checkpoint.dtype() {
-        TensorType::Float(dtype) => dtype,
-        TensorType::Block(_) => DType::F16, // whose range and precision blocks are made for
+    let device = match (options.device, options.dtype) {
+        (Device::Auto, Some(Precision::Quantized(_))) => Device::Cpu,
+        (device, _) => device.resolve(),
+    };
+    let stored = checkpoint.dtype();
+    let dtype = options.dtype.unwrap_or(match (device, stored) {
+        // Whose range and precision blocks are made for.
+        (Device::Cuda(_) | Device::Metal, TensorType::Block(_)) => DType::F16.into(),
+        _ => Precision::of_stored(stored),
     });
     let memory = plan_memory(&config, dtype, device, options.cache_tokens)?;
 
@@ -119,11 +125,22 @@ pub(super) fn load(
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
     let (model, threads): (Box<dyn Model>, usize) = match device {
         Device::Cpu => {
-            let ops = CpuOps::new(dtype, options.threads)?;
+            let types = match (options.dtype, dtype) {
+                (None, Precision::Quantized(_)) => WeightTypes::Stored,
+                (_, Precision::Quantized(scheme)) => {
+                    WeightTypes::Mixed(scheme, Box::new(config.clone()))
+                }
+                (_, Precision::Float(dtype)) => WeightTypes::Float(dtype),
+            };
+            let ops = CpuOps::new(types, options.threads)?;
             let threads = ops.threads();
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
         }
         _ => {
+            let Precision::Float(dtype) = dtype else {
+                let expected = format!("device {device} runs f32, f16 and bf16; use device cpu");
+                return Err(Error::option("dtype", dtype.name(), expected));
+            };
             let ops = CandleOps::new(device.candle()?, dtype);
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), 0)
         }
@@ -143,7 +160,7 @@ pub(super) fn load(
 /// On a GPU the numbers are the same, but candle cannot say how much memory is free.
 fn plan_memory(
     config: &ModelConfig,
-    dtype: DType,
+    dtype: Precision,
     device: Device,
     cache_tokens: Option<usize>,
 ) -> Result<MemoryPlan> {

@@ -22,7 +22,7 @@ use crate::quant::BlockType;
 use crate::{Error, Result};
 use attention::{KeyBlock, Queries};
 use blocks::activations::{self, Activations};
-use blocks::{Format, Q4_0, Q4K, Q5K, Q6K, Q8_0};
+use blocks::{Format, Q4K, Q4_0, Q5K, Q6K, Q8_0};
 use lanes::Element;
 use matmul::Product;
 

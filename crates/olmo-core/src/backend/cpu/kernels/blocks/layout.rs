@@ -1,6 +1,6 @@
 //! Groups of outputs in memory: first the headers of all blocks, then the integers of all blocks.
 
-use super::{Format, GROUP, Q4_0, Q4K, Q5K, Q6K, Q8_0};
+use super::{Format, GROUP, Q4K, Q4_0, Q5K, Q6K, Q8_0};
 use crate::quant::{Block, BlockType};
 
 /// Calls a generic function with the [`Format`] of a [`BlockType`].

@@ -251,7 +251,13 @@ struct Tile<const N: usize> {
 impl<const N: usize> Tile<N> {
     /// `rows` is at most `M`, and `M` at most 8.
     #[inline(always)]
-    unsafe fn compute_rows<I: Integers, F: Format, const M: usize, const G: usize, const PANEL: bool>(
+    unsafe fn compute_rows<
+        I: Integers,
+        F: Format,
+        const M: usize,
+        const G: usize,
+        const PANEL: bool,
+    >(
         &self,
         rows: usize,
     ) {

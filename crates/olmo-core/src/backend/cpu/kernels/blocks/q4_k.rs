@@ -39,10 +39,7 @@ pub(super) fn pack_header(
 pub(super) fn read_header(header: &[u8], output: usize, j: usize) -> (f32, f32) {
     let place = j / 2 * 2 * GROUP + 2 * output + j % 2;
     let (d, dmin) = (read_half(header, output), read_half(&header[DMIN..], output).negated());
-    (
-        d.get() * f32::from(header[SCALES + place]),
-        dmin.get() * f32::from(header[MINIMA + place]),
-    )
+    (d.get() * f32::from(header[SCALES + place]), dmin.get() * f32::from(header[MINIMA + place]))
 }
 
 /// Takes the scaled sums of a block's products, and adds the block's part to the totals.

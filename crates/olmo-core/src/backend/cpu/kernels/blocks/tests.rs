@@ -63,9 +63,10 @@ fn defined(kind: BlockType, row: &[u8], x: &[f32]) -> f32 {
     let x = quantized(x, kind.block_len());
     let small = |sum: i64, d: Half, dx: f32, total: f32| (sum as f32).mul_add(d.get() * dx, total);
     match kind {
-        BlockType::Q8_0 => x.iter().zip(blocks_of::<BlockQ8_0>(row)).fold(0.0, |t, (x, w)| {
-            small(dot(&x.1, w.q.map(i64::from)), w.d, x.0, t)
-        }),
+        BlockType::Q8_0 => x
+            .iter()
+            .zip(blocks_of::<BlockQ8_0>(row))
+            .fold(0.0, |t, (x, w)| small(dot(&x.1, w.q.map(i64::from)), w.d, x.0, t)),
         BlockType::Q4_0 => x.iter().zip(blocks_of::<BlockQ4_0>(row)).fold(0.0, |t, (x, w)| {
             let q = (0..32).map(|i| i64::from(w.q[i % 16] >> (i / 16 * 4) & 15) - 8);
             small(dot(&x.1, q), w.d, x.0, t)

@@ -36,9 +36,7 @@ impl Integers for Avx2 {
     }
     #[inline(always)]
     unsafe fn high(bytes: Two) -> Two {
-        bytes.map(|bytes| {
-            _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15))
-        })
+        bytes.map(|bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15)))
     }
     #[inline(always)]
     unsafe fn or(a: Two, b: Two) -> Two {

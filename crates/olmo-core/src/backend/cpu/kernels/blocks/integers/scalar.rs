@@ -97,11 +97,7 @@ impl Integers for Scalar {
         each!(i => sums[i] + dots[i] * scale[i])
     }
     #[inline(always)]
-    unsafe fn dot_pairs(
-        sums: [i32; LANES],
-        pairs: [[i16; 2]; LANES],
-        x: [i8; 4],
-    ) -> [i32; LANES] {
+    unsafe fn dot_pairs(sums: [i32; LANES], pairs: [[i16; 2]; LANES], x: [i8; 4]) -> [i32; LANES] {
         let x = x.map(|x| x as u8);
         let x = [i16::from_le_bytes([x[0], x[1]]), i16::from_le_bytes([x[2], x[3]])].map(i32::from);
         each!(i => sums[i] + i32::from(pairs[i][0]) * x[0] + i32::from(pairs[i][1]) * x[1])
