@@ -2,14 +2,15 @@
 
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
-use crate::dtype::DType;
+use crate::dtype::{DType, Precision, TensorType};
 use crate::generate::PREFILL_CHUNK;
+use crate::model::weight_shapes;
 use crate::{Error, Result};
 
 /// Bytes a loaded model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryPlan {
-    /// All weights in the dtype they run in.
+    /// All weights in the types they run in.
     pub weights: u64,
     /// Keys and values of one token, in all layers.
     pub cache_per_token: u64,
@@ -23,15 +24,14 @@ pub struct MemoryPlan {
 const DEFAULT_CONTEXTS: usize = 4;
 
 impl MemoryPlan {
-    /// The plan for a model that runs in `dtype`, with a cache in `cache_dtype` that has room for
+    /// The plan for a model that runs in `precision`, with a cache in `cache_dtype` that has room for
     /// `cache_tokens` tokens.
     pub fn new(
         config: &ModelConfig,
-        dtype: DType,
+        precision: Precision,
         cache_dtype: CacheDType,
         cache_tokens: usize,
     ) -> MemoryPlan {
-        let element = dtype.size() as u64;
         let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
         // Alive at once in a layer: the stream and its branch, and the widest of its two halves.
         let widest = (2 * config.query_dim() + 2 * config.kv_dim()).max(2 * mlp);
@@ -39,7 +39,7 @@ impl MemoryPlan {
         // The sampler works on a copy of the logits.
         let logits = 2 * config.vocab_size as u64;
         MemoryPlan {
-            weights: config.num_params() * element,
+            weights: weights(config, precision),
             cache_per_token: 2 * (config.layers.len() * cache_dtype.bytes(config.kv_dim())) as u64,
             cache_tokens: cache_tokens.next_multiple_of(BLOCK_TOKENS),
             scratch: (activations + logits) * DType::F32.size() as u64,
@@ -50,13 +50,13 @@ impl MemoryPlan {
     /// fit beside the weights. Fails, naming the numbers, if the least possible does not fit.
     pub fn fit(
         config: &ModelConfig,
-        dtype: DType,
+        precision: Precision,
         cache_dtype: CacheDType,
         cache_tokens: Option<usize>,
         available: u64,
     ) -> Result<MemoryPlan> {
         let context = config.max_position_embeddings;
-        let plan_for = |tokens| MemoryPlan::new(config, dtype, cache_dtype, tokens);
+        let plan_for = |tokens| MemoryPlan::new(config, precision, cache_dtype, tokens);
         let mut plan = plan_for(cache_tokens.unwrap_or(context));
         if cache_tokens.is_none() {
             let room = available.saturating_sub(plan.weights + plan.scratch) / 2;
@@ -74,10 +74,12 @@ impl MemoryPlan {
                 "a cache of {fitting} tokens fits: set cacheTokens (--cache-tokens) to it or less"
             )
         } else {
-            match dtype {
-                DType::F32 => "try dtype bf16, or a smaller model".to_owned(),
-                _ => "try a smaller model".to_owned(),
+            match precision {
+                Precision::Float(DType::F32) => "try dtype bf16 or q4_k_m, or a smaller model",
+                Precision::Float(_) => "try dtype q4_k_m, or a smaller model",
+                Precision::Quantized(_) => "try a smaller model",
             }
+            .to_owned()
         };
         Err(Error::NotEnoughMemory {
             what: format!(
@@ -100,6 +102,19 @@ impl MemoryPlan {
     pub fn total(&self) -> u64 {
         self.weights + self.cache() + self.scratch
     }
+}
+
+fn weights(config: &ModelConfig, precision: Precision) -> u64 {
+    let bytes = |(name, shape): (String, Vec<usize>)| {
+        let stored = match precision {
+            Precision::Float(dtype) => TensorType::Float(dtype),
+            Precision::Quantized(scheme) => scheme.tensor_type(&name, &shape, config),
+        };
+        let (rows, columns) = shape.split_at(shape.len() - 1);
+        let row = stored.bytes(columns[0]).expect("a scheme gives types that fit");
+        rows.iter().product::<usize>() as u64 * row as u64
+    };
+    weight_shapes(config).into_iter().map(bytes).sum()
 }
 
 /// Bytes this process could still take without swapping, within its cgroup's limit if it has one.
@@ -145,6 +160,7 @@ pub fn human_bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::quant::Scheme;
     use std::path::Path;
 
     /// OLMo 2 1B, as published.
@@ -160,12 +176,17 @@ mod tests {
     fn the_1b_model_is_planned_as_its_shapes_say() {
         let config = olmo2_1b();
         assert_eq!(config.num_params(), 1_484_916_736);
-        let plan = MemoryPlan::new(&config, DType::BF16, DType::BF16.into(), 4096);
+        let plan = MemoryPlan::new(&config, DType::BF16.into(), DType::BF16.into(), 4096);
         assert_eq!(plan.weights, 2 * 1_484_916_736);
         assert_eq!(plan.cache_per_token, 2 * 16 * 2048 * 2);
         assert_eq!(plan.cache(), 512 << 20);
-        let plan = MemoryPlan::new(&config, DType::BF16, CacheDType::Q8_0, 4096);
+        let plan = MemoryPlan::new(&config, DType::BF16.into(), CacheDType::Q8_0, 4096);
         assert_eq!(plan.cache(), 272 << 20, "34 bytes for 32 numbers");
+        let quantized = Precision::Quantized(Scheme::Q8_0);
+        let plan = MemoryPlan::new(&config, quantized, DType::F16.into(), 4096);
+        let norms = 16 * 4 * 2048 + 2048;
+        assert_eq!(plan.weights, (1_484_916_736 - norms) / 32 * 34 + norms * 4);
+        assert_eq!(plan.cache(), 512 << 20);
     }
 
     #[test]
@@ -173,7 +194,13 @@ mod tests {
         let config = olmo2_1b();
         let gib = 1 << 30;
         let fit = |cache_tokens, available| {
-            MemoryPlan::fit(&config, DType::BF16, DType::BF16.into(), cache_tokens, available)
+            MemoryPlan::fit(
+                &config,
+                DType::BF16.into(),
+                DType::BF16.into(),
+                cache_tokens,
+                available,
+            )
         };
         assert_eq!(fit(None, 64 * gib).expect("fits").cache_tokens, 4 * 4096);
         assert_eq!(fit(None, 4 * gib).expect("fits").cache_tokens, 4096);
@@ -181,7 +208,7 @@ mod tests {
         let text = fit(None, 3 * gib).expect_err("too little").to_string();
         assert!(text.contains("3.0 GiB free; a cache of"), "{text}");
         let text = fit(None, gib).expect_err("too little").to_string();
-        assert!(text.contains("1.0 GiB free; try a smaller model"), "{text}");
+        assert!(text.contains("1.0 GiB free; try dtype q4_k_m, or a smaller model"), "{text}");
     }
 
     #[test]

@@ -30,6 +30,11 @@ pub trait Ops {
     fn matrix(&self, weight: &TensorData) -> Result<Self::Matrix>;
     fn vector(&self, weight: &TensorData) -> Result<Self::Vector>;
 
+    /// Takes over an embedding table that is only for [`Ops::embed`].
+    fn table(&self, weight: &TensorData) -> Result<Self::Matrix> {
+        self.matrix(weight)
+    }
+
     /// Storage for the keys and values of `shape.blocks` blocks in every layer.
     fn cache(&self, shape: &CacheShape) -> Result<Self::Cache>;
 

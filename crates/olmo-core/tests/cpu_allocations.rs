@@ -39,7 +39,7 @@ static COUNTING: Counting = Counting;
 #[test]
 fn steps_allocate_nothing_after_the_first_few() {
     let shape = Shape {
-        hidden: 128,
+        hidden: 256,
         intermediate: 256,
         layers: 3,
         heads: 4,

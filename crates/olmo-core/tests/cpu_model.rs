@@ -2,11 +2,14 @@
 
 mod cpu_support;
 
-use cpu_support::{random_model, Random, Shape};
+use cpu_support::{random_model, random_weights, write_weights, Folder, Random, Shape, Weight};
 use olmo_core::backend::candle::CandleOps;
-use olmo_core::backend::cpu::{CpuOps, Variant};
-use olmo_core::dtype::DType;
+use olmo_core::backend::cpu::{CpuOps, Variant, WeightTypes};
+use olmo_core::config::ModelConfig;
+use olmo_core::dtype::{DType, TensorType};
 use olmo_core::model::{Batch, Model, Probe, Runtime, Silent};
+use olmo_core::quant::Scheme;
+use olmo_core::weights::Checkpoint;
 
 const SHAPE: Shape = Shape {
     hidden: 96,
@@ -18,6 +21,25 @@ const SHAPE: Shape = Shape {
     context: 256,
 };
 const BLOCKS: usize = 32;
+
+/// Rows of whole blocks of every format, so that a mix is what its name says.
+const QUANTIZED: Shape = Shape { hidden: 256, intermediate: 768, layers: 3, heads: 4, ..SHAPE };
+
+fn mixed(scheme: Scheme, config: &ModelConfig) -> WeightTypes {
+    WeightTypes::Mixed(scheme, Box::new(config.clone()))
+}
+
+/// The numbers that a weight quantised in a scheme stands for.
+fn rounded(weight: Weight, scheme: Scheme, config: &ModelConfig) -> Weight {
+    let TensorType::Block(kind) = scheme.tensor_type(&weight.name, &weight.shape, config) else {
+        return weight;
+    };
+    let mut values = weight.values;
+    let mut blocks = vec![0; kind.bytes(values.len()).unwrap()];
+    kind.quantize(&values, None, &mut blocks).unwrap();
+    kind.dequantize(&blocks, &mut values);
+    Weight { values, ..weight }
+}
 
 fn forward(model: &mut dyn Model, batch: &Batch) -> Vec<f32> {
     let mut logits = Vec::new();
@@ -75,46 +97,82 @@ fn logits_agree_with_candle() {
     }
 }
 
+/// Weights in blocks run as the numbers they stand for do in f32, but for the activations, which are
+/// rounded to 8 bits. The more exact the weights, the less there is to hide it: the tolerance is the same
+/// for all, an absolute one on logits with a spread of 1.
+#[test]
+fn quantized_logits_agree_with_dequantized_weights() {
+    const TOLERANCE: f32 = 0.15;
+    for scheme in Scheme::ALL {
+        let (_folder, config, checkpoint) = random_model(&QUANTIZED, DType::F32, 21);
+        let exact = Folder::new();
+        let weights = random_weights(&config, 21).into_iter();
+        let weights = weights.map(|weight| rounded(weight, scheme, &config)).collect();
+        let dequantized = write_weights(&exact, weights, DType::F32);
+
+        let ops = CpuOps::new(mixed(scheme, &config), Some(2)).unwrap();
+        let mut quantized =
+            Runtime::load(ops, &config, &checkpoint, BLOCKS, &mut |_| Ok(())).unwrap();
+        let ops = CpuOps::new(DType::F32, Some(2)).unwrap();
+        let mut exact = Runtime::load(ops, &config, &dequantized, BLOCKS, &mut |_| Ok(())).unwrap();
+        let tokens = Random(22).tokens(70, QUANTIZED.vocab);
+        let expected = in_chunks(&mut exact, &tokens, &[9, 2, 4], 70);
+        let got = in_chunks(&mut quantized, &tokens, &[9, 2, 4], 70);
+        let difference = largest_difference(&expected, &got);
+        let spread = (expected.iter().map(|x| x * x).sum::<f32>() / expected.len() as f32).sqrt();
+        println!("{}: largest difference {difference:e}, spread {spread}", scheme.name());
+        assert!(difference < TOLERANCE * spread, "{} {difference}", scheme.name());
+    }
+}
+
 #[test]
 fn same_bits_in_any_company_chunks_threads_and_kernels() {
+    let (_folder, config, checkpoint) = random_model(&QUANTIZED, DType::BF16, 3);
+    for scheme in Scheme::ALL {
+        same_bits(mixed(scheme, &config), &config, &checkpoint);
+    }
     for dtype in DType::ALL {
         let (_folder, config, checkpoint) = random_model(&SHAPE, dtype, 3);
-        let load = |threads, variant| {
-            let ops = CpuOps::with_variant(dtype, Some(threads), variant).unwrap();
-            Runtime::load(ops, &config, &checkpoint, BLOCKS, &mut |_| Ok(())).unwrap()
-        };
-        let mut random = Random(4);
-        let tokens = random.tokens(70, SHAPE.vocab);
-        let blocks = [9, 2, 4];
-        let best = Variant::choose().unwrap();
-        let reference = bits(&in_chunks(&mut load(1, best), &tokens, &blocks, 70));
+        same_bits(WeightTypes::Float(dtype), &config, &checkpoint);
+    }
+}
 
-        for threads in [1, 2, 3] {
-            let mut model = load(threads, best);
-            for chunk in [1, 3, 7, 64, 70] {
-                let logits = in_chunks(&mut model, &tokens, &blocks, chunk);
-                assert_eq!(bits(&logits), reference, "chunks of {chunk}, {threads} threads");
-            }
-            // Between others, in the middle of what earlier runs left in the cache.
-            let mut logits = Vec::new();
-            for (start, end) in [(0, 33), (33, 34), (34, 70)] {
-                let mut batch = Batch::default();
-                batch.push(&random.tokens(20, SHAPE.vocab), 0, &[0], 0..0);
-                batch.push(&tokens[start..end], start, &blocks, 0..end - start);
-                batch.push(&random.tokens(40, SHAPE.vocab), 0, &[5, 6], 0..0);
-                logits.extend(forward(&mut model, &batch));
-            }
-            assert_eq!(bits(&logits), reference, "in company, {threads} threads");
+fn same_bits(types: WeightTypes, config: &ModelConfig, checkpoint: &Checkpoint) {
+    let load = |threads, variant| {
+        let ops = CpuOps::with_variant(types.clone(), Some(threads), variant).unwrap();
+        Runtime::load(ops, config, checkpoint, BLOCKS, &mut |_| Ok(())).unwrap()
+    };
+    let mut random = Random(4);
+    let tokens = random.tokens(70, SHAPE.vocab);
+    let blocks = [9, 2, 4];
+    let best = Variant::choose().unwrap();
+    let reference = bits(&in_chunks(&mut load(1, best), &tokens, &blocks, 70));
+
+    for threads in [1, 2, 3] {
+        let mut model = load(threads, best);
+        for chunk in [1, 3, 7, 64, 70] {
+            let logits = in_chunks(&mut model, &tokens, &blocks, chunk);
+            assert_eq!(bits(&logits), reference, "chunks of {chunk}, {threads} threads");
         }
-        for variant in Variant::ALL {
-            if !variant.is_supported() {
-                println!("{} kernels: not on this CPU", variant.name());
-                continue;
-            }
-            println!("{} kernels: run", variant.name());
-            let logits = in_chunks(&mut load(2, variant), &tokens[..40], &blocks, 33);
-            assert_eq!(bits(&logits), reference[..logits.len()], "{}", variant.name());
+        // Between others, in the middle of what earlier runs left in the cache.
+        let mut logits = Vec::new();
+        for (start, end) in [(0, 33), (33, 34), (34, 70)] {
+            let mut batch = Batch::default();
+            batch.push(&random.tokens(20, SHAPE.vocab), 0, &[0], 0..0);
+            batch.push(&tokens[start..end], start, &blocks, 0..end - start);
+            batch.push(&random.tokens(40, SHAPE.vocab), 0, &[5, 6], 0..0);
+            logits.extend(forward(&mut model, &batch));
         }
+        assert_eq!(bits(&logits), reference, "in company, {threads} threads");
+    }
+    for variant in Variant::ALL {
+        if !variant.is_supported() {
+            println!("{} kernels: not on this CPU", variant.name());
+            continue;
+        }
+        println!("{} kernels: run", variant.name());
+        let logits = in_chunks(&mut load(2, variant), &tokens[..40], &blocks, 33);
+        assert_eq!(bits(&logits), reference[..logits.len()], "{}", variant.name());
     }
 }
 

@@ -125,7 +125,7 @@ fn greedy_generation_equals_transformers() {
         let (_, engine) = engines.entry(model.to_owned()).or_insert_with(|| {
             let dir = checkpoint(model);
             let engine = load(&LoadOptions {
-                dtype: Some(olmo_core::dtype::DType::F32),
+                dtype: Some(olmo_core::dtype::DType::F32.into()),
                 ..options(dir.path())
             });
             (dir, engine)
@@ -150,8 +150,10 @@ fn greedy_generation_equals_transformers() {
 fn scores_equal_transformers() {
     for case in list(&json("generate.json"), "scores") {
         let dir = checkpoint(text(case, "model"));
-        let engine =
-            load(&LoadOptions { dtype: Some(olmo_core::dtype::DType::F32), ..options(dir.path()) });
+        let engine = load(&LoadOptions {
+            dtype: Some(olmo_core::dtype::DType::F32.into()),
+            ..options(dir.path())
+        });
         for _warm in [false, true] {
             let score =
                 block_on(engine.score(ids(&case["prompt_ids"]), ids(&case["ids"]))).unwrap();

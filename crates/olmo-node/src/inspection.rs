@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
 use olmo_core::config::ModelConfig;
-use olmo_core::dtype::DType;
+use olmo_core::dtype::Precision;
 use olmo_core::generate as core;
 
 use crate::error::{promise_blocking, Promise};
@@ -109,7 +109,7 @@ impl From<&ModelConfig> for Config {
     }
 }
 
-fn convert(dtype: DType, plan: olmo_core::memory::MemoryPlan) -> MemoryPlan {
+fn convert(dtype: Precision, plan: olmo_core::memory::MemoryPlan) -> MemoryPlan {
     MemoryPlan {
         dtype: dtype.name().into(),
         weights: plan.weights as f64,

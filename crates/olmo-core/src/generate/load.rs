@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use super::{GenerationDefaults, ModelSource};
 use crate::backend::candle::CandleOps;
-use crate::backend::cpu::CpuOps;
+use crate::backend::cpu::{CpuOps, WeightTypes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::dtype::{DType, TensorType};
+use crate::dtype::{DType, Precision, TensorType};
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{weight_shapes, Model, Runtime};
 use crate::tokenizer::Tokenizer;
@@ -20,8 +20,9 @@ use crate::{Error, Result};
 pub struct LoadOptions {
     /// A checkpoint folder or a GGUF file; see [`ModelSource`].
     pub path: PathBuf,
-    /// The dtype to run in. Default: the one the weights are stored in.
-    pub dtype: Option<DType>,
+    /// What to run in. Default: what the weights are stored in; of a file in blocks, each weight in its
+    /// own.
+    pub dtype: Option<Precision>,
     /// How keys and values are stored. Default: as the weights; in f16 beside quantised ones.
     pub cache_dtype: Option<CacheDType>,
     pub device: Device,
@@ -45,7 +46,7 @@ pub struct ModelInfo {
     pub path: PathBuf,
     pub config: ModelConfig,
     pub num_params: u64,
-    pub dtype: DType,
+    pub dtype: Precision,
     pub cache_dtype: CacheDType,
     pub device: Device,
     /// Threads of the CPU engine; 0 on another device.
@@ -61,7 +62,7 @@ pub struct Inspection {
     /// The type most weights are stored in.
     pub stored_dtype: TensorType,
     /// What a cache of one full context needs, for every dtype the model can run in.
-    pub memory: Vec<(DType, MemoryPlan)>,
+    pub memory: Vec<(Precision, MemoryPlan)>,
     pub available_memory: u64,
     /// The licence it names; see [`ModelSource::license`].
     pub license: Option<String>,
@@ -81,11 +82,13 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
     let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
     let context = config.max_position_embeddings;
-    let plan = |dtype: DType| (dtype, MemoryPlan::new(&config, dtype, dtype.into(), context));
+    let plan = |dtype: Precision| {
+        (dtype, MemoryPlan::new(&config, dtype, dtype.cache_dtype().into(), context))
+    };
     Ok(Inspection {
         num_params: config.num_params(),
         stored_dtype: checkpoint.dtype(),
-        memory: DType::ALL.into_iter().map(plan).collect(),
+        memory: Precision::ALL.into_iter().map(plan).collect(),
         available_memory: available_memory(),
         license: source.license(),
         config,
@@ -105,12 +108,17 @@ pub(super) fn load(
     let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
 
-    let device = options.device.resolve();
-    let dtype = options.dtype.unwrap_or_else(|| match checkpoint.dtype() {
-        TensorType::Float(dtype) => dtype,
-        TensorType::Block(_) => DType::F16, // whose range and precision blocks are made for
+    let device = match (options.device, options.dtype) {
+        (Device::Auto, Some(Precision::Quantized(_))) => Device::Cpu,
+        (device, _) => device.resolve(),
+    };
+    let stored = checkpoint.dtype();
+    let dtype = options.dtype.unwrap_or(match (device, stored) {
+        // Whose range and precision blocks are made for.
+        (Device::Cuda(_) | Device::Metal, TensorType::Block(_)) => DType::F16.into(),
+        _ => Precision::of_stored(stored),
     });
-    let cache_dtype = options.cache_dtype.unwrap_or(dtype.into());
+    let cache_dtype = options.cache_dtype.unwrap_or(dtype.cache_dtype().into());
     cache_dtype.check(config.head_dim)?;
     let memory = plan_memory(&config, dtype, cache_dtype, device, options.cache_tokens)?;
 
@@ -125,11 +133,22 @@ pub(super) fn load(
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
     let (model, threads): (Box<dyn Model>, usize) = match device {
         Device::Cpu => {
-            let ops = CpuOps::new(dtype, options.threads)?.with_cache(cache_dtype);
+            let types = match (options.dtype, dtype) {
+                (None, Precision::Quantized(_)) => WeightTypes::Stored,
+                (_, Precision::Quantized(scheme)) => {
+                    WeightTypes::Mixed(scheme, Box::new(config.clone()))
+                }
+                (_, Precision::Float(dtype)) => WeightTypes::Float(dtype),
+            };
+            let ops = CpuOps::new(types, options.threads)?.with_cache(cache_dtype);
             let threads = ops.threads();
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
         }
         _ => {
+            let Precision::Float(dtype) = dtype else {
+                let expected = format!("device {device} runs f32, f16 and bf16; use device cpu");
+                return Err(Error::option("dtype", dtype.name(), expected));
+            };
             let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), 0)
         }
@@ -150,7 +169,7 @@ pub(super) fn load(
 /// On a GPU the numbers are the same, but candle cannot say how much memory is free.
 fn plan_memory(
     config: &ModelConfig,
-    dtype: DType,
+    dtype: Precision,
     cache_dtype: CacheDType,
     device: Device,
     cache_tokens: Option<usize>,

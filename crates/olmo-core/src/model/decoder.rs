@@ -43,10 +43,12 @@ impl<O: Ops> Decoder<O> {
         checkpoint: &Checkpoint,
         progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Decoder<O>> {
-        let embedding = ops.matrix(checkpoint.get(EMBEDDING)?)?;
-        let lm_head = match config.tie_word_embeddings {
-            true => embedding.clone(),
-            false => ops.matrix(checkpoint.get(OUTPUT)?)?,
+        let (embedding, lm_head) = match config.tie_word_embeddings {
+            true => {
+                let both = ops.matrix(checkpoint.get(EMBEDDING)?)?;
+                (both.clone(), both)
+            }
+            false => (ops.table(checkpoint.get(EMBEDDING)?)?, ops.matrix(checkpoint.get(OUTPUT)?)?),
         };
         let mut layers = Vec::with_capacity(config.layers.len());
         for index in 0..config.layers.len() {

@@ -27,6 +27,7 @@ pub use q4_k::BlockQ4K;
 pub use q5_k::BlockQ5K;
 pub use q6_k::BlockQ6K;
 pub use q8_0::BlockQ8_0;
+pub(crate) use scales::unpack as unpack_scales;
 pub use scheme::Scheme;
 
 /// One block of a format, as files have it: little-endian, without padding, aligned to nothing.
@@ -235,5 +236,18 @@ impl Half {
 
     pub fn get(self) -> f32 {
         half::f16::from_le_bytes(self.0).to_f32()
+    }
+
+    pub fn from_bytes(bytes: [u8; 2]) -> Half {
+        Half(bytes)
+    }
+
+    pub fn to_bytes(self) -> [u8; 2] {
+        self.0
+    }
+
+    /// With the other sign.
+    pub fn negated(self) -> Half {
+        Half([self.0[0], self.0[1] ^ 0x80])
     }
 }

@@ -43,7 +43,20 @@ impl TensorData {
         out
     }
 
-    fn error(&self, problem: String) -> Error {
+    /// Says that the elements are not needed in memory any more: who asks for them again reads them
+    /// again from the file. Else all that was ever read counts as this process's memory.
+    pub fn release(&self) {
+        #[cfg(unix)]
+        {
+            let advice = memmap2::UncheckedAdvice::DontNeed;
+            // SAFETY: the mapping is read-only and of a file, so that the same bytes come back.
+            let _ = unsafe {
+                self.map.unchecked_advise_range(advice, self.range.start, self.range.len())
+            };
+        }
+    }
+
+    pub(crate) fn error(&self, problem: String) -> Error {
         Error::InvalidWeights { file: self.file.to_path_buf(), tensor: self.name.clone(), problem }
     }
 }

@@ -126,8 +126,15 @@ impl Shape {
 
 /// A model of random weights, scaled so that activations stay near one.
 pub fn random_model(shape: &Shape, dtype: DType, seed: u64) -> (Folder, ModelConfig, Checkpoint) {
-    let (folder, config, mut random) = (Folder::new(), shape.config(), Random(seed));
-    let weights = weight_shapes(&config)
+    let (folder, config) = (Folder::new(), shape.config());
+    let checkpoint = write_weights(&folder, random_weights(&config, seed), dtype);
+    (folder, config, checkpoint)
+}
+
+/// The weights of [`random_model`].
+pub fn random_weights(config: &ModelConfig, seed: u64) -> Vec<Weight> {
+    let mut random = Random(seed);
+    weight_shapes(config)
         .into_iter()
         .map(|(name, shape)| {
             let count = shape.iter().product();
@@ -140,7 +147,5 @@ pub fn random_model(shape: &Shape, dtype: DType, seed: u64) -> (Folder, ModelCon
             };
             Weight { name, shape, values }
         })
-        .collect();
-    let checkpoint = write_weights(&folder, weights, dtype);
-    (folder, config, checkpoint)
+        .collect()
 }

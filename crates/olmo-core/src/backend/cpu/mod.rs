@@ -1,7 +1,7 @@
 //! The CPU engine: the operations on own buffers, with own kernels and own threads.
 //!
 //! Activations are f32 in buffers of a [`workspace`]; weights and cache are in the dtype asked for
-//! and are widened in registers. [`threads`] share each operation out so that every number is
+//! and are widened in registers. Weights in blocks are multiplied with integers. [`threads`] share each operation out so that every number is
 //! computed by one of them, and [`kernels`] fix the order of every sum: a row's result is the same
 //! bits in any company, on any number of threads and on any CPU.
 
@@ -9,6 +9,7 @@ mod attention;
 mod cache;
 mod kernels;
 mod matrix;
+mod packed;
 mod project;
 mod threads;
 mod workspace;
@@ -21,18 +22,54 @@ pub use matrix::Matrix;
 pub use workspace::Tensor;
 
 use crate::cache::{CacheDType, CacheShape};
-use crate::config::AttentionKind;
-use crate::dtype::DType;
+use crate::config::{AttentionKind, ModelConfig};
+use crate::dtype::{DType, TensorType};
 use crate::model::{Batch, RopeTable};
 use crate::ops::Ops;
+use crate::quant::Scheme;
 use crate::weights::TensorData;
 use crate::{Error, Result};
 use kernels::Kernels;
 use threads::Threads;
 use workspace::{Parts, Workspace};
 
+/// Which type each weight runs in.
+#[derive(Debug, Clone)]
+pub enum WeightTypes {
+    /// The one its file has it in.
+    Stored,
+    Float(DType),
+    /// The one a mix gives it in this model.
+    Mixed(Scheme, Box<ModelConfig>),
+}
+
+impl From<DType> for WeightTypes {
+    fn from(dtype: DType) -> WeightTypes {
+        WeightTypes::Float(dtype)
+    }
+}
+
+impl WeightTypes {
+    fn of(&self, weight: &TensorData) -> TensorType {
+        match self {
+            WeightTypes::Stored => weight.dtype,
+            WeightTypes::Float(dtype) => TensorType::Float(*dtype),
+            WeightTypes::Mixed(scheme, config) => {
+                scheme.tensor_type(&weight.name, &weight.shape, config)
+            }
+        }
+    }
+
+    fn cache_dtype(&self) -> DType {
+        match self {
+            WeightTypes::Float(dtype) => *dtype,
+            WeightTypes::Stored | WeightTypes::Mixed(..) => DType::F16,
+        }
+    }
+}
+
 pub struct CpuOps {
-    dtype: DType,
+    types: WeightTypes,
     cache_dtype: CacheDType,
     kernels: &'static Kernels,
     threads: Threads,
@@ -40,13 +77,18 @@ pub struct CpuOps {
 }
 
 impl CpuOps {
-    /// Weights and cache in `dtype`, on `threads` threads; by default as many as there are cores.
-    pub fn new(dtype: DType, threads: Option<usize>) -> Result<CpuOps> {
-        CpuOps::with_variant(dtype, threads, Variant::choose()?)
+    /// Weights in these types, on `threads` threads; by default as many as there are cores. The cache
+    /// is in the weights' dtype if they all have one, else in f16.
+    pub fn new(types: impl Into<WeightTypes>, threads: Option<usize>) -> Result<CpuOps> {
+        CpuOps::with_variant(types, threads, Variant::choose()?)
     }
 
     /// With the kernels of a certain kind of CPU, which must be of this one's kind.
-    pub fn with_variant(dtype: DType, threads: Option<usize>, variant: Variant) -> Result<CpuOps> {
+    pub fn with_variant(
+        types: impl Into<WeightTypes>,
+        threads: Option<usize>,
+        variant: Variant,
+    ) -> Result<CpuOps> {
         let count = threads.unwrap_or_else(threads::default_count);
         if !(1..=1024).contains(&count) {
             return Err(Error::option("threads", count, "it must be from 1 to 1024"));
@@ -55,7 +97,9 @@ impl CpuOps {
             Error::option("kernels", variant.name(), "this CPU lacks the instructions")
         })?;
         let threads = Threads::new(count)?;
-        Ok(CpuOps { dtype, cache_dtype: dtype.into(), kernels, threads, workspace: Arc::default() })
+        let types = types.into();
+        let cache_dtype = types.cache_dtype().into();
+        Ok(CpuOps { types, cache_dtype, kernels, threads, workspace: Arc::default() })
     }
 
     /// The same with another kind of cache.
@@ -108,7 +152,11 @@ impl Ops for CpuOps {
     type Cache = Cache;
 
     fn matrix(&self, weight: &TensorData) -> Result<Matrix> {
-        Matrix::new(weight, self.dtype)
+        Matrix::new(weight, self.types.of(weight), &self.threads)
+    }
+
+    fn table(&self, weight: &TensorData) -> Result<Matrix> {
+        Matrix::table(weight, self.types.of(weight), &self.threads)
     }
 
     fn vector(&self, weight: &TensorData) -> Result<Arc<[f32]>> {

@@ -1,16 +1,26 @@
 //! Shares matrix products out among the threads.
 
+use super::kernels::blocks::activations::{Activations, Layout};
+use super::kernels::blocks::{self, GROUP, PANEL_BYTES, TASK_OUTPUTS};
+use super::kernels::lanes::LANES;
 use super::kernels::matmul::{self, Product, CHUNK, PANEL_OUTPUTS};
 use super::workspace::{Parts, Tensor};
 use super::{CpuOps, Matrix};
+use crate::dtype::TensorType;
+use crate::quant::BlockType;
 use crate::{Error, Result};
 
 /// Fewer outputs than this are not worth a task of their own.
-const SMALLEST_BLOCK: usize = 16;
+const SMALLEST_TASK: usize = 16;
+const _: () = assert!(SMALLEST_TASK.is_multiple_of(GROUP));
+
+/// A thread's panel, for either kind of kernel: so many f32.
+const PANEL: usize = PANEL_OUTPUTS * CHUNK;
+const _: () = assert!(PANEL_BYTES <= PANEL * size_of::<f32>());
 
 impl CpuOps {
-    /// One loop over the outputs of all weights, block by block. A block is all rows of some
-    /// outputs, so a weight is read by one thread, once.
+    /// One loop over the outputs of all weights, task by task. A task is all rows of some outputs, so a
+    /// weight is read by one thread, once.
     pub(super) fn product<const N: usize>(
         &self,
         x: &Tensor,
@@ -24,49 +34,46 @@ impl CpuOps {
                     x.width, weight.inputs
                 )));
             }
+            if weight.at(0).is_none() {
+                return Err(Error::Internal("a table is only looked up".into()));
+            }
             *output = self.workspace.tensor(x.rows, weight.outputs)?;
         }
-        let packed = self.packed(x)?;
-        let packed = packed.as_ref().unwrap_or(x).as_ptr().addr();
-        let mut panels = self.workspace.tensor(self.threads.count(), PANEL_OUTPUTS * CHUNK)?;
+        let rows = Rows::new(self, x, &weights)?;
+        let mut panels = self.workspace.tensor(self.threads.count(), PANEL)?;
         let panels = Parts::new(&mut panels);
 
         let total: usize = weights.iter().map(|weight| weight.outputs).sum();
-        let block = (total / (4 * self.threads.count()))
-            .next_multiple_of(SMALLEST_BLOCK)
-            .clamp(SMALLEST_BLOCK, PANEL_OUTPUTS);
-        let tasks = weights.iter().map(|weight| weight.outputs.div_ceil(block)).sum();
+        let share = (total / (4 * self.threads.count())).next_multiple_of(SMALLEST_TASK);
+        let per_task = |weight: &Matrix| match weight.kind {
+            TensorType::Float(_) => share.clamp(SMALLEST_TASK, PANEL_OUTPUTS),
+            TensorType::Block(_) => share.clamp(SMALLEST_TASK, TASK_OUTPUTS),
+        };
+        let tasks_of = |weight: &Matrix| weight.outputs.div_ceil(per_task(weight));
+        let tasks = weights.iter().map(|weight| tasks_of(weight)).sum();
         let targets = outputs.each_mut().map(|output| Parts::new(output));
         self.threads.run(tasks, |mut task, thread| {
             let mut which = 0;
-            while task >= weights[which].outputs.div_ceil(block) {
-                task -= weights[which].outputs.div_ceil(block);
+            while task >= tasks_of(weights[which]) {
+                task -= tasks_of(weights[which]);
                 which += 1;
             }
-            let (weight, first) = (weights[which], task * block);
-            // SAFETY: the activations are packed for these sizes; the weights hold the rows from
-            // `first` on; no other task has these outputs, no other thread this panel.
-            unsafe {
-                let len = PANEL_OUTPUTS * CHUNK;
-                let panel = panels.part(thread * len..(thread + 1) * len);
-                self.kernels.matmul(weight.dtype)(&Product {
-                    x: packed as *const f32,
-                    rows: x.rows,
-                    inputs: x.width,
-                    w: weight.row(first),
-                    outputs: block.min(weight.outputs - first),
-                    y: targets[which].as_mut_ptr().add(first),
-                    y_stride: weight.outputs,
-                    panel: panel.as_mut_ptr(),
-                });
-            }
+            let weight = weights[which];
+            let first = task * per_task(weight);
+            let outputs = per_task(weight).min(weight.outputs - first);
+            // SAFETY: no other thread has this panel.
+            let panel = unsafe { panels.part(thread * PANEL..(thread + 1) * PANEL) };
+            // SAFETY: there are so many outputs.
+            let y = unsafe { targets[which].as_mut_ptr().add(first) };
+            // SAFETY: no other task has these outputs.
+            unsafe { rows.multiply(self, weight, first, outputs, y, panel) };
         });
         Ok(outputs)
     }
 
     /// The rows as [`matmul`](matmul::matmul) wants them; none if they lie so already.
     fn packed(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        if x.rows == 1 && x.width.is_multiple_of(super::kernels::lanes::LANES) {
+        if x.rows == 1 && x.width.is_multiple_of(LANES) {
             return Ok(None);
         }
         let mut packed = self.workspace.tensor(1, matmul::packed_len(x.rows, x.width))?;
@@ -80,4 +87,97 @@ impl CpuOps {
         });
         Ok(Some(packed))
     }
+
+    /// The rows as integers, for weights in blocks as long as those of `kind`.
+    fn quantized(&self, x: &Tensor, kind: BlockType) -> Result<Tensor> {
+        let layout = Layout::new(x.rows, x.width, kind.block_len());
+        let mut packed = self.workspace.tensor(1, layout.len)?;
+        let start = packed.as_mut_ptr().addr();
+        let (tile, per_task) = (self.kernels.block_tile_rows, super::rows_per_task(x.width));
+        let quantize = self.kernels.quantize(kind);
+        self.threads.run(x.rows.div_ceil(per_task), |task, _| {
+            for row in task * per_task..x.rows.min((task + 1) * per_task) {
+                // SAFETY: there is room for all rows, and no other task has this one.
+                unsafe { quantize(x.row(row), row, x.rows, tile, &layout.at(start as *const f32)) }
+            }
+        });
+        Ok(packed)
+    }
+}
+
+/// Rows in every form that some weights need.
+struct Rows<'a> {
+    x: &'a Tensor,
+    packed: Option<Tensor>,
+    /// In blocks of 32 and of 256.
+    quantized: [Option<Tensor>; 2],
+}
+
+impl Rows<'_> {
+    fn new<'a>(ops: &CpuOps, x: &'a Tensor, weights: &[&Matrix]) -> Result<Rows<'a>> {
+        let mut rows = Rows { x, packed: None, quantized: [None, None] };
+        for weight in weights {
+            match weight.kind {
+                TensorType::Float(_) if rows.packed.is_none() => rows.packed = ops.packed(x)?,
+                TensorType::Block(kind) if rows.quantized[form(kind)].is_none() => {
+                    rows.quantized[form(kind)] = Some(ops.quantized(x, kind)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Some outputs of all rows.
+    ///
+    /// # Safety
+    /// `y` is the place of the first output of the first row, with `weight.outputs` to the next row; no
+    /// other thread writes these outputs.
+    unsafe fn multiply(
+        &self,
+        ops: &CpuOps,
+        weight: &Matrix,
+        first: usize,
+        outputs: usize,
+        y: *mut f32,
+        panel: &mut [f32],
+    ) {
+        let (rows, inputs, y_stride) = (self.x.rows, self.x.width, weight.outputs);
+        let w = weight.at(first).expect("checked before");
+        match weight.kind {
+            // SAFETY: the activations are packed for these sizes, the weights hold the outputs from
+            // `first` on, and the panel has room; the rest is the caller's promise.
+            TensorType::Float(dtype) => ops.kernels.matmul(dtype)(&Product {
+                x: self.packed.as_ref().unwrap_or(self.x).as_ptr(),
+                rows,
+                inputs,
+                w,
+                outputs,
+                y,
+                y_stride,
+                panel: panel.as_mut_ptr(),
+            }),
+            TensorType::Block(kind) => {
+                let quantized = self.quantized[form(kind)].as_ref().expect("made for all weights");
+                let layout = Layout::new(rows, inputs, kind.block_len());
+                // SAFETY: as above.
+                let x: Activations = layout.at(quantized.as_ptr());
+                ops.kernels.blocks(kind)(&blocks::Product {
+                    x,
+                    rows,
+                    inputs,
+                    w,
+                    outputs,
+                    y,
+                    y_stride,
+                    panel: panel.as_mut_ptr().cast(),
+                });
+            }
+        }
+    }
+}
+
+/// Which of [`Rows::quantized`] weights need.
+fn form(kind: BlockType) -> usize {
+    usize::from(kind.block_len() != 32)
 }

@@ -13,9 +13,10 @@ use crate::{Error, Result};
 const ALIGN: usize = 64;
 
 /// From this size on a buffer is a mapping of its own, in huge pages where the system has them:
-/// kernels read many rows at once, and each would have its own small page.
+/// kernels read many rows at once, and each would have its own small page. Neighbouring mappings become
+/// one for the system, so huge pages go on from one to the next.
 const LARGE: usize = 1 << 19;
-const HUGE_PAGE: usize = 1 << 21;
+const PAGE: usize = 1 << 12;
 
 /// Zeroed memory. A large one costs nothing until it is written.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ impl Buffer {
     }
 
     fn mapped(bytes: usize) -> Option<Buffer> {
-        let bytes = bytes.checked_next_multiple_of(HUGE_PAGE)?;
+        let bytes = bytes.checked_next_multiple_of(PAGE)?;
         let mut mapping = MmapMut::map_anon(bytes).ok()?;
         #[cfg(target_os = "linux")]
         let _ = mapping.advise(memmap2::Advice::HugePage); // a kernel without them says no

@@ -4,27 +4,30 @@
 //! is the table of the compiled functions; one is chosen when an engine starts. All tables give the
 //! same bits, so the choice only changes the time.
 //!
-//! A kernel with a form of its own on some CPU (NEON, AMX, 8-bit weights) goes into the table of
-//! that CPU in place of the generic one.
+//! Weights in blocks have kernels over integers ([`blocks`]) in the same manner.
 
 pub mod attention;
+pub mod blocks;
 mod exp;
 pub mod lanes;
 pub mod matmul;
 mod rows;
 pub mod stored;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use half::{bf16, f16};
 
 use crate::cache::CacheDType;
 use crate::dtype::DType;
+use crate::quant::BlockType;
 use crate::{Error, Result};
 use attention::{KeyBlock, Queries};
+use blocks::activations::{self, Activations};
+use blocks::{Format, Q4K, Q4_0, Q5K, Q6K, Q8_0};
 use lanes::Element;
 use matmul::Product;
-use stored::{Floats, Stored, Q8_0};
+use stored::{Floats, Stored};
 
 /// A kind of CPU there are kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,22 +36,29 @@ pub enum Variant {
     Scalar,
     /// AVX2 with FMA and F16C.
     Avx2,
-    /// AVX-512 F, BW, DQ and VL.
+    /// AVX-512 F, BW, DQ and VL. Weights in blocks use AVX2.
     Avx512,
+    /// The same with VNNI, for weights in blocks. Only on request: its tests have not run on such a CPU
+    /// yet.
+    Avx512Vnni,
 }
 
 /// The environment variable that overrides the choice of kernels, for tests and comparisons.
 const OVERRIDE: &str = "OLMO2_KERNELS";
 
 impl Variant {
-    /// Best first.
-    pub const ALL: [Variant; 3] = [Variant::Avx512, Variant::Avx2, Variant::Scalar];
+    pub const ALL: [Variant; 4] =
+        [Variant::Avx512Vnni, Variant::Avx512, Variant::Avx2, Variant::Scalar];
+
+    /// Those that are chosen without being asked for, best first.
+    const TRUSTED: [Variant; 3] = [Variant::Avx512, Variant::Avx2, Variant::Scalar];
 
     pub fn name(self) -> &'static str {
         match self {
             Variant::Scalar => "scalar",
             Variant::Avx2 => "avx2",
             Variant::Avx512 => "avx512",
+            Variant::Avx512Vnni => "avx512vnni",
         }
     }
 
@@ -66,12 +76,10 @@ impl Variant {
                 && is_x86_feature_detected!("f16c"))
             .then_some(&avx2::KERNELS),
             #[cfg(target_arch = "x86_64")]
-            Variant::Avx512 => (is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl")
-                && is_x86_feature_detected!("fma"))
-            .then_some(&avx512::KERNELS),
+            Variant::Avx512 => has_avx512().then_some(&avx512::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512Vnni => (has_avx512() && is_x86_feature_detected!("avx512vnni"))
+                .then_some(&avx512vnni::KERNELS),
             #[cfg(not(target_arch = "x86_64"))]
             _ => None,
         }
@@ -81,7 +89,7 @@ impl Variant {
     pub fn choose() -> Result<Variant> {
         match std::env::var(OVERRIDE) {
             Ok(name) => Variant::parse(&name),
-            Err(_) => Ok(Variant::ALL
+            Err(_) => Ok(Variant::TRUSTED
                 .into_iter()
                 .find(|variant| variant.kernels().is_some())
                 .unwrap_or(Variant::Scalar)),
@@ -105,6 +113,17 @@ impl Variant {
     }
 }
 
+#[cfg(target_arch = "x86_64")]
+fn has_avx512() -> bool {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
+}
+
 /// The compiled kernels for one kind of CPU.
 ///
 /// # Safety
@@ -122,9 +141,15 @@ pub struct Kernels {
     attend: PerDType<Attend>,
     attend_q8_0: Attend,
     pub merge: unsafe fn(whole: &Queries, part: &Queries),
+    /// Rows of a tile of [`Kernels::blocks`], for [`activations::quantize`].
+    pub block_tile_rows: usize,
+    blocks: PerBlock<unsafe fn(&blocks::Product)>,
+    quantize_32: Quantize,
+    quantize_256: Quantize,
 }
 
 type Attend = unsafe fn(&Queries, &KeyBlock);
+type Quantize = unsafe fn(x: &[f32], row: usize, rows: usize, tile: usize, out: &Activations);
 
 /// One function for each dtype of what is stored.
 struct PerDType<F> {
@@ -143,7 +168,41 @@ impl<F: Copy> PerDType<F> {
     }
 }
 
+/// One function for each format of weights in blocks.
+struct PerBlock<F> {
+    q8_0: F,
+    q4_0: F,
+    q4_k: F,
+    q5_k: F,
+    q6_k: F,
+}
+
+impl<F: Copy> PerBlock<F> {
+    fn of(&self, block: BlockType) -> F {
+        match block {
+            BlockType::Q8_0 => self.q8_0,
+            BlockType::Q4_0 => self.q4_0,
+            BlockType::Q4K => self.q4_k,
+            BlockType::Q5K => self.q5_k,
+            BlockType::Q6K => self.q6_k,
+        }
+    }
+}
+
 impl Kernels {
+    /// [`blocks::product`] on weights in blocks.
+    pub fn blocks(&self, weights: BlockType) -> unsafe fn(&blocks::Product) {
+        self.blocks.of(weights)
+    }
+
+    /// [`activations::quantize`] for weights in blocks.
+    pub fn quantize(&self, weights: BlockType) -> Quantize {
+        match weights.block_len() {
+            32 => self.quantize_32,
+            _ => self.quantize_256,
+        }
+    }
+
     /// [`matmul::matmul`] on weights of a dtype.
     pub fn matmul(&self, weights: DType) -> unsafe fn(&Product) {
         self.matmul.of(weights)
@@ -159,12 +218,13 @@ impl Kernels {
 }
 
 /// Compiles the generic kernels for one kind of CPU. `tile` is the number of rows and of outputs a
-/// matrix product works on at once, `queries` the number of queries attention does: as many as the
-/// registers hold.
+/// matrix product works on at once, `queries` the number of queries attention does, `blocks` the lanes
+/// of integers with the rows and the groups of a tile: as many as the registers hold.
 macro_rules! compile {
     (
         $(#[$enable:meta])* $name:ident, $variant:expr, $lanes:ty,
-        tile: $rows:literal x $outputs:literal, queries: $queries:literal
+        tile: $rows:literal x $outputs:literal, queries: $queries:literal,
+        blocks: $integers:ty, $block_rows:literal x $groups:literal
     ) => {
         mod $name {
             use super::*;
@@ -190,6 +250,20 @@ macro_rules! compile {
             unsafe fn merge(whole: &Queries, part: &Queries) {
                 attention::merge::<$lanes>(whole, part)
             }
+            $(#[$enable])*
+            unsafe fn product<F: Format>(product: &blocks::Product) {
+                blocks::product::<$integers, F, $block_rows, $groups>(product)
+            }
+            $(#[$enable])*
+            unsafe fn quantize<const LEN: usize>(
+                x: &[f32],
+                row: usize,
+                rows: usize,
+                tile: usize,
+                out: &Activations,
+            ) {
+                activations::quantize::<LEN>(x, row, rows, tile, out)
+            }
 
             pub static KERNELS: Kernels = Kernels {
                 variant: $variant,
@@ -202,23 +276,45 @@ macro_rules! compile {
                     f16: attend::<Floats<f16>>,
                     bf16: attend::<Floats<bf16>>,
                 },
-                attend_q8_0: attend::<Q8_0>,
+                attend_q8_0: attend::<stored::Q8_0>,
                 merge,
+                block_tile_rows: $block_rows,
+                blocks: PerBlock {
+                    q8_0: product::<Q8_0>,
+                    q4_0: product::<Q4_0>,
+                    q4_k: product::<Q4K>,
+                    q5_k: product::<Q5K>,
+                    q6_k: product::<Q6K>,
+                },
+                quantize_32: quantize::<32>,
+                quantize_256: quantize::<256>,
             };
         }
     };
 }
 
-compile!(scalar, Variant::Scalar, lanes::scalar::Scalar, tile: 1 x 4, queries: 1);
-
-#[cfg(target_arch = "x86_64")]
 compile!(
-    #[target_feature(enable = "avx2,fma,f16c")]
-    avx2, Variant::Avx2, lanes::avx2::Avx2, tile: 3 x 2, queries: 2
+    scalar, Variant::Scalar, lanes::scalar::Scalar, tile: 1 x 4, queries: 1,
+    blocks: lanes::scalar::Scalar, 1 x 1
 );
 
 #[cfg(target_arch = "x86_64")]
 compile!(
-    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,fma")]
-    avx512, Variant::Avx512, lanes::avx512::Avx512, tile: 6 x 4, queries: 6
+    #[target_feature(enable = "avx2,fma,f16c")]
+    avx2, Variant::Avx2, lanes::avx2::Avx2, tile: 3 x 2, queries: 2,
+    blocks: lanes::avx2::Avx2, 4 x 1
+);
+
+#[cfg(target_arch = "x86_64")]
+compile!(
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
+    avx512, Variant::Avx512, lanes::avx512::Avx512, tile: 6 x 4, queries: 6,
+    blocks: lanes::avx2::Avx2, 4 x 1
+);
+
+#[cfg(target_arch = "x86_64")]
+compile!(
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+    avx512vnni, Variant::Avx512Vnni, lanes::avx512::Avx512, tile: 6 x 4, queries: 6,
+    blocks: lanes::avx512::Avx512, 8 x 2
 );

@@ -12,7 +12,7 @@ use crate::cache::{CacheDType, BLOCK_TOKENS, CACHE_GROUP};
 use crate::dtype::DType;
 
 /// The tables to test, scalar among them. Says which there are.
-fn runnable() -> Vec<&'static Kernels> {
+pub(super) fn runnable() -> Vec<&'static Kernels> {
     let (run, skipped): (Vec<Variant>, Vec<Variant>) =
         Variant::ALL.into_iter().partition(|variant| variant.is_supported());
     let names = |variants: &[Variant]| variants.iter().map(|v| v.name()).collect::<Vec<_>>();
@@ -21,7 +21,7 @@ fn runnable() -> Vec<&'static Kernels> {
 }
 
 /// Bits, with all NaNs alike: IEEE leaves open which one comes out.
-fn bits(numbers: &[f32]) -> Vec<u32> {
+pub(super) fn bits(numbers: &[f32]) -> Vec<u32> {
     numbers.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
 }
 

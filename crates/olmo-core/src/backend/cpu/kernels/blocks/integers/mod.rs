@@ -1,0 +1,80 @@
+//! Integers in sixteen lanes, beside the floats of [`Lanes`]: what kernels on quantised weights are
+//! written in. All results are exact, so all implementations give the same.
+
+#[cfg(target_arch = "x86_64")]
+pub mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub mod avx512vnni;
+pub mod scalar;
+
+use super::super::lanes::Lanes;
+
+/// The operations on integers.
+///
+/// Weights and activations come by quads: four consecutive inputs, a byte each, in every lane. A lane is
+/// an output, so weights are loaded, and activations are the same in all lanes.
+///
+/// # Safety
+///
+/// Every function needs a CPU with the instructions of the implementing type, and must be inlined into
+/// a function compiled for them. Pointers must be valid for what is loaded or stored; they need no
+/// alignment.
+pub trait Integers: Lanes {
+    /// A quad of weights: four bytes a lane.
+    type Bytes: Copy;
+    /// A quad of activations, or a pair of 16-bit numbers: the same in all lanes.
+    type Input: Copy;
+    /// Sums of products of a few quads.
+    type Dots: Copy;
+    /// Two 16-bit numbers a lane.
+    type Pairs: Copy;
+    /// A 16-bit factor a lane, as `Dots` are multiplied with.
+    type Scale: Copy;
+    /// An i32 a lane.
+    type Sums: Copy;
+
+    /// Whether [`Integers::Dots`] have 32 bits. Else they have 16, which take eight quads of 4-bit
+    /// weights (15 · 127 · 2 · 8 = 30480), four of 5-bit and two of 6-bit ones.
+    const WIDE: bool;
+
+    unsafe fn load_bytes(p: *const u8) -> Self::Bytes;
+    unsafe fn store_bytes(bytes: Self::Bytes, p: *mut u8);
+    /// The low four bits of each byte.
+    unsafe fn low(bytes: Self::Bytes) -> Self::Bytes;
+    /// The high four bits of each byte, moved down.
+    unsafe fn high(bytes: Self::Bytes) -> Self::Bytes;
+    unsafe fn or(a: Self::Bytes, b: Self::Bytes) -> Self::Bytes;
+    /// Bit `i` of each byte, moved to bit 4, and nothing else.
+    unsafe fn bit_to_fifth(bytes: Self::Bytes, i: usize) -> Self::Bytes;
+    /// Bits `2 i` and `2 i + 1` of each byte, moved to bits 4 and 5, and nothing else.
+    unsafe fn two_bits_to_fifth(bytes: Self::Bytes, i: usize) -> Self::Bytes;
+    /// Signed bytes plus 128.
+    unsafe fn flip_signs(bytes: Self::Bytes) -> Self::Bytes;
+
+    /// Four bytes, in all lanes.
+    unsafe fn input(p: *const i8) -> Self::Input;
+
+    unsafe fn no_dots() -> Self::Dots;
+    /// Adds, in each lane, the four products of unsigned weights and signed activations.
+    unsafe fn dot(dots: Self::Dots, w: Self::Bytes, x: Self::Input) -> Self::Dots;
+
+    /// Two signed bytes of lane 0, of lane 1, and so on: 32 bytes.
+    unsafe fn load_pairs(p: *const u8) -> Self::Pairs;
+    /// The first (0) or the second (1) of each pair.
+    unsafe fn scale_of(pairs: Self::Pairs, which: usize) -> Self::Scale;
+    unsafe fn scale(x: i16) -> Self::Scale;
+
+    unsafe fn zero() -> Self::Sums;
+    unsafe fn splat_sum(x: i32) -> Self::Sums;
+    /// `sums + dots · scale`
+    unsafe fn add_scaled(sums: Self::Sums, dots: Self::Dots, scale: Self::Scale) -> Self::Sums;
+    /// Adds, in each lane, the products of the two numbers of `pairs` with the two of `x`.
+    unsafe fn dot_pairs(sums: Self::Sums, pairs: Self::Pairs, x: Self::Input) -> Self::Sums;
+    /// `a − 32 b`
+    unsafe fn minus_32_times(a: Self::Sums, b: Self::Sums) -> Self::Sums;
+    /// What [`Integers::dot_signed`] starts from: its activations' sum is known, times −128.
+    unsafe fn start_signed(minus_128_times_sum: i32) -> Self::Sums;
+    /// Adds, in each lane, the four products of signed weights and activations.
+    unsafe fn dot_signed(sums: Self::Sums, w: Self::Bytes, x: Self::Input) -> Self::Sums;
+    unsafe fn to_f32(sums: Self::Sums) -> Self;
+}
