@@ -2,12 +2,12 @@ import { copyFile, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
-import { ChatTemplate, CheckpointError, inspect, Olmo2, Tokenizer } from 'olmo2'
+import { ChatTemplate, CheckpointError, type Completion, inspect, Olmo2, Tokenizer } from 'olmo2'
 
 import { olmo2, temporaryFolder, tiny, tinyGguf } from './support.js'
 
 const PROMPT = 'She read the word'
-const ids = ({ tokens }: Completion) => tokens.map(({ id }) => id)
+const ids = ({ tokens }: Completion) => tokens.map(({ token }) => token)
 const messages = [{ role: 'user', content: 'Who was she?' }]
 
 test('a GGUF file gives the texts of the folder it was made from', async (t) => {
@@ -54,7 +54,7 @@ test('every type is named and runs', async (t) => {
     t.is(found.numParameters, 167104)
     await using model = await Olmo2.load(tinyGguf(dtype))
     const answer = await model.generate(PROMPT, { maxNewTokens: 4, minNewTokens: 4 })
-    t.is(answer.usage.completionTokens, 4)
+    t.is(answer.usage.generatedTokens, 4)
   }
 })
 
