@@ -37,16 +37,19 @@ export async function modelFolder(
 
 /** Adds the flags that say which model to load and how. */
 export function addLoadOptions(command: Command): Command {
-  return addComputeOptions(addModelOption(command))
-    .addOption(
-      new Option('--cache-dtype <type>', 'type of the cache (default: as --dtype)').choices([
-        'f32',
-        'f16',
-        'bf16',
-        'q8_0',
-      ]),
-    )
-    .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
+  return addCacheDtype(addComputeOptions(addModelOption(command))).option(
+    '--cache-tokens <n>',
+    'tokens the cache holds (default: up to four contexts)',
+    toNumber,
+  )
+}
+
+/** Adds the flag that says what keys and values are held in. */
+export function addCacheDtype(command: Command): Command {
+  const choices = ['f32', 'f16', 'bf16', 'q8_0']
+  return command.addOption(
+    new Option('--cache-dtype <type>', 'type of the cache (default: as --dtype)').choices(choices),
+  )
 }
 
 /** Adds the flags that say what a model is computed with. */
