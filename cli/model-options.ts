@@ -11,13 +11,13 @@ import { pullDisplay } from './ui/pull-progress.js'
 export function addModelOption(command: Command): Command {
   return command
     .option(
-      '-m, --model <folder|id>',
-      'checkpoint, or model on the hub (default: the embedded one)',
+      '-m, --model <path|id>',
+      'checkpoint folder, GGUF file, or model on the hub (default: the embedded one)',
     )
     .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
 }
 
-/** The folder of the model that a command was asked for; fetched first, if it is on the hub. */
+/** The folder or file of the model that a command was asked for; fetched first, if it is on the hub. */
 export async function modelFolder(
   { model, revision }: OptionValues,
   signal: AbortSignal,
