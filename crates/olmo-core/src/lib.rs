@@ -18,6 +18,7 @@ pub mod model;
 pub mod ops;
 pub mod prepare;
 pub mod quant;
+pub mod quantize;
 pub mod tokenizer;
 pub mod train;
 pub mod weights;

@@ -43,7 +43,7 @@ impl TensorData {
         out
     }
 
-    fn error(&self, problem: String) -> Error {
+    pub(crate) fn error(&self, problem: String) -> Error {
         Error::InvalidWeights { file: self.file.to_path_buf(), tensor: self.name.clone(), problem }
     }
 }
