@@ -67,7 +67,7 @@ test('every option reaches the engine', async (t) => {
       '18446744073709551615',
     ],
     ...['--no-skip-special-tokens', '--dtype', 'f32', '--device', 'cpu', '--threads', '1'],
-    ...['--cache-tokens', '256'],
+    ...['--cache-tokens', '256', '--cache-dtype', 'f32'],
   ]
   const { stdout, stderr, exitCode } = await olmo2(['generate', PROMPT, ...SHORT, ...flags])
   t.is(stderr, '')
@@ -178,6 +178,7 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     [['generate', PROMPT, '--seed', '-1'], /--seed.*no whole number/],
     [['generate', PROMPT, '--eos-token-id', 'x'], /--eos-token-id.*12,34/],
     [['generate', PROMPT, '--dtype', 'int3'], /--dtype.*f32, f16, bf16/],
+    [['generate', PROMPT, '--cache-dtype', 'q4_0'], /--cache-dtype.*bf16, q8_0/],
     [['generate', PROMPT, ...SHORT, '--top-p', '2'], /^olmo2: option --top-p is 2, but/],
     [
       ['generate', PROMPT, ...SHORT, '--max-new-tokens', '0'],

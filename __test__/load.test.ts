@@ -18,6 +18,7 @@ test('a loaded model says what it is', async (t) => {
   await using model = await Olmo2.load(tiny)
   t.is(model.info.path, tiny)
   t.is(model.info.dtype, 'f32')
+  t.is(model.info.cacheDtype, 'f32')
   t.is(model.info.config.numHiddenLayers, 2)
   t.is(model.info.config.maxPositionEmbeddings, 128)
   t.is(model.info.numParameters, 167104)
@@ -25,12 +26,14 @@ test('a loaded model says what it is', async (t) => {
 })
 
 test('options reach the engine', async (t) => {
-  const options = { dtype: 'bf16', device: 'cpu', threads: 1, cacheTokens: 256 } as const
+  const compute = { dtype: 'bf16', device: 'cpu', threads: 1 } as const
+  const options = { ...compute, cacheTokens: 256, cacheDtype: 'f16' } as const
   await using model = await Olmo2.load(tiny, options)
   t.is(model.info.dtype, 'bf16')
   t.is(model.info.device, 'cpu')
   t.is(model.info.threads, 1)
   t.is(model.info.memory.cacheTokens, 256)
+  t.is(model.info.cacheDtype, 'f16')
 })
 
 test('without a path the embedded model loads', async (t) => {
@@ -113,6 +116,8 @@ test('options are checked', async (t) => {
   const wrong: object[] = [
     { device: 'tpu' },
     { dtype: 'int8' },
+    { cacheDtype: 'int8' },
+    { cacheDtype: 'q8_0' }, // its heads are 16 wide
     { threads: -1 },
     { threads: 1.5 },
     { cacheTokens: 0 },

@@ -12,6 +12,7 @@ import {
   readMetrics,
   readTrainConfig,
   type StepEvent,
+  scoreHeldOut,
   type TrainConfig,
   type TrainEvent,
   train,
@@ -54,6 +55,17 @@ const weights = (folder: string) => readFile(join(folder, 'model.safetensors'))
 const steps = (events: readonly TrainEvent[]) => events.filter((event) => event.type === 'step')
 const meanLoss = (some: StepEvent[]) => some.reduce((sum, { loss }) => sum + loss, 0) / some.length
 
+/** Documents with the end-of-text token before and after. */
+function documents(ids: number[]): number[][] {
+  const found: number[][] = []
+  for (let start = 0; start < ids.length; ) {
+    const end = ids.indexOf(379, start) + 1
+    found.push([379, ...ids.slice(start, end)])
+    start = end
+  }
+  return found
+}
+
 test('prepare writes tokens and says what they are', (t) => {
   t.is(prepared.exitCode, 0, prepared.stderr)
   t.regex(prepared.stdout, /^stories +train +\d+ /m)
@@ -95,6 +107,28 @@ test('a model is trained from text, loads, generates and is drawn', async (t) =>
   const unknown = await model.score('The little', ' QZ')
   t.true(known.logprob > unknown.logprob)
 
+  // The held-out text costs what its tokens cost one by one, each after up to a context before it.
+  const { sources, overall, baselines } = await scoreHeldOut(model, join(place, 'data'))
+  const bytes = await readFile(join(place, 'data/validation/stories.npy'))
+  const ids = Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readUInt16LE(2 * i))
+  let nats = 0
+  for (const document of documents(ids)) {
+    for (let at = 1; at < document.length; at++) {
+      // Windows of 64 end at 64, 96, 128 …
+      const end = at < 64 ? 64 : at - (at % 32) + 32
+      const before = document.slice(Math.max(0, Math.min(end, document.length) - 64), at)
+      nats -= (await model.score(before, document.slice(at, at + 1))).logprob
+    }
+  }
+  t.true(Math.abs(overall.bits * Math.LN2 - nats) < 1e-4 * nats)
+  t.deepEqual([sources.length, overall.tokens, overall.bytes], [1, ids.length, heldOut])
+  t.is(baselines[0]?.overall.tokens, ids.length)
+  const table = await olmo2(['perplexity', stdout.trim(), join(place, 'data')])
+  t.is(table.exitCode, 0, table.stderr)
+  t.regex(table.stdout, /^source +tokens +bits\/byte +2-grams +ratio$/m)
+  const last = table.stdout.split('\n').find((line) => line.startsWith('overall'))
+  t.true(last?.includes(` ${overall.bitsPerByte.toFixed(4)} `), table.stdout)
+
   const svg = join(place, 'whole.svg')
   const plot = await olmo2(['plot', run, '--out', svg])
   t.is(plot.exitCode, 0, plot.stderr)
@@ -113,40 +147,44 @@ test('a model is trained from text, loads, generates and is drawn', async (t) =>
   t.is(finished.stdout, stdout)
 })
 
-test('Ctrl-C saves the last step, and resuming gives the weights of an undisturbed run', async (t) => {
-  const file = await config('cut', long)
-  const child = execaNode(command, ['train', file, '--json'], {
-    reject: false,
-    env: { NO_COLOR: '1' },
-  })
-  const events: TrainEvent[] = []
-  for await (const line of child.iterable()) {
-    events.push(JSON.parse(String(line)))
-    if (steps(events).length === 1) {
-      // As npm and `timeout` do, who send on what the terminal has sent already.
-      child.kill('SIGINT')
-      child.kill('SIGINT')
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+] as const)
+  test(`${signal} saves the last step, and resuming gives the weights of an undisturbed run`, async (t) => {
+    const file = await config(`cut-${signal}`, long)
+    const child = execaNode(command, ['train', file, '--json'], {
+      reject: false,
+      env: { NO_COLOR: '1' },
+    })
+    const events: TrainEvent[] = []
+    for await (const line of child.iterable()) {
+      events.push(JSON.parse(String(line)))
+      if (steps(events).length === 1) {
+        // As npm and `timeout` do, who send on what the terminal has sent already.
+        child.kill(signal)
+        child.kill(signal)
+      }
     }
-  }
-  const { exitCode, stderr } = await child
-  t.is(exitCode, 130, stderr)
-  t.regex(stderr, /stopping: the last whole step is being saved/)
-  t.true(stderr.includes(`olmo2 train ${file} --resume goes on`))
-  t.is(events[0]?.type, 'start')
-  const last = events.at(-1)
-  t.true(last?.type === 'checkpoint' && (await stat(last.path)).isDirectory())
+    const { exitCode, stderr } = await child
+    t.is(exitCode, code, stderr)
+    t.regex(stderr, /stopping: the last whole step is being saved/)
+    t.true(stderr.includes(`olmo2 train ${file} --resume goes on`))
+    t.is(events[0]?.type, 'start')
+    const last = events.at(-1)
+    t.true(last?.type === 'checkpoint' && (await stat(last.path)).isDirectory())
 
-  const resumed = await olmo2(['train', file, '--resume', '--json'])
-  t.is(resumed.exitCode, 0, resumed.stderr)
-  const lines = resumed.stdout.trim().split('\n')
-  const start = JSON.parse(lines[0] ?? '')
-  t.deepEqual([start.type, start.step], ['start', last?.step])
-  const end = JSON.parse(lines.at(-1) ?? '')
-  t.is(end.type, 'done')
+    const resumed = await olmo2(['train', file, '--resume', '--json'])
+    t.is(resumed.exitCode, 0, resumed.stderr)
+    const lines = resumed.stdout.trim().split('\n')
+    const start = JSON.parse(lines[0] ?? '')
+    t.deepEqual([start.type, start.step], ['start', last?.step])
+    const end = JSON.parse(lines.at(-1) ?? '')
+    t.is(end.type, 'done')
 
-  const summary = await train(await config('undisturbed', long))
-  t.deepEqual(await weights(end.model), await weights(summary.model))
-})
+    const summary = await train(await config(`undisturbed-${signal}`, long))
+    t.deepEqual(await weights(end.model), await weights(summary.model))
+  })
 
 test('train is the same from an object, and tells what its file keeps', async (t) => {
   const paths = (folder: string) => [join(place, `data/${folder}/stories.npy`)]

@@ -3,16 +3,20 @@ import { CommanderError } from 'commander'
 import { OptionError } from '../src/errors.js'
 import { toFlag } from './flags.js'
 
-/** Someone pressed Ctrl-C. */
-export class Interrupted extends Error {}
+/** Someone pressed Ctrl-C, or asked the process to end. */
+export class Interrupted extends Error {
+  constructor(readonly signal: 'SIGINT' | 'SIGTERM' = 'SIGINT') {
+    super(signal)
+  }
+}
 
 /** The command cannot do what it was called with. */
 export class UsageError extends Error {}
 
-/** 0 for what is no failure, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C. */
+/** 0 for what is no failure, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C, 143 for SIGTERM. */
 export function exitCode(error: unknown): number {
   if (isBrokenPipe(error)) return 0
-  if (error instanceof Interrupted) return 130
+  if (error instanceof Interrupted) return error.signal === 'SIGINT' ? 130 : 143
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   if (error instanceof UsageError || error instanceof OptionError) return 2
   return 1

@@ -2,10 +2,12 @@
 import { Command } from 'commander'
 
 import { packageVersion } from '../src/package.js'
+import { bench } from './commands/bench.js'
 import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
 import { generate } from './commands/generate.js'
 import { info } from './commands/info.js'
+import { perplexity } from './commands/perplexity.js'
 import { plot } from './commands/plot.js'
 import { prepare } from './commands/prepare.js'
 import { pull } from './commands/pull.js'
@@ -24,6 +26,8 @@ const commands = [
   cache,
   revisions,
   trace,
+  perplexity,
+  bench,
   prepare,
   train,
   plot,

@@ -11,13 +11,13 @@ import { pullDisplay } from './ui/pull-progress.js'
 export function addModelOption(command: Command): Command {
   return command
     .option(
-      '-m, --model <folder|id>',
-      'checkpoint, or model on the hub (default: the embedded one)',
+      '-m, --model <path|id>',
+      'checkpoint folder, GGUF file, or model on the hub (default: the embedded one)',
     )
     .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
 }
 
-/** The folder of the model that a command was asked for; fetched first, if it is on the hub. */
+/** The folder or file of the model that a command was asked for; fetched first, if it is on the hub. */
 export async function modelFolder(
   { model, revision }: OptionValues,
   signal: AbortSignal,
@@ -37,10 +37,18 @@ export async function modelFolder(
 
 /** Adds the flags that say which model to load and how. */
 export function addLoadOptions(command: Command): Command {
-  return addComputeOptions(addModelOption(command)).option(
+  return addCacheDtype(addComputeOptions(addModelOption(command))).option(
     '--cache-tokens <n>',
     'tokens the cache holds (default: up to four contexts)',
     toNumber,
+  )
+}
+
+/** Adds the flag that says what keys and values are held in. */
+export function addCacheDtype(command: Command): Command {
+  const choices = ['f32', 'f16', 'bf16', 'q8_0']
+  return command.addOption(
+    new Option('--cache-dtype <type>', 'type of the cache (default: as --dtype)').choices(choices),
   )
 }
 
@@ -48,9 +56,11 @@ export function addLoadOptions(command: Command): Command {
 export function addComputeOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--dtype <type>', "type of weights and cache (default: the checkpoint's)").choices(
-        ['f32', 'f16', 'bf16'],
-      ),
+      new Option('--dtype <type>', "type of the weights (default: the checkpoint's)").choices([
+        'f32',
+        'f16',
+        'bf16',
+      ]),
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
@@ -58,11 +68,12 @@ export function addComputeOptions(command: Command): Command {
 
 /** Loads the model a command was asked for, with a bar on a terminal. */
 export async function loadModel(values: OptionValues, signal: AbortSignal): Promise<Olmo2> {
-  const { dtype, device, threads, cacheTokens } = values
+  const { dtype, cacheDtype, device, threads, cacheTokens } = values
   const folder = await modelFolder(values, signal)
   const bar = progressBar('loading')
   const options: LoadOptions = {
     dtype,
+    cacheDtype,
     device,
     threads,
     cacheTokens,

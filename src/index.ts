@@ -4,6 +4,9 @@
  * @packageDocumentation
  */
 
+export { type BenchOptions, type BenchReport, type BenchResult, bench } from './bench/bench.js'
+export type { Unit } from './bench/metrics.js'
+export type { Spread } from './bench/spread.js'
 export { type ChatMessage, ChatTemplate } from './chat.js'
 export {
   CancelledError,
@@ -18,6 +21,15 @@ export {
   PromptError,
   ResourceError,
 } from './errors.js'
+export { type ComparedType, type CompareOptions, comparePerplexity } from './evaluate/compare.js'
+export { type HeldOut, type HeldOutOptions, isPrepared, scoreHeldOut } from './evaluate/held-out.js'
+export type {
+  Divergence,
+  Mean,
+  Perplexity,
+  PerplexityOptions,
+  PerplexityProgress,
+} from './evaluate/perplexity.js'
 export {
   type Alternative,
   type Completion,
@@ -55,6 +67,7 @@ export {
   type Score,
 } from './model.js'
 export type {
+  CacheDType,
   DType,
   GenerateManyOptions,
   GenerateOptions,

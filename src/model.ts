@@ -3,12 +3,14 @@ import type { Loading as NativeLoading, Model as NativeModel } from '#native'
 import { type ChatMessage, ChatTemplate } from './chat.js'
 import { embeddedModel } from './embedded.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
+import { evaluate, type Perplexity, type PerplexityOptions } from './evaluate/perplexity.js'
 import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
 import { locateModel } from './hub/locate.js'
 import type { PullOptions } from './hub/pull.js'
 import type { MemoryPlan, ModelConfig } from './inspect.js'
 import { native } from './native.js'
 import {
+  type CacheDType,
   checkOptions,
   type DType,
   type GenerateManyOptions,
@@ -32,13 +34,15 @@ type Several = GenerateManyOptions & { numReturnSequences: number }
 
 /** How a loaded model runs. */
 export interface ModelInfo {
-  /** The folder it came from. */
+  /** The folder or GGUF file it came from. */
   path: string
   config: ModelConfig
   /** Number of weights. */
   numParameters: number
-  /** What weights and cache are held in. */
+  /** What the weights are held in. */
   dtype: DType
+  /** What keys and values are held in. */
+  cacheDtype: CacheDType
   /** Where it runs: `cpu`, `cuda:N` or `metal`. */
   device: string
   /** Threads that compute on the CPU; 0 on another device. */
@@ -100,11 +104,14 @@ export class Olmo2 implements AsyncDisposable {
 
   /**
    * Loads a checkpoint in the format of Hugging Face: a folder with `config.json`, `tokenizer.json`
-   * and `model.safetensors` (or its shards); or a model on the hub, which is fetched into the cache
-   * first, as {@link pull} does. The event loop stays free meanwhile.
+   * and `model.safetensors` (or its shards); a GGUF file, or a folder with one; or a model on the hub,
+   * which is fetched into the cache first, as {@link pull} does. The event loop stays free meanwhile.
    *
-   * @param path The checkpoint's folder, or the id of a model on the hub, as in
-   * `allenai/OLMo-2-1124-7B`. A folder goes first. Default: the embedded model.
+   * A `tokenizer.json` or `generation_config.json` beside a GGUF file goes before what it says itself.
+   *
+   * @param path The checkpoint's folder or file, or the id of a model on the hub, as in
+   * `allenai/OLMo-2-1124-7B`, or of a GGUF file there (see {@link locateModel}). What is on this
+   * machine goes first. Default: the embedded model.
    * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2
    * @throws {HubError} if it has to be fetched and cannot
    * @throws {ResourceError} if the device is not there or the memory does not suffice
@@ -117,12 +124,12 @@ export class Olmo2 implements AsyncDisposable {
     }
     const nativeOptions = toNativeLoadOptions(options)
     checkSignal(options.signal)
-    const { path: folder } = await locateModel(path, pullOptions(options))
-    const loading = crossing(() => native().load(folder, nativeOptions))
+    const { path: place } = await locateModel(path, pullOptions(options))
+    const loading = crossing(() => native().load(place, nativeOptions))
     const watching = watch(options.signal, () => loading.cancel())
     const model = loaded(loading, options.onProgress)
     try {
-      return new Olmo2(folder, await Promise.race([model, watching.aborted]))
+      return new Olmo2(place, await Promise.race([model, watching.aborted]))
     } catch (error) {
       loading.cancel()
       // It may have been too late for that.
@@ -222,6 +229,18 @@ export class Olmo2 implements AsyncDisposable {
     const ids = [this.#ids(prompt, true), this.#ids(continuation, false)] as const
     const { logprob, tokens } = await crossingAsync(() => this.#native.score(...ids))
     return { logprob, tokens: tokens.map((token) => scored(token, this.tokenizer)) }
+  }
+
+  /**
+   * How well the model knows a text: its perplexity, counted as llama.cpp counts it, and with
+   * `klBase` how far it is from a reference. Reads the text window by window; other calls may run
+   * between.
+   *
+   * @throws {OptionError} if an option is out of its range, or the text does not fill one window
+   * @throws {CheckpointError} if a file of log-probabilities cannot be used
+   */
+  perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
+    return evaluate((engine) => this.#native.perplexity(this.#ids(text, true), engine), options)
   }
 
   /**

@@ -30,6 +30,7 @@ export class TrainDisplay {
     switch (event.type) {
       case 'start':
         this.#say(`${count(event.parameters)} parameters; ${done} of ${this.#total} steps are done`)
+        for (const text of event.notes) this.#say(`note: ${text}`)
         break
       case 'step':
         this.#step(event, done)

@@ -13,6 +13,8 @@ export interface StartEvent extends Moment {
   type: 'start'
   /** Number of weights. */
   parameters: number
+  /** What is not as it was in the sitting before, in words. */
+  notes: string[]
 }
 
 /** One optimizer step is done. */

@@ -3,8 +3,10 @@
 //! ```text
 //! cargo run --release --example bench_forward -- [key=value …]
 //!   layers=2 hidden=2048 intermediate=8192 heads=16 vocab=32000
-//!   dtype=bf16 prompt=512 decode=32 threads=N rounds=3 candle=yes
+//!   dtype=bf16 cache=bf16 prompt=512 decode=32 threads=N rounds=3 candle=yes depth=no
 //! ```
+//!
+//! With `depth=yes` the prompt is read once, and only the steps behind it take turns.
 //!
 //! The engines take turns, because the machine may be busy with other things: trust the ratios. With
 //! `threads=1 candle=no` the time is what the thread had of its core, if the system tells (Linux).
@@ -18,7 +20,7 @@ use std::time::{Duration, Instant};
 use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::CpuOps;
-use olmo_core::cache::BLOCK_TOKENS;
+use olmo_core::cache::{CacheDType, BLOCK_TOKENS};
 use olmo_core::dtype::DType;
 use olmo_core::model::{Batch, Model, Runtime, Silent};
 
@@ -60,12 +62,14 @@ fn main() {
     let alone = threads == Some(1) && options.text("candle", "yes") == "no";
     let now = if alone { on_core } else { on_wall };
     let blocks = (prompt + decode).div_ceil(BLOCK_TOKENS);
-    let ops = CpuOps::new(dtype, threads).expect("the CPU engine");
+    let cache: CacheDType = options.text("cache", dtype.name()).parse().expect("a kind of cache");
+    let ops = CpuOps::new(dtype, threads).expect("the CPU engine").with_cache(cache);
     let variant = ops.variant().name();
     let cpu = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(())).expect("a model");
     let mut engines: Vec<(&str, Box<dyn Model>)> = vec![(variant, Box::new(cpu))];
     if options.text("candle", "yes") == "yes" {
         let ops = CandleOps::new(candle_core::Device::Cpu, dtype);
+        let ops = ops.with_cache(cache).expect("a cache that candle has");
         let candle = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(()));
         engines.push(("candle", Box::new(candle.expect("a model"))));
     }
@@ -73,17 +77,20 @@ fn main() {
     // Weights a row passes through: the embedding is only looked up.
     let active = params - (shape.vocab * shape.hidden) as u64;
     let body = active - (shape.vocab * shape.hidden) as u64;
+    let depth = options.text("depth", "no") == "yes";
+    let start = if depth { prompt } else { 0 };
     let tokens = Random(2).tokens(prompt, shape.vocab);
     for (_, model) in &mut engines {
-        run(model.as_mut(), &tokens[..2.min(prompt)], 1, now); // touches every page
+        let warm = if depth { prompt } else { 2.min(prompt) };
+        run(model.as_mut(), &tokens[..warm], 0, 1, now); // touches every page
     }
     for round in 0..options.number("rounds", 3) {
         for (name, model) in &mut engines {
-            let (prefill, step) = run(model.as_mut(), &tokens, decode, now);
+            let (prefill, step) = run(model.as_mut(), &tokens, start, decode, now);
             println!(
                 "round {round} {name:>7}: prefill {:8.1} tok/s ({:6.1} GFLOP/s), decode {:7.2} tok/s ({:5.1} GB/s)",
-                prompt as f64 / prefill,
-                2.0 * body as f64 * prompt as f64 / prefill / 1e9,
+                (prompt - start) as f64 / prefill,
+                2.0 * body as f64 * (prompt - start) as f64 / prefill / 1e9,
                 1.0 / step,
                 active as f64 * dtype.size() as f64 / step / 1e9,
             );
@@ -91,8 +98,14 @@ fn main() {
     }
 }
 
-/// Seconds of the prompt, and of one decode step.
-fn run(model: &mut dyn Model, tokens: &[u32], decode: usize, now: fn() -> Duration) -> (f64, f64) {
+/// Seconds of the prompt from `start` on, and of one decode step.
+fn run(
+    model: &mut dyn Model,
+    tokens: &[u32],
+    start: usize,
+    decode: usize,
+    now: fn() -> Duration,
+) -> (f64, f64) {
     let blocks: Vec<u32> = (0..(tokens.len() + decode).div_ceil(BLOCK_TOKENS) as u32).collect();
     let mut logits = Vec::new();
     let mut forward = |tokens: &[u32], start| {
@@ -100,14 +113,16 @@ fn run(model: &mut dyn Model, tokens: &[u32], decode: usize, now: fn() -> Durati
         batch.push(tokens, start, &blocks, tokens.len() - 1..tokens.len());
         model.forward(&batch, &mut Silent, &mut logits).expect("a forward pass");
     };
-    let start = now();
-    forward(tokens, 0);
-    let prefill = (now() - start).as_secs_f64();
-    let start = now();
+    let begin = now();
+    if start < tokens.len() {
+        forward(&tokens[start..], start);
+    }
+    let prefill = (now() - begin).as_secs_f64();
+    let begin = now();
     for step in 0..decode {
         forward(&tokens[step % tokens.len()..][..1], tokens.len() + step);
     }
-    (prefill, (now() - start).as_secs_f64() / decode as f64)
+    (prefill, (now() - begin).as_secs_f64() / decode as f64)
 }
 
 fn on_wall() -> Duration {

@@ -99,7 +99,7 @@ impl ModelConfig {
             num_attention_heads,
             num_key_value_heads,
             head_dim,
-            layers: vec![AttentionKind::Full; keys.size("num_hidden_layers")?],
+            layers: vec![AttentionKind::Full; keys.layers("num_hidden_layers")?],
             max_position_embeddings: keys.size("max_position_embeddings")?,
             rope_theta: keys.rope_theta()?,
             rms_norm_eps: keys.positive("rms_norm_eps", Some(1e-5))?,
@@ -144,7 +144,10 @@ pub(crate) fn read_required(dir: &Path, name: &str) -> Result<(PathBuf, Vec<u8>)
 }
 
 /// No size in a published model comes near this; products of a few of them stay within u64.
-const LARGEST_SIZE: u64 = 1 << 24;
+pub(crate) const LARGEST_SIZE: u64 = 1 << 24;
+
+/// No model has as many layers. Each has some memory before any weight is looked at.
+pub(crate) const MOST_LAYERS: u64 = 1 << 12;
 
 /// Typed access to the keys of one file, with errors that name the key.
 struct Keys<'a> {
@@ -171,13 +174,21 @@ impl Keys<'_> {
     }
 
     fn optional_size(&self, key: &str) -> Result<Option<usize>> {
+        self.size_up_to(LARGEST_SIZE, key)
+    }
+
+    fn layers(&self, key: &str) -> Result<usize> {
+        self.size_up_to(MOST_LAYERS, key)?.ok_or_else(|| self.error(key, "is missing"))
+    }
+
+    fn size_up_to(&self, most: u64, key: &str) -> Result<Option<usize>> {
         let Some(value) = self.get(key) else { return Ok(None) };
-        match value.as_u64() {
-            Some(size @ 1..=LARGEST_SIZE) => Ok(Some(size as usize)),
-            _ => Err(self.error(
-                key,
-                format!("is {value}, but a whole number from 1 to {LARGEST_SIZE} is needed"),
-            )),
+        match value.as_u64().filter(|size| (1..=most).contains(size)) {
+            Some(size) => Ok(Some(size as usize)),
+            None => {
+                let problem = format!("is {value}, but a whole number from 1 to {most} is needed");
+                Err(self.error(key, problem))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a model needs of memory, worked out before anything is loaded.
 
-use crate::cache::BLOCK_TOKENS;
+use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, Precision, TensorType};
 use crate::generate::PREFILL_CHUNK;
@@ -24,9 +24,14 @@ pub struct MemoryPlan {
 const DEFAULT_CONTEXTS: usize = 4;
 
 impl MemoryPlan {
-    /// The plan for a model that runs in `precision` with room for `cache_tokens` tokens.
-    pub fn new(config: &ModelConfig, precision: Precision, cache_tokens: usize) -> MemoryPlan {
-        let element = precision.cache_dtype().size() as u64;
+    /// The plan for a model that runs in `precision`, with a cache in `cache_dtype` that has room for
+    /// `cache_tokens` tokens.
+    pub fn new(
+        config: &ModelConfig,
+        precision: Precision,
+        cache_dtype: CacheDType,
+        cache_tokens: usize,
+    ) -> MemoryPlan {
         let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
         // Alive at once in a layer: the stream and its branch, and the widest of its two halves.
         let widest = (2 * config.query_dim() + 2 * config.kv_dim()).max(2 * mlp);
@@ -35,7 +40,7 @@ impl MemoryPlan {
         let logits = 2 * config.vocab_size as u64;
         MemoryPlan {
             weights: weights(config, precision),
-            cache_per_token: 2 * (config.layers.len() * config.kv_dim()) as u64 * element,
+            cache_per_token: 2 * (config.layers.len() * cache_dtype.bytes(config.kv_dim())) as u64,
             cache_tokens: cache_tokens.next_multiple_of(BLOCK_TOKENS),
             scratch: (activations + logits) * DType::F32.size() as u64,
         }
@@ -46,21 +51,23 @@ impl MemoryPlan {
     pub fn fit(
         config: &ModelConfig,
         precision: Precision,
+        cache_dtype: CacheDType,
         cache_tokens: Option<usize>,
         available: u64,
     ) -> Result<MemoryPlan> {
         let context = config.max_position_embeddings;
-        let mut plan = MemoryPlan::new(config, precision, cache_tokens.unwrap_or(context));
+        let plan_for = |tokens| MemoryPlan::new(config, precision, cache_dtype, tokens);
+        let mut plan = plan_for(cache_tokens.unwrap_or(context));
         if cache_tokens.is_none() {
             let room = available.saturating_sub(plan.weights + plan.scratch) / 2;
             let contexts = room / (plan.cache_per_token * context as u64);
             let contexts = (contexts as usize).clamp(1, DEFAULT_CONTEXTS);
-            plan = MemoryPlan::new(config, precision, contexts * context);
+            plan = plan_for(contexts * context);
         }
         if plan.total() <= available {
             return Ok(plan);
         }
-        let smaller = MemoryPlan::new(config, precision, BLOCK_TOKENS);
+        let smaller = plan_for(BLOCK_TOKENS);
         let hint = if smaller.total() <= available {
             let fitting = (available - smaller.weights - smaller.scratch) / plan.cache_per_token;
             format!(
@@ -169,14 +176,16 @@ mod tests {
     fn the_1b_model_is_planned_as_its_shapes_say() {
         let config = olmo2_1b();
         assert_eq!(config.num_params(), 1_484_916_736);
-        let plan = MemoryPlan::new(&config, DType::BF16.into(), 4096);
+        let bf16 = Precision::Float(DType::BF16);
+        let plan = MemoryPlan::new(&config, bf16, DType::BF16.into(), 4096);
         assert_eq!(plan.weights, 2 * 1_484_916_736);
         assert_eq!(plan.cache_per_token, 2 * 16 * 2048 * 2);
         assert_eq!(plan.cache(), 512 << 20);
-        let plan = MemoryPlan::new(&config, Precision::Quantized(Scheme::Q8_0), 4096);
+        let q8_0 = Precision::Quantized(Scheme::Q8_0);
+        let plan = MemoryPlan::new(&config, q8_0, CacheDType::Q8_0, 4096);
         let norms = 16 * 4 * 2048 + 2048;
         assert_eq!(plan.weights, (1_484_916_736 - norms) / 32 * 34 + norms * 4);
-        assert_eq!(plan.cache(), 512 << 20);
+        assert_eq!(plan.cache(), 272 << 20, "34 bytes for 32 numbers");
     }
 
     #[test]
@@ -184,7 +193,7 @@ mod tests {
         let config = olmo2_1b();
         let gib = 1 << 30;
         let fit = |cache_tokens, available| {
-            MemoryPlan::fit(&config, DType::BF16.into(), cache_tokens, available)
+            MemoryPlan::fit(&config, DType::BF16.into(), DType::BF16.into(), cache_tokens, available)
         };
         assert_eq!(fit(None, 64 * gib).expect("fits").cache_tokens, 4 * 4096);
         assert_eq!(fit(None, 4 * gib).expect("fits").cache_tokens, 4096);

@@ -175,7 +175,7 @@ fn scores_equal_transformers() {
 fn forward_gives_what_the_reference_gives() {
     let engine = engine();
     let reference = Reference::read("tiny-mha-f32/reference.safetensors");
-    let options = ForwardOptions { hidden_states: true, attentions: vec![1] };
+    let options = ForwardOptions { hidden_states: true, attentions: vec![1], logits_from: 0 };
     let output = block_on(engine.forward(reference.ids("p33.ids"), options)).unwrap();
     assert!(max_difference(&output.logits, reference.get("p33.logits")) <= 1e-4);
     assert!(max_difference(&output.hidden_states.concat(), reference.get("p33.hidden")) <= 1e-4);
@@ -184,7 +184,7 @@ fn forward_gives_what_the_reference_gives() {
     assert!(max_difference(attentions, &reference.get("p33.attentions")[4 * 33 * 33..]) <= 1e-5);
 
     // Longer than a chunk.
-    let options = ForwardOptions { hidden_states: true, attentions: vec![0] };
+    let options = ForwardOptions { hidden_states: true, attentions: vec![0], logits_from: 0 };
     let output = block_on(engine.forward(reference.ids("p128.ids"), options)).unwrap();
     assert!(max_difference(&output.logits, reference.get("p128.logits")) <= 1e-4);
     assert!(max_difference(&output.hidden_states.concat(), reference.get("p128.hidden")) <= 1e-4);
@@ -316,9 +316,10 @@ fn an_unusable_prompt_is_a_typed_error() {
     assert_eq!(code(&[]), "EMPTY_PROMPT");
     assert_eq!(code(&[1; 128]), "PROMPT_TOO_LONG");
     assert_eq!(code(&[517]), "INVALID_TOKEN");
-    let error = block_on(
-        engine.forward(vec![1], ForwardOptions { hidden_states: false, attentions: vec![2] }),
-    );
+    let error = block_on(engine.forward(
+        vec![1],
+        ForwardOptions { hidden_states: false, attentions: vec![2], logits_from: 0 },
+    ));
     assert_eq!(error.unwrap_err().code(), "INVALID_OPTION");
     let error = engine.generate(
         vec![vec![1]],

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use olmo_core::train::config::SourceConfig;
-use olmo_core::train::data::{document_lengths, Mix, TokenFile, TokenType};
+use olmo_core::train::config::TokenType;
+use olmo_core::train::data::{document_lengths, Mix, TokenFile};
 use olmo_core::train::TrainConfig;
 use serde_json::{json, Value};
 

@@ -133,10 +133,12 @@ fn validations(seen: &[Progress]) -> Vec<&ValidationMetrics> {
         .collect()
 }
 
+/// What a run has left in its folder, but for its lock.
 fn names(output: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(output)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != ".lock")
         .collect();
     names.sort();
     names
@@ -455,6 +457,65 @@ fn a_new_run_keeps_off_an_old_one_and_resuming_off_another_recipe() {
     let other = config(&folder.0, |json| json["batch_size"] = 8.into());
     let error = Trainer::resume(other).err().unwrap().to_string();
     assert!(error.contains("`batch_size` was 4 when this run began and is 8 now"), "{error}");
+}
+
+#[test]
+fn a_folder_has_one_trainer_at_a_time() {
+    let folder = Folder::new("two-at-once");
+    let first = Trainer::new(config(&folder.0, |_| ())).unwrap();
+    let error = Trainer::resume(config(&folder.0, |_| ())).err().unwrap().to_string();
+    assert!(error.contains("another process is training in this folder"), "{error}");
+    drop(first);
+    Trainer::resume(config(&folder.0, |_| ())).unwrap();
+}
+
+#[test]
+fn resuming_tells_what_the_stages_do_otherwise() {
+    let folder = Folder::new("changed");
+    let first = Trainer::new(config(&folder.0, |_| ())).unwrap();
+    assert_eq!(first.notes(), [""; 0]);
+    drop(first);
+    let moved = Trainer::resume(config(&folder.0, |json| {
+        std::fs::rename(folder.0.join("train.bin"), folder.0.join("moved.bin")).unwrap();
+        json["stage1"]["data"][0]["paths"] = json!(["moved.bin"]);
+    }));
+    assert_eq!(moved.unwrap().notes(), [""; 0], "the same text in another place");
+    let longer = config(&folder.0, |json| json["stage1"]["steps"] = 8.into());
+    let notes = Trainer::resume(longer).unwrap().notes().to_vec();
+    assert_eq!(notes, ["stage1.steps was 6 before and is 8 now"]);
+}
+
+#[test]
+fn a_run_goes_on_from_weights_alone() {
+    let change = |json: &mut Value| {
+        json["stage1"]["steps"] = 90.into();
+        json["checkpoint"]["interval"] = 30.into();
+        json["validation"]["interval"] = 30.into();
+    };
+    let whole = Folder::new("with-state");
+    let (_, expected) = finish(&mut Trainer::new(config(&whole.0, change)).unwrap());
+
+    let copy = Folder::new("without-state");
+    let resumed = config(&copy.0, change);
+    let name = "stage1-step30-tokens8K";
+    let (from, to) = (whole.0.join("run").join(name), copy.0.join("run").join(name));
+    std::fs::create_dir_all(&to).unwrap();
+    for file in ["config.json", "generation_config.json", "model.safetensors"] {
+        std::fs::copy(from.join(file), to.join(file)).unwrap();
+    }
+    let mut trainer = Trainer::resume(resumed).unwrap();
+    assert_eq!(trainer.moment().step, 30);
+    let [note] = trainer.notes() else { panic!("{:?}", trainer.notes()) };
+    assert!(note.contains(name) && note.contains("begin anew"), "{note}");
+    let (_, seen) = finish(&mut trainer);
+
+    // The same steps, at rates that rise again: the first at a fiftieth.
+    let (first, then) = (steps(&seen)[0], steps(&expected)[30]);
+    assert_eq!((first.step, first.loss, first.grad_norm), (31, then.loss, then.grad_norm));
+    assert!((first.learning_rate * 50.0 / then.learning_rate - 1.0).abs() < 1e-12);
+    assert_eq!(steps(&seen)[49].learning_rate, steps(&expected)[79].learning_rate);
+    let bits = |seen: &[Progress], n: usize| validations(seen)[n].bits_per_byte;
+    assert!(bits(&seen, validations(&seen).len() - 1) < bits(&expected, 0), "it learnt nothing");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 mod error;
 
 // Public, since it is JavaScript and not Rust that uses what is in them.
+pub mod evaluation;
 pub mod generation;
 pub mod inspection;
 pub mod loading;

@@ -7,6 +7,7 @@ use napi_derive::napi;
 use olmo_core::generate::{Engine, ForwardOptions, ForwardOutput};
 
 use crate::error::{js_error, promise, Promise, Result};
+use crate::evaluation::{Evaluation, PerplexityOptions};
 use crate::generation::{Generation, Score};
 use crate::inspection::ModelInfo;
 use crate::options::GenerateOptions;
@@ -59,7 +60,7 @@ impl Model {
     ) -> Promise<ForwardResult> {
         let (engine, ids) = (self.engine.clone(), ids.to_vec());
         let attentions = attentions.into_iter().map(|layer| layer as usize).collect();
-        let options = ForwardOptions { hidden_states, attentions };
+        let options = ForwardOptions { hidden_states, attentions, logits_from: 0 };
         promise(env, async move { Ok(engine.forward(ids, options).await?.into()) })
     }
 
@@ -74,6 +75,12 @@ impl Model {
         let engine = self.engine.clone();
         let (prompt, continuation) = (prompt.to_vec(), continuation.to_vec());
         promise(env, async move { Ok(engine.score(prompt, continuation).await?.into()) })
+    }
+
+    /// Begins to measure the perplexity of a text.
+    #[napi(catch_unwind)]
+    pub fn perplexity(&self, ids: Uint32Array, options: PerplexityOptions) -> Result<Evaluation> {
+        Evaluation::new(self.engine.clone(), ids.to_vec(), options)
     }
 
     /// Frees the weights; what still runs ends with an error.

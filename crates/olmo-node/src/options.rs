@@ -10,6 +10,7 @@ use olmo_core::generate::{self as core, GenerationDefaults, GenerationOptions};
 #[napi(object, object_to_js = false)]
 pub struct LoadOptions {
     pub dtype: Option<String>,
+    pub cache_dtype: Option<String>,
     pub device: Option<String>,
     pub threads: Option<u32>,
     pub cache_tokens: Option<u32>,
@@ -20,6 +21,7 @@ impl LoadOptions {
         Ok(core::LoadOptions {
             path,
             dtype: self.dtype.as_deref().map(str::parse).transpose()?,
+            cache_dtype: self.cache_dtype.as_deref().map(str::parse).transpose()?,
             device: self.device.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
             threads: self.threads.map(|n| n as usize),
             cache_tokens: self.cache_tokens.map(|n| n as usize),

@@ -74,6 +74,7 @@ fn run(
         ingredient: at.ingredient,
         step: at.step as f64,
         parameters: trainer.model().num_params() as f64,
+        notes: trainer.notes().to_vec(),
     })?;
     let summary = trainer.run(&mut |progress| tell(progress.clone().into()))?;
     tell(TrainingEvent::Done {
@@ -153,6 +154,7 @@ pub enum TrainingEvent {
         ingredient: u32,
         step: f64,
         parameters: f64,
+        notes: Vec<String>,
     },
     Step {
         stage: u32,

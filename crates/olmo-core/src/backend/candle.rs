@@ -7,19 +7,20 @@ mod autograd;
 
 use candle_core::{DType as CandleDType, Device, IndexOp, Tensor, D};
 
-use crate::cache::{CacheShape, BLOCK_TOKENS};
+use crate::cache::{CacheDType, CacheShape, BLOCK_TOKENS};
 use crate::config::AttentionKind;
 use crate::dtype::{DType, TensorType};
 use crate::model::{Batch, RopeTable, Span};
 use crate::ops::Ops;
 use crate::weights::TensorData;
-use crate::Result;
+use crate::{Error, Result};
 
 pub use autograd::AutogradOps;
 
 pub struct CandleOps {
     device: Device,
     dtype: DType,
+    cache_dtype: DType,
 }
 
 /// Keys and values of each layer, `[blocks · BLOCK_TOKENS, kv_heads, head_dim]`.
@@ -32,7 +33,18 @@ pub struct CandleCache {
 impl CandleOps {
     /// Weights, activations and cache in `dtype`, on `device`.
     pub fn new(device: Device, dtype: DType) -> CandleOps {
-        CandleOps { device, dtype }
+        CandleOps { device, dtype, cache_dtype: dtype }
+    }
+
+    /// The same with another kind of cache: of floating-point numbers, as candle has no others.
+    pub fn with_cache(self, cache_dtype: CacheDType) -> Result<CandleOps> {
+        match cache_dtype {
+            CacheDType::Float(cache_dtype) => Ok(CandleOps { cache_dtype, ..self }),
+            CacheDType::Q8_0 => {
+                let expected = "on this device it must be f32, f16 or bf16";
+                Err(Error::option("cacheDtype", cache_dtype.name(), expected))
+            }
+        }
     }
 
     fn tensor(&self, weight: &TensorData) -> Result<Tensor> {
@@ -64,7 +76,7 @@ impl CandleOps {
         let (rows, width) = q.dims2()?;
         let (heads, head_dim) = (width / cache.head_dim, cache.head_dim);
         let k = cache.keys[layer].index_select(&self.slots(span, end)?, 0)?; // [end, kv_heads, head_dim]
-        let k = repeat_heads(&k.transpose(0, 1)?, heads)?;
+        let k = repeat_heads(&k.to_dtype(q.dtype())?.transpose(0, 1)?, heads)?;
         let q = q.reshape((rows, heads, head_dim))?.transpose(0, 1)?.contiguous()?;
         let scores = q.matmul(&k.transpose(1, 2)?.contiguous()?)?.to_dtype(CandleDType::F32)?;
         let scores =
@@ -118,7 +130,7 @@ impl Ops for CandleOps {
             (0..shape.layers)
                 .map(|_| {
                     let dims = (rows, shape.kv_heads, shape.head_dim);
-                    Ok(Tensor::zeros(dims, self.dtype.into(), &self.device)?)
+                    Ok(Tensor::zeros(dims, self.cache_dtype.into(), &self.device)?)
                 })
                 .collect::<Result<Vec<_>>>()
         };
@@ -182,6 +194,7 @@ impl Ops for CandleOps {
             let q = q.narrow(0, span.rows.start, span.rows.len())?;
             let p = self.probabilities(&q, cache, layer, span)?.to_dtype(q.dtype())?;
             let v = cache.values[layer].index_select(&self.slots(span, end)?, 0)?;
+            let v = v.to_dtype(q.dtype())?;
             let v = repeat_heads(&v.transpose(0, 1)?, width / head_dim)?;
             let rows = span.rows.len();
             outputs.push(p.matmul(&v)?.transpose(0, 1)?.reshape((rows, width))?);
@@ -230,7 +243,8 @@ fn store(x: &Tensor, cache: &Tensor, span: &Span) -> Result<()> {
         let position = span.start + (row - span.rows.start);
         let in_block = BLOCK_TOKENS - position % BLOCK_TOKENS;
         let count = in_block.min(span.rows.end - row);
-        let rows = x.i(row..row + count)?.reshape((count, kv_heads, head_dim))?.contiguous()?;
+        let rows = x.i(row..row + count)?.reshape((count, kv_heads, head_dim))?;
+        let rows = rows.to_dtype(cache.dtype())?.contiguous()?;
         cache.slice_set(&rows, 0, slot(span, position))?;
         row += count;
     }

@@ -4,8 +4,10 @@
 //! is a list of block numbers, so sequences that begin alike can share their first blocks, and a
 //! finished one can leave its blocks to the next prompt that begins the same way.
 
+mod dtype;
 mod pool;
 
+pub use dtype::{CacheDType, CACHE_GROUP};
 pub use pool::{BlockName, BlockPool};
 
 /// Positions in one block. A multiple of every vector width, so that kernels meet whole vectors.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{GenerationDefaults, ModelSource};
 use crate::backend::candle::CandleOps;
 use crate::backend::cpu::{CpuOps, WeightTypes};
-use crate::cache::BLOCK_TOKENS;
+use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::dtype::{DType, Precision, TensorType};
@@ -23,6 +23,8 @@ pub struct LoadOptions {
     /// What to run in. Default: what the weights are stored in; of a file in blocks, each weight in its
     /// own.
     pub dtype: Option<Precision>,
+    /// How keys and values are stored. Default: as the weights; in f16 beside quantised ones.
+    pub cache_dtype: Option<CacheDType>,
     pub device: Device,
     /// Threads of the CPU engine. Default: one per core.
     pub threads: Option<usize>,
@@ -45,6 +47,7 @@ pub struct ModelInfo {
     pub config: ModelConfig,
     pub num_params: u64,
     pub dtype: Precision,
+    pub cache_dtype: CacheDType,
     pub device: Device,
     /// Threads of the CPU engine; 0 on another device.
     pub threads: usize,
@@ -78,7 +81,10 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
     let config = source.config()?;
     let checkpoint = source.checkpoint()?;
     checkpoint.check(&weight_shapes(&config))?;
-    let plan = |dtype| (dtype, MemoryPlan::new(&config, dtype, config.max_position_embeddings));
+    let context = config.max_position_embeddings;
+    let plan = |dtype: Precision| {
+        (dtype, MemoryPlan::new(&config, dtype, dtype.cache_dtype().into(), context))
+    };
     Ok(Inspection {
         num_params: config.num_params(),
         stored_dtype: checkpoint.dtype(),
@@ -112,7 +118,9 @@ pub(super) fn load(
         (Device::Cuda(_) | Device::Metal, TensorType::Block(_)) => DType::F16.into(),
         _ => Precision::of_stored(stored),
     });
-    let memory = plan_memory(&config, dtype, device, options.cache_tokens)?;
+    let cache_dtype = options.cache_dtype.unwrap_or(dtype.cache_dtype().into());
+    cache_dtype.check(config.head_dim)?;
+    let memory = plan_memory(&config, dtype, cache_dtype, device, options.cache_tokens)?;
 
     let layers = config.layers.len() as u64;
     let mut report = |loaded: usize| {
@@ -132,7 +140,7 @@ pub(super) fn load(
                 }
                 (_, Precision::Float(dtype)) => WeightTypes::Float(dtype),
             };
-            let ops = CpuOps::new(types, options.threads)?;
+            let ops = CpuOps::new(types, options.threads)?.with_cache(cache_dtype);
             let threads = ops.threads();
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
         }
@@ -141,7 +149,7 @@ pub(super) fn load(
                 let expected = format!("device {device} runs f32, f16 and bf16; use device cpu");
                 return Err(Error::option("dtype", dtype.name(), expected));
             };
-            let ops = CandleOps::new(device.candle()?, dtype);
+            let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), 0)
         }
     };
@@ -149,6 +157,7 @@ pub(super) fn load(
         path: options.path.clone(),
         num_params: config.num_params(),
         dtype,
+        cache_dtype,
         device,
         threads,
         memory,
@@ -161,6 +170,7 @@ pub(super) fn load(
 fn plan_memory(
     config: &ModelConfig,
     dtype: Precision,
+    cache_dtype: CacheDType,
     device: Device,
     cache_tokens: Option<usize>,
 ) -> Result<MemoryPlan> {
@@ -168,10 +178,12 @@ fn plan_memory(
         return Err(Error::option("cacheTokens", 0, "it must be 1 at least"));
     }
     match device {
-        Device::Cpu => MemoryPlan::fit(config, dtype, cache_tokens, available_memory()),
+        Device::Cpu => {
+            MemoryPlan::fit(config, dtype, cache_dtype, cache_tokens, available_memory())
+        }
         _ => {
             let tokens = cache_tokens.unwrap_or(config.max_position_embeddings);
-            Ok(MemoryPlan::new(config, dtype, tokens))
+            Ok(MemoryPlan::new(config, dtype, cache_dtype, tokens))
         }
     }
 }

@@ -80,12 +80,14 @@ pub struct ForwardOptions {
     pub hidden_states: bool,
     /// Layers whose attention probabilities are wanted.
     pub attentions: Vec<usize>,
+    /// The first position whose logits are wanted. Default 0: all of them.
+    pub logits_from: usize,
 }
 
 /// One pass over a text, cold, for those who study the model.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ForwardOutput {
-    /// `[positions, vocab]`.
+    /// `[positions, vocab]`, from the first position asked for.
     pub logits: Vec<f32>,
     /// Layers + 1 entries, each `[positions, hidden]`: see [`crate::model::Probe::hidden`].
     pub hidden_states: Vec<Vec<f32>>,

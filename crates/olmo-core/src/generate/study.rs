@@ -1,7 +1,7 @@
 //! One cold pass over a text, keeping every logit and what else was asked for.
 
 use super::request::{ForwardOptions, ForwardOutput};
-use super::OUTPUT_CHUNK;
+use super::{OUTPUT_CHUNK, PREFILL_CHUNK};
 use crate::cache::{BlockPool, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::memory::check_available;
@@ -29,15 +29,15 @@ impl Study {
         let n = ids.len();
         let states = if options.hidden_states { config.layers.len() + 1 } else { 0 };
         let per_attention = config.num_attention_heads * n * n;
-        let elements = n * config.vocab_size
-            + states * n * config.hidden_size
-            + options.attentions.len() * per_attention;
+        let logits = n.saturating_sub(options.logits_from) * config.vocab_size;
+        let elements =
+            logits + states * n * config.hidden_size + options.attentions.len() * per_attention;
         let hint = "study a shorter text, or less of it";
         check_available(elements as u64, &format!("what is asked of {n} tokens"), hint)?;
 
         let empty_attention = |&layer: &usize| (layer, vec![0.0; per_attention]);
         let output = ForwardOutput {
-            logits: Vec::with_capacity(n * config.vocab_size),
+            logits: Vec::with_capacity(logits),
             hidden_states: vec![Vec::new(); states],
             attentions: options.attentions.iter().map(empty_attention).collect(),
         };
@@ -74,10 +74,14 @@ impl Study {
 
     /// Computes the next chunk. True when the study is over and has replied.
     pub fn step(&mut self, model: &mut dyn Model) -> bool {
-        let end = self.ids.len().min(self.computed + OUTPUT_CHUNK);
+        // Rows without logits take little room, so more of them go at once.
+        let silent = self.options.logits_from.saturating_sub(self.computed);
+        let most = if silent > 0 { silent.min(PREFILL_CHUNK) } else { OUTPUT_CHUNK };
+        let end = self.ids.len().min(self.computed + most);
         let tokens = &self.ids[self.computed..end];
+        let outputs = if silent > 0 { 0..0 } else { 0..tokens.len() };
         let mut batch = Batch::default();
-        batch.push(tokens, self.computed, &self.blocks, 0..tokens.len());
+        batch.push(tokens, self.computed, &self.blocks, outputs);
         let mut collector = Collector {
             options: &self.options,
             output: &mut self.output,

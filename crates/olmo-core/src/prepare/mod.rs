@@ -11,7 +11,7 @@
 pub mod baseline;
 pub mod bpe;
 pub mod documents;
-mod files;
+pub(crate) mod files;
 pub mod held_out;
 pub mod kneser_ney;
 mod manifest;

@@ -108,6 +108,22 @@ pub fn transpose<const N: usize>(weights: &[f32]) -> Groups<N> {
     groups
 }
 
+/// From here on to 2²⁴, floats are whole numbers, and their low bits those of the number.
+const WHOLE: f32 = 8_388_608.0;
+
+/// A whole number from 0 to 255 as an integer. (Casts, which saturate, are not vectorised.)
+#[inline(always)]
+pub fn byte(x: f32) -> u8 {
+    (x + WHOLE).to_bits() as u8
+}
+
+/// The largest integer not above `x`, which is from 0 to 255.
+#[inline(always)]
+pub fn floor(x: f32) -> u8 {
+    let nearest = x + WHOLE;
+    (nearest.to_bits() - u32::from(nearest - WHOLE > x)) as u8
+}
+
 /// The nearest whole number, the even one of two: the bits of a float so large that its last bit
 /// counts ones. Beyond ±2²² the result is of no use, but it is the same everywhere.
 #[inline(always)]

@@ -143,6 +143,9 @@ pub enum Unquantizable {
     TooLarge,
 }
 
+/// Beyond this no format has a scale: of all, `q6_k` reaches furthest, to 65504 · 128 · 32.
+const TOO_LARGE: f32 = 1e9;
+
 impl std::fmt::Display for Unquantizable {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         f.write_str(match self {
@@ -160,8 +163,13 @@ fn quantize<B: Block>(
     // SAFETY: a block consists of bytes, whole ones, so any bits and any alignment will do.
     let (before, blocks, after) = unsafe { blocks.align_to_mut::<B>() };
     assert!(before.is_empty() && after.is_empty());
-    if !largest(row).is_finite() || row.iter().any(|x| x.is_nan()) {
+    let largest = largest(row);
+    if !largest.is_finite() {
         return Err(Unquantizable::NotFinite);
+    }
+    // Squares and sums of larger ones could overflow, and a search end with nothing.
+    if largest > TOO_LARGE {
+        return Err(Unquantizable::TooLarge);
     }
     vectorized(row, importance, blocks);
     match blocks.iter().all(Block::is_finite) {
@@ -187,10 +195,14 @@ fn vectorized<B: Block>(row: &[f32], importance: Option<&[f32]>, blocks: &mut [B
     B::quantize(row, importance, blocks);
 }
 
-/// The largest absolute value; NaN counts nothing.
+/// The largest absolute value; NaN if there is one.
+///
+/// Without their signs, floats are in the order of their bits, and NaN comes last. Unlike a maximum of
+/// floats, one of integers may be taken in any order, and so in vectors.
 #[inline(always)]
 fn largest(weights: &[f32]) -> f32 {
-    weights.iter().fold(0.0, |largest, x| if x.abs() > largest { x.abs() } else { largest })
+    let size = |x: &f32| x.to_bits() & 0x7fff_ffff;
+    f32::from_bits(weights.iter().map(size).fold(0, u32::max))
 }
 
 /// What weights are multiplied with to get integers of a scale. `None` if the scale is so small that this

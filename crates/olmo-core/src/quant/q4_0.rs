@@ -1,6 +1,6 @@
 //! `q4_0`: 32 weights, 4 bits each and one scale.
 
-use super::lanes::{transpose, Groups, Lanes, LANES};
+use super::lanes::{byte, floor, transpose, Groups, Lanes, LANES};
 use super::search::symmetric;
 use super::{inverse, Block, Half};
 
@@ -27,7 +27,7 @@ impl Block for BlockQ4_0 {
     fn quantize(row: &[f32], importance: Option<&[f32]>, blocks: &mut [Self]) {
         match importance {
             None => {
-                for (block, weights) in blocks.iter_mut().zip(row.chunks_exact(Self::LEN)) {
+                for (block, weights) in blocks.iter_mut().zip(row.as_chunks().0) {
                     *block = round(weights);
                 }
             }
@@ -49,18 +49,15 @@ impl Block for BlockQ4_0 {
 }
 
 #[inline(always)]
-fn round(weights: &[f32]) -> BlockQ4_0 {
-    let (mut size, mut largest) = (0.0, 0.0);
-    for &x in weights {
-        if size < x.abs() {
-            (size, largest) = (x.abs(), x);
-        }
-    }
+fn round(weights: &[f32; 32]) -> BlockQ4_0 {
+    let size = super::largest(weights);
+    let largest =
+        weights.iter().find(|x| x.abs() == size).map_or(0.0, |x| if size > 0.0 { *x } else { 0.0 });
     let d = largest / -8.0;
     let mut integers = [0; 32];
     if let Some(inverse) = inverse(d) {
         for (q, &x) in integers.iter_mut().zip(weights) {
-            *q = ((x * inverse + 8.5) as i32).min(15) as u8;
+            *q = floor(x * inverse + 8.5).min(15);
         }
     }
     BlockQ4_0 { d: Half::new(d), q: pack(&integers) }
@@ -81,7 +78,7 @@ fn search(row: &[f32], importance: &[f32], blocks: &mut [BlockQ4_0]) {
         }
         let found = symmetric(&x, Some(&shares), 8);
         for (j, block) in blocks.iter_mut().enumerate() {
-            let integers = found.q.map(|q| q.0[j] as u8);
+            let integers = found.q.map(|q| byte(q.0[j]));
             *block = BlockQ4_0 { d: Half::new(found.scale.0[j]), q: pack(&integers) };
         }
     }

@@ -1,6 +1,6 @@
 //! `q6_k`: 256 weights, 6 bits each, in sixteen sub-blocks with a scale of 8 bits.
 
-use super::lanes::{nearest_int, transpose, LANES};
+use super::lanes::{byte, nearest_int, transpose, LANES};
 use super::search::{symmetric, NEGLIGIBLE};
 use super::{Block, Half};
 
@@ -72,7 +72,7 @@ fn quantize(weights: &[f32], importance: Option<&[f32]>) -> BlockQ6K {
         scales[LANES * i..LANES * (i + 1)].copy_from_slice(&found.scale.0);
         for (j, q) in q[SPAN * i..SPAN * (i + 1)].chunks_exact_mut(GROUP).enumerate() {
             for (q, found) in q.iter_mut().zip(&found.q) {
-                *q = found.0[j] as u8;
+                *q = byte(found.0[j]);
             }
         }
     }

@@ -1,5 +1,6 @@
 //! `q8_0`: 32 weights, 8 bits each and one scale.
 
+use super::lanes::floor;
 use super::{inverse, Block, Half};
 
 /// `w[i] = d · q[i]`
@@ -20,7 +21,7 @@ impl Block for BlockQ8_0 {
     /// Source: `quantize_row_q8_0_ref` in `ggml-quants.c` of llama.cpp.
     #[inline(always)]
     fn quantize(row: &[f32], _importance: Option<&[f32]>, blocks: &mut [Self]) {
-        for (block, weights) in blocks.iter_mut().zip(row.chunks_exact(Self::LEN)) {
+        for (block, weights) in blocks.iter_mut().zip(row.as_chunks::<32>().0) {
             let largest = super::largest(weights);
             let d = largest / 127.0;
             block.d = Half::new(d);
@@ -29,7 +30,8 @@ impl Block for BlockQ8_0 {
                 // Half away from zero. The addend is the number below 0.5, as 0.5 itself would lift
                 // the number below 0.5 to 1.
                 let x = x * inverse;
-                *q = (x + 0.499_999_97_f32.copysign(x)) as i32 as i8;
+                let size = floor(x.abs() + 0.499_999_97) as i8;
+                *q = if x < 0.0 { -size } else { size };
             }
         }
     }

@@ -35,16 +35,17 @@ pub fn symmetric<const N: usize>(
         let larger = largest.less(size);
         (largest, max) = (larger.select(size, largest), larger.select(x, max));
     }
+    let w = importance.copied().unwrap_or(x.map(|x| x * x));
+    let mut wx = w;
+    for (wx, &x) in wx.iter_mut().zip(x) {
+        *wx = *wx * x;
+    }
     let fit = |scale: Lanes| {
         let (mut sum_lx, mut sum_l2) = (Lanes::ZERO, Lanes::ZERO);
-        for (i, &x) in x.iter().enumerate() {
-            let l = (scale * x).nearest(-most, most - 1);
-            let w = match importance {
-                Some(importance) => importance[i],
-                None => x * x,
-            };
-            sum_lx = sum_lx + w * x * l;
-            sum_l2 = sum_l2 + w * l * l;
+        for i in 0..N {
+            let l = (scale * x[i]).nearest(-most, most - 1);
+            sum_lx = sum_lx + wx[i] * l;
+            sum_l2 = sum_l2 + w[i] * l * l;
         }
         (sum_lx, sum_l2)
     };

@@ -106,6 +106,14 @@ pub fn list(output: &Path) -> Result<Vec<(Moment, PathBuf)>> {
     Ok(found)
 }
 
+/// The checkpoint to resume from: the newest that has its state, or the newest if none has.
+pub fn newest(output: &Path) -> Result<Option<(Moment, PathBuf)>> {
+    let mut checkpoints = list(output)?;
+    let whole = checkpoints.iter().rposition(|(_, path)| path.join(STATE_FILE).is_file());
+    checkpoints.truncate(whole.map_or(checkpoints.len(), |last| last + 1));
+    Ok(checkpoints.pop())
+}
+
 /// Removes what writes that were cut off have left.
 pub fn clean(output: &Path) -> Result<()> {
     for path in entries(output)? {

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
-use super::data::TokenType;
 use super::optimizer::OptimizerConfig;
 use crate::config::ModelConfig;
 use crate::dtype::DType;
@@ -186,6 +185,25 @@ pub struct Stage2 {
     /// in the end ("soup"). Default: the run's seed.
     #[serde(default)]
     pub seeds: Vec<u64>,
+}
+
+/// How a token id is stored.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TokenType {
+    #[default]
+    Uint16,
+    Uint32,
+}
+
+impl TokenType {
+    /// Bytes of an id.
+    pub fn size(self) -> usize {
+        match self {
+            TokenType::Uint16 => 2,
+            TokenType::Uint32 => 4,
+        }
+    }
 }
 
 /// One source of a mix: token files read as one.

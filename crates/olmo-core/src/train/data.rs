@@ -12,28 +12,9 @@ use std::path::{Path, PathBuf};
 use memmap2::Mmap;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use serde::{Deserialize, Serialize};
 
-use super::config::SourceConfig;
+use super::config::{SourceConfig, TokenType};
 use crate::{Error, Result};
-
-/// How a token id is stored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TokenType {
-    #[default]
-    Uint16,
-    Uint32,
-}
-
-impl TokenType {
-    fn size(self) -> usize {
-        match self {
-            TokenType::Uint16 => 2,
-            TokenType::Uint32 => 4,
-        }
-    }
-}
 
 /// A mapped file of token ids.
 #[derive(Debug)]

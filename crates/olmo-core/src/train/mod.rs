@@ -8,6 +8,7 @@ pub mod config;
 pub mod data;
 pub mod fused;
 pub mod init;
+mod lock;
 pub mod metrics;
 pub mod network;
 pub mod optimizer;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::checkpoint::STATE_FILE;
 use super::config::TrainConfig;
 use super::fused::FusedOps;
 use super::network::{Learner, Network};
@@ -28,13 +29,27 @@ pub fn open_learner(
     })
 }
 
+/// An optimizer out of a checkpoint, and what the user should know about it.
+pub struct Restored {
+    pub optimizer: AdamW,
+    pub notes: Vec<String>,
+}
+
 /// The optimizer of a checkpoint; completes the learner's weights where the model file is rounded.
-pub fn restore(learner: &mut dyn Learner, config: &TrainConfig, path: &Path) -> Result<AdamW> {
+/// One that was left without its state gets a new optimizer.
+pub fn restore(learner: &mut dyn Learner, config: &TrainConfig, path: &Path) -> Result<Restored> {
     let mut restored = None;
     learner.parameters(&mut |parameters| {
         let mut optimizer = AdamW::new(config.optimizer, parameters);
-        let read = state::read(path, config, parameters, &mut optimizer);
-        restored = Some(read.map(|()| optimizer));
+        let notes = match path.join(STATE_FILE).is_file() {
+            true => state::read(path, config, parameters, &mut optimizer),
+            false => Ok(vec![format!(
+                "{} has no {STATE_FILE}: the optimizer's averages begin anew, and the weights are \
+                 those of its model.safetensors",
+                path.file_name().unwrap_or_default().to_string_lossy()
+            )]),
+        };
+        restored = Some(notes.map(|notes| Restored { optimizer, notes }));
     })?;
     restored.expect("parameters were shown")
 }

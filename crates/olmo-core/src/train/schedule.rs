@@ -46,6 +46,19 @@ impl Schedule {
     }
 }
 
+/// Steps over which a run whose optimizer starts afresh in its midst gets back to its learning rate.
+const RESTART_STEPS: u64 = 50;
+
+/// Share of the learning rate that a step gets, of a stage of which `step` are done, by an optimizer
+/// that has made `updates`. It is 1 but for the first steps after a checkpoint without averages: those
+/// of few gradients are noise, and at the full rate every weight would follow it.
+pub fn restart_factor(step: u64, updates: u64) -> f64 {
+    match updates < step.min(RESTART_STEPS) {
+        true => (updates + 1) as f64 / RESTART_STEPS as f64,
+        false => 1.0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +80,13 @@ mod tests {
         let linear = Schedule { decay: Decay::Linear, floor: 0.0, warmup_steps: 0, ..COSINE };
         assert_eq!(linear.at(3), 3.0);
         assert_eq!(linear.at(12), 0.0);
+    }
+
+    #[test]
+    fn only_a_restart_in_the_midst_is_slowed_down() {
+        assert!((0..200).all(|step| restart_factor(step, step) == 1.0));
+        assert!((0..200).all(|step| restart_factor(step, 4700 + step) == 1.0));
+        let factors: Vec<f64> = (0..60).map(|n| restart_factor(3000 + n, n)).collect();
+        assert_eq!((factors[0], factors[24], factors[49], factors[59]), (0.02, 0.5, 1.0, 1.0));
     }
 }

@@ -2,11 +2,11 @@
 //!
 //! The order of the data follows from the seed and the step, so there is no other random state.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use safetensors::SafeTensors;
-use serde_json::Value;
+use serde_json::{json, Value};
 
 use super::checkpoint::{write_tensors, Array, STATE_FILE};
 use super::config::TrainConfig;
@@ -36,6 +36,42 @@ fn fingerprint(config: &TrainConfig) -> Value {
     DECISIVE.iter().map(|&key| (key.to_owned(), all[key].clone())).collect::<Value>()
 }
 
+/// What the stages do, as JSON: their steps, rates and mixes, without the places of their files.
+fn stages(config: &TrainConfig) -> Value {
+    let mut stages = json!({ "stage1": config.stage1, "stage2": config.stage2 });
+    for stage in ["stage1", "stage2"] {
+        for source in stages[stage]["data"].as_array_mut().into_iter().flatten() {
+            source.as_object_mut().map(|source| source.remove("paths"));
+        }
+    }
+    stages
+}
+
+/// What the stages do otherwise than before: a longer run is a fine thing to resume, but nobody
+/// should get one by mistake.
+fn changes(then: &Value, now: &Value) -> Vec<String> {
+    let keys = |value: &Value| -> Vec<(String, Value)> {
+        let stages = value.as_object().into_iter().flatten();
+        stages
+            .flat_map(|(stage, keys)| {
+                let keys = keys.as_object().into_iter().flatten();
+                keys.map(move |(key, value)| (format!("{stage}.{key}"), value.clone()))
+            })
+            .collect()
+    };
+    let (then, now) = (keys(then), keys(now));
+    let names: BTreeSet<&String> = then.iter().chain(&now).map(|(key, _)| key).collect();
+    let value = |all: &[(String, Value)], name: &String| {
+        all.iter().find(|(key, _)| key == name).map_or(Value::Null, |(_, value)| value.clone())
+    };
+    names
+        .into_iter()
+        .map(|name| (name, value(&then, name), value(&now, name)))
+        .filter(|(_, then, now)| then != now)
+        .map(|(name, then, now)| format!("{name} was {then} before and is {now} now"))
+        .collect()
+}
+
 /// Writes the state into a checkpoint's folder. The weights are included if the model file holds
 /// them rounded.
 pub fn write(
@@ -62,18 +98,19 @@ pub fn write(
         ("version".to_owned(), VERSION.to_owned()),
         ("optimizer_steps".to_owned(), optimizer.steps.to_string()),
         ("config".to_owned(), fingerprint(config).to_string()),
+        ("stages".to_owned(), stages(config).to_string()),
     ]);
     write_tensors(&folder.join(STATE_FILE), tensors, metadata)
 }
 
 /// Puts a checkpoint's state into the optimizer and, where the model file is rounded, into the
-/// parameters.
+/// parameters. Returns what is to be done otherwise than before, for the user to know.
 pub fn read(
     folder: &Path,
     config: &TrainConfig,
     parameters: &mut [Parameter],
     optimizer: &mut AdamW,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let file = folder.join(STATE_FILE);
     let invalid = |problem: String| Error::InvalidFile { file: file.clone(), problem };
     let bytes = std::fs::read(&file).map_err(|error| Error::io(&file, error))?;
@@ -107,7 +144,11 @@ pub fn read(
         }
         load("weight", &parameter.name, &mut parameter.value)?;
     }
-    Ok(())
+    let then: Value = serde_json::from_str(field("stages")).unwrap_or_default();
+    Ok(match then {
+        Value::Null => Vec::new(),
+        then => changes(&then, &stages(config)),
+    })
 }
 
 fn check_config(file: &Path, then: &str, now: &TrainConfig) -> Result<()> {
@@ -123,5 +164,25 @@ fn check_config(file: &Path, then: &str, now: &TrainConfig) -> Result<()> {
                 then[key], now[key]
             ),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_name_the_keys_and_both_values() {
+        let stage = json!({ "steps": 40, "data": [{ "name": "tales", "weight": 0.5 }] });
+        let then = json!({ "stage1": stage, "stage2": null });
+        assert_eq!(changes(&then, &then), Vec::<String>::new());
+        let mut now = then.clone();
+        now["stage1"]["steps"] = json!(60);
+        now["stage2"] = json!({ "steps": 10 });
+        let expected = [
+            "stage1.steps was 40 before and is 60 now",
+            "stage2.steps was null before and is 10 now",
+        ];
+        assert_eq!(changes(&then, &now), expected);
     }
 }

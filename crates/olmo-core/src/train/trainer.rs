@@ -9,11 +9,13 @@ use super::checkpoint::{self, Moment, Name, STATE_FILE};
 use super::config::TrainConfig;
 use super::data::{document_lengths, Mix};
 use super::init::initial_weights;
+use super::lock::RunLock;
 use super::metrics::{CheckpointMetrics, MetricsLog, Progress, StepMetrics, ValidationMetrics};
 use super::network::{Examples, Learner, LossScale, LossSums, Parameter};
 use super::optimizer::AdamW;
 use super::phase::{phases, Phase};
-use super::restore::{open_learner, restore};
+use super::restore::{open_learner, restore, Restored};
+use super::schedule::restart_factor;
 use super::validation::{HeldOut, Score};
 use super::{soup, state};
 use crate::config::ModelConfig;
@@ -43,6 +45,8 @@ pub struct Trainer {
     log: MetricsLog,
     pool: rayon::ThreadPool,
     cancelled: Arc<AtomicBool>,
+    notes: Vec<String>,
+    _lock: RunLock,
 }
 
 /// How a run ended.
@@ -61,6 +65,7 @@ impl Trainer {
     pub fn new(config: TrainConfig) -> Result<Trainer> {
         let output = &config.output;
         std::fs::create_dir_all(output).map_err(|error| Error::write(output, error))?;
+        let lock = RunLock::take(output)?;
         checkpoint::clean(output)?;
         if let Some((_, path)) = checkpoint::list(output)?.pop() {
             return Err(Error::InvalidConfig {
@@ -88,26 +93,28 @@ impl Trainer {
             let optimizer = AdamW::new(config.optimizer, &parameters);
             state::write(folder, &config, &parameters, &optimizer, dtype)
         })?;
-        Trainer::load(config, moment, path)
+        Trainer::load(config, moment, path, lock)
     }
 
     /// Goes on from the newest whole checkpoint of a run, or begins one if there is none. The
     /// weights then become, to the bit, what they would have become without the interruption, on
-    /// the same machine with the same number of threads.
+    /// the same machine with the same number of threads. If no checkpoint has its state any more (it
+    /// is large, and not every copy of a run has it), the newest will do: see [`Trainer::notes`].
     pub fn resume(config: TrainConfig) -> Result<Trainer> {
         if !config.output.is_dir() {
             return Trainer::new(config);
         }
-        checkpoint::clean(&config.output)?;
-        let mut checkpoints = checkpoint::list(&config.output)?;
-        checkpoints.retain(|(_, path)| path.join(STATE_FILE).is_file());
-        match checkpoints.pop() {
-            Some((moment, path)) => Trainer::load(config, moment, path),
+        match checkpoint::newest(&config.output)? {
+            Some((moment, path)) => {
+                let lock = RunLock::take(&config.output)?;
+                checkpoint::clean(&config.output)?;
+                Trainer::load(config, moment, path, lock)
+            }
             None => Trainer::new(config),
         }
     }
 
-    fn load(config: TrainConfig, moment: Moment, path: PathBuf) -> Result<Trainer> {
+    fn load(config: TrainConfig, moment: Moment, path: PathBuf, lock: RunLock) -> Result<Trainer> {
         let model = config.model_config(&config.output)?;
         let phases = phases(&config);
         let here = |p: &Phase| (p.stage, p.ingredient) == (moment.stage, moment.ingredient);
@@ -123,8 +130,10 @@ impl Trainer {
             .build()
             .map_err(|error| Error::Internal(format!("threads: {error}")))?;
         let mut learner = open_learner(&config, &model, &path)?;
-        let optimizer = restore(learner.as_mut(), &config, &path)?;
+        let Restored { optimizer, notes } = restore(learner.as_mut(), &config, &path)?;
         Ok(Trainer {
+            _lock: lock,
+            notes,
             dtype: config.checkpoint_dtype()?,
             held_out: config.validation.as_ref().map_or(Ok(Vec::new()), HeldOut::open)?,
             log: MetricsLog::open(&config.output, moment)?,
@@ -155,6 +164,11 @@ impl Trainer {
 
     pub fn model(&self) -> &ModelConfig {
         &self.model
+    }
+
+    /// What is not as it was in the sitting before.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     /// Trains to the end of the last stage.
@@ -230,7 +244,8 @@ impl Trainer {
                 return Err(error);
             }
         };
-        let learning_rate = phase.schedule.at(self.step + 1);
+        let learning_rate =
+            phase.schedule.at(self.step + 1) * restart_factor(self.step, self.optimizer.steps);
         let (learner, optimizer) = (&mut self.learner, &mut self.optimizer);
         let grad_norm = self.pool.install(|| {
             let mut norm = 0.0;
@@ -363,7 +378,7 @@ impl Trainer {
         if self.phases[self.phase].ingredient > 1 {
             let path = self.checkpoint_at(self.end_of(&self.phases[0]))?;
             self.learner = open_learner(&self.config, &self.model, &path)?;
-            self.optimizer = restore(self.learner.as_mut(), &self.config, &path)?;
+            self.optimizer = restore(self.learner.as_mut(), &self.config, &path)?.optimizer;
         }
         Ok(())
     }

@@ -1,13 +1,10 @@
-//! The cache of keys and values, and attention to it.
+//! Attention to the cache of keys and values.
 
-use half::{bf16, f16};
-
-use super::kernels::attention::{KeyBlock, Queries, PIECE};
-use super::kernels::lanes::Element;
-use super::workspace::{Buffer, Parts, Tensor};
+use super::cache::Cache;
+use super::kernels::attention::{KeyBlock, Queries};
+use super::workspace::{Parts, Tensor};
 use super::CpuOps;
-use crate::cache::{CacheShape, BLOCK_TOKENS};
-use crate::dtype::DType;
+use crate::cache::BLOCK_TOKENS;
 use crate::model::{Batch, Span};
 use crate::{Error, Result};
 
@@ -15,60 +12,12 @@ use crate::{Error, Result};
 /// first-level cache is used for all of them.
 const QUERIES: usize = 24;
 
-/// Keys and values of all layers. A block of one head is contiguous: keys `[head_dim,
-/// BLOCK_TOKENS]`, values `[BLOCK_TOKENS, stride]`, as the kernel reads them.
-pub struct Cache {
-    dtype: DType,
-    shape: CacheShape,
-    /// `head_dim` rounded up to what the kernel takes at a time. What is beyond stays zero.
-    stride: usize,
-    layers: Vec<LayerCache>,
-}
+/// Blocks that are attended to in one go. What the goes gathered is merged in their order, whoever
+/// did them: so threads can share the cache of a long text, and nobody's result depends on it.
+const STRETCH: usize = 8;
 
-struct LayerCache {
-    keys: Buffer,
-    values: Buffer,
-}
-
-impl Cache {
-    pub fn new(shape: &CacheShape, dtype: DType) -> Result<Cache> {
-        let stride = shape.head_dim.next_multiple_of(PIECE);
-        let zeroed = |width: usize| {
-            let bytes = [shape.blocks, shape.kv_heads, BLOCK_TOKENS, width, dtype.size()]
-                .into_iter()
-                .fold(1usize, usize::saturating_mul);
-            let hint = "allow fewer or shorter sequences at a time";
-            Buffer::zeroed(bytes, "the cache of one layer's keys or values", hint)
-        };
-        let layers = (0..shape.layers)
-            .map(|_| Ok(LayerCache { keys: zeroed(shape.head_dim)?, values: zeroed(stride)? }))
-            .collect::<Result<_>>()?;
-        Ok(Cache { dtype, shape: *shape, stride, layers })
-    }
-
-    /// Elements in front of a block of one head.
-    fn key_offset(&self, block: u32, kv_head: usize) -> usize {
-        (block as usize * self.shape.kv_heads + kv_head) * BLOCK_TOKENS * self.shape.head_dim
-    }
-
-    fn value_offset(&self, block: u32, kv_head: usize) -> usize {
-        (block as usize * self.shape.kv_heads + kv_head) * BLOCK_TOKENS * self.stride
-    }
-
-    /// The offsets above stay inside the storage, and spans inside the batch.
-    fn check(&self, batch: &Batch, rows: usize) -> Result<()> {
-        let sound = |span: &Span| {
-            let end = span.start + span.rows.len();
-            span.rows.end <= rows
-                && end.div_ceil(BLOCK_TOKENS) <= span.blocks.len()
-                && span.blocks.iter().all(|&block| (block as usize) < self.shape.blocks)
-        };
-        match batch.spans.iter().find(|span| !sound(span)) {
-            Some(span) => Err(Error::Internal(format!("{span:?} does not fit {:?}", self.shape))),
-            None => Ok(()),
-        }
-    }
-}
+/// With fewer tasks for each thread, the stretches of a task become tasks of their own.
+const TASKS_PER_THREAD: usize = 4;
 
 /// What one query tile of one head works on.
 struct Tile<'a> {
@@ -78,36 +27,37 @@ struct Tile<'a> {
     kv_head: usize,
 }
 
-impl CpuOps {
-    pub(super) fn store(
-        &self,
-        k: &Tensor,
-        v: &Tensor,
-        cache: &mut Cache,
-        layer: usize,
-        batch: &Batch,
-    ) -> Result<()> {
-        cache.check(batch, k.rows.min(v.rows))?;
-        let width = cache.shape.kv_heads * cache.shape.head_dim;
-        if k.width != width || v.width != width {
-            return Err(Error::Internal(format!("keys of {} numbers, not {width}", k.width)));
-        }
-        let keys = cache.layers[layer].keys.as_mut_ptr().addr();
-        let values = cache.layers[layer].values.as_mut_ptr().addr();
-        let cache = &*cache;
-        self.threads.run(cache.shape.kv_heads, |kv_head, _| {
-            // SAFETY: the spans are checked, and no other task has this head.
-            unsafe {
-                match cache.dtype {
-                    DType::F32 => store_head::<f32>(cache, keys, values, k, v, kv_head, batch),
-                    DType::F16 => store_head::<f16>(cache, keys, values, k, v, kv_head, batch),
-                    DType::BF16 => store_head::<bf16>(cache, keys, values, k, v, kv_head, batch),
-                }
-            }
-        });
-        Ok(())
+impl Tile<'_> {
+    /// Position of the first row in its sequence.
+    fn first_position(&self) -> usize {
+        self.span.start + (self.rows.start - self.span.rows.start)
     }
 
+    /// The blocks its last row sees.
+    fn blocks(&self) -> &[u32] {
+        let end = self.first_position() + self.rows.len();
+        &self.span.blocks[..end.div_ceil(BLOCK_TOKENS)]
+    }
+
+    fn stretches(&self) -> usize {
+        self.blocks().len().div_ceil(STRETCH)
+    }
+}
+
+/// One call of [`CpuOps::attend`].
+struct Call<'a> {
+    ops: &'a CpuOps,
+    q: &'a Tensor,
+    cache: &'a Cache,
+    layer: usize,
+    batch: &'a Batch,
+    /// Query heads for each key head.
+    group: usize,
+    /// Rows of a tile.
+    per_tile: usize,
+}
+
+impl CpuOps {
     /// Every row attends to what its sequence has in the cache, itself included.
     pub(super) fn attend(
         &self,
@@ -118,107 +68,194 @@ impl CpuOps {
     ) -> Result<Tensor> {
         cache.check(batch, q.rows)?;
         let group = group(q, cache)?;
-        let kv_heads = cache.shape.kv_heads;
-        let per_tile = (QUERIES / group).max(1);
-        let tiles = |span: &Span| span.rows.len().div_ceil(per_tile);
-
+        let longest = batch.spans.iter().map(|span| span.rows.len()).max().unwrap_or(0);
+        let per_tile = (QUERIES / group).min(longest).max(1);
+        let call = Call { ops: self, q, cache, layer, batch, group, per_tile };
         let mut out = self.workspace.tensor(q.rows, q.width)?;
-        let target = Parts::new(&mut out);
-        let scratch_len = per_tile * group * (2 * cache.stride + 2);
-        let mut scratch = self.workspace.tensor(self.threads.count(), scratch_len)?;
-        let scratch = Parts::new(&mut scratch);
-
-        let tasks = batch.spans.iter().map(tiles).sum::<usize>() * kv_heads;
-        self.threads.run(tasks, |task, thread| {
-            // Late rows look at most: begin with them, so that no thread is left with one at the end.
-            let task = tasks - 1 - task;
-            let (mut tile, kv_head) = (task / kv_heads, task % kv_heads);
-            let mut spans = batch.spans.iter();
-            let span = loop {
-                let Some(span) = spans.next() else { return };
-                if tile < tiles(span) {
-                    break span;
-                }
-                tile -= tiles(span);
-            };
-            let first = span.rows.start + tile * per_tile;
-            let rows = first..span.rows.end.min(first + per_tile);
-            // SAFETY: no other thread has this part.
-            let scratch = unsafe { scratch.part(thread * scratch_len..(thread + 1) * scratch_len) };
-            self.attend_tile(q, cache, layer, &Tile { span, rows, kv_head }, scratch, &target);
-        });
+        match call.tasks() < TASKS_PER_THREAD * self.threads.count() {
+            true => call.by_stretches(&Parts::new(&mut out))?,
+            false => call.by_tiles(&Parts::new(&mut out))?,
+        }
         Ok(out)
     }
+}
 
-    fn attend_tile(
-        &self,
-        q: &Tensor,
-        cache: &Cache,
-        layer: usize,
-        tile: &Tile,
-        scratch: &mut [f32],
-        target: &Parts<f32>,
-    ) {
-        let &Tile { span, ref rows, kv_head } = tile;
-        let (head_dim, stride) = (cache.shape.head_dim, cache.stride);
-        let group = q.width / (cache.shape.kv_heads * head_dim);
-        let count = rows.len() * group;
-        let (packed, rest) = scratch.split_at_mut(count * stride);
-        let (out, rest) = rest.split_at_mut(count * stride);
-        let (highest, rest) = rest.split_at_mut(count);
-        let total = &mut rest[..count];
-        out.fill(0.0);
-        highest.fill(f32::NEG_INFINITY);
-        total.fill(0.0);
+impl Call<'_> {
+    /// Tiles of all heads.
+    fn tasks(&self) -> usize {
+        let rows = self.batch.spans.iter().map(|span| span.rows.len());
+        rows.map(|rows| rows.div_ceil(self.per_tile)).sum::<usize>() * self.cache.shape.kv_heads
+    }
 
-        // Where query `i` of the tile lies in a row of the batch: `group` heads side by side.
-        let place = |i: usize| (rows.start + i / group, (kv_head * group + i % group) * head_dim);
-        for (i, packed) in packed.chunks_exact_mut(stride).enumerate() {
-            let (row, column) = place(i);
-            packed[..head_dim].copy_from_slice(&q.row(row)[column..column + head_dim]);
+    /// Late rows look at most: they come first, so that no thread is left with one at the end.
+    fn tile(&self, task: usize) -> Option<Tile<'_>> {
+        let task = self.tasks() - 1 - task;
+        let kv_heads = self.cache.shape.kv_heads;
+        let (mut tile, kv_head) = (task / kv_heads, task % kv_heads);
+        for span in &self.batch.spans {
+            let tiles = span.rows.len().div_ceil(self.per_tile);
+            if tile < tiles {
+                let first = span.rows.start + tile * self.per_tile;
+                let rows = first..span.rows.end.min(first + self.per_tile);
+                return Some(Tile { span, rows, kv_head });
+            }
+            tile -= tiles;
         }
-        let queries = Queries {
+        None
+    }
+
+    /// Numbers that a tile gathers: for each query `stride` and two more.
+    fn gathered_len(&self) -> usize {
+        self.per_tile * self.group * (self.cache.stride + 2)
+    }
+
+    fn packed_len(&self) -> usize {
+        self.per_tile * self.group * self.cache.stride
+    }
+
+    /// A task is a tile: one thread goes through all it sees.
+    fn by_tiles(&self, target: &Parts<f32>) -> Result<()> {
+        let (packed_len, gathered_len) = (self.packed_len(), self.gathered_len());
+        let len = packed_len + 2 * gathered_len;
+        let threads = &self.ops.threads;
+        let mut scratch = self.ops.workspace.tensor(threads.count(), len)?;
+        let scratch = Parts::new(&mut scratch);
+        threads.run(self.tasks(), |task, thread| {
+            let Some(tile) = self.tile(task) else { return };
+            // SAFETY: no other thread has this part.
+            let scratch = unsafe { scratch.part(thread * len..(thread + 1) * len) };
+            let (packed, rest) = scratch.split_at_mut(packed_len);
+            let (whole, part) = rest.split_at_mut(gathered_len);
+            self.pack(&tile, packed);
+            let whole = self.gather(&tile, 0, packed, whole);
+            for stretch in 1..tile.stretches() {
+                let part = self.gather(&tile, stretch, packed, part);
+                // SAFETY: both are of the same tile.
+                unsafe { (self.ops.kernels.merge)(&whole, &part) };
+            }
+            self.finish(&tile, &whole, target);
+        });
+        Ok(())
+    }
+
+    /// A task is a stretch of a tile; when all are done, those of each tile are merged.
+    fn by_stretches(&self, target: &Parts<f32>) -> Result<()> {
+        let (packed_len, gathered_len) = (self.packed_len(), self.gathered_len());
+        let (tiles, threads) = (self.tasks(), &self.ops.threads);
+        let stretches = (0..tiles).filter_map(|task| Some(self.tile(task)?.stretches()));
+        let stretches = stretches.max().unwrap_or(0);
+        let mut packed = self.ops.workspace.tensor(threads.count(), packed_len)?;
+        let packed = Parts::new(&mut packed);
+        let mut gathered = self.ops.workspace.tensor(tiles * stretches, gathered_len)?;
+        let gathered = Parts::new(&mut gathered);
+        let place = |task: usize| task * gathered_len..(task + 1) * gathered_len;
+        threads.run(tiles * stretches, |task, thread| {
+            let Some(tile) = self.tile(task / stretches) else { return };
+            if task % stretches < tile.stretches() {
+                // SAFETY: no other thread has this part.
+                let packed = unsafe { packed.part(thread * packed_len..(thread + 1) * packed_len) };
+                self.pack(&tile, packed);
+                // SAFETY: no other task has this part.
+                let gathered = unsafe { gathered.part(place(task)) };
+                self.gather(&tile, task % stretches, packed, gathered);
+            }
+        });
+        threads.run(tiles, |task, _| {
+            let Some(tile) = self.tile(task) else { return };
+            // SAFETY: the stretches of a tile are this task's alone now.
+            let part = |stretch| unsafe { gathered.part(place(task * stretches + stretch)) };
+            let whole = self.queries(&tile, &[], part(0));
+            for stretch in 1..tile.stretches() {
+                let part = self.queries(&tile, &[], part(stretch));
+                // SAFETY: both are of the same tile.
+                unsafe { (self.ops.kernels.merge)(&whole, &part) };
+            }
+            self.finish(&tile, &whole, target);
+        });
+        Ok(())
+    }
+
+    /// Where query `i` of a tile lies: its row of the batch, and in that row its first column.
+    /// The `group` heads of a row that share a key head lie side by side.
+    fn place(&self, tile: &Tile, i: usize) -> (usize, usize) {
+        let head = tile.kv_head * self.group + i % self.group;
+        (tile.rows.start + i / self.group, head * self.cache.shape.head_dim)
+    }
+
+    /// Lays the queries of a tile together, `stride` apart.
+    fn pack(&self, tile: &Tile, packed: &mut [f32]) {
+        let head_dim = self.cache.shape.head_dim;
+        let count = tile.rows.len() * self.group;
+        for (i, packed) in packed.chunks_exact_mut(self.cache.stride).take(count).enumerate() {
+            let (row, column) = self.place(tile, i);
+            packed[..head_dim].copy_from_slice(&self.q.row(row)[column..column + head_dim]);
+        }
+    }
+
+    /// The queries of a tile as kernels take them, with room for what they gather.
+    fn queries(&self, tile: &Tile, packed: &[f32], gathered: &mut [f32]) -> Queries {
+        let count = tile.rows.len() * self.group;
+        let (out, rest) = gathered.split_at_mut(count * self.cache.stride);
+        let (highest, total) = rest.split_at_mut(count);
+        Queries {
             count,
-            head_dim,
-            stride,
-            scale: scale(head_dim),
+            head_dim: self.cache.shape.head_dim,
+            stride: self.cache.stride,
+            scale: scale(self.cache.shape.head_dim),
             q: packed.as_ptr(),
             out: out.as_mut_ptr(),
             highest: highest.as_mut_ptr(),
             total: total.as_mut_ptr(),
-        };
-        let first_position = span.start + (rows.start - span.rows.start);
-        let end = first_position + rows.len();
-        let LayerCache { keys, values } = &cache.layers[layer];
-        let (keys, values) = (keys.as_ptr(), values.as_ptr());
-        let attend = self.kernels.attend(cache.dtype);
-        let size = cache.dtype.size();
-        let blocks = &span.blocks[..end.div_ceil(BLOCK_TOKENS)];
-        for (index, &block) in blocks.iter().enumerate() {
-            let next = *blocks.get(index + 1).unwrap_or(&block);
-            let keys_of = |block| keys.wrapping_add(cache.key_offset(block, kv_head) * size);
-            let values_of = |block| values.wrapping_add(cache.value_offset(block, kv_head) * size);
+        }
+    }
+
+    /// What the queries of a tile, packed, gather from one stretch of their blocks.
+    fn gather(&self, tile: &Tile, stretch: usize, packed: &[f32], gathered: &mut [f32]) -> Queries {
+        let count = tile.rows.len() * self.group;
+        let (out, rest) = gathered.split_at_mut(count * self.cache.stride);
+        out.fill(0.0);
+        rest[..count].fill(f32::NEG_INFINITY);
+        rest[count..2 * count].fill(0.0);
+        let queries = self.queries(tile, packed, gathered);
+        let attend = self.ops.kernels.attend(self.cache.dtype);
+        let blocks = tile.blocks();
+        let end = blocks.len().min((stretch + 1) * STRETCH);
+        for index in stretch * STRETCH..end {
+            let (block, next) = (blocks[index], *blocks.get(index + 1).unwrap_or(&blocks[index]));
             let block = KeyBlock {
-                keys: keys_of(block),
-                values: values_of(block),
-                next_keys: keys_of(next),
-                next_values: values_of(next),
-                first_seen: (first_position + 1) as isize - (index * BLOCK_TOKENS) as isize,
-                group,
+                keys: self.cache.keys(self.layer, block, tile.kv_head),
+                values: self.cache.values(self.layer, block, tile.kv_head),
+                next_keys: self.cache.keys(self.layer, next, tile.kv_head),
+                next_values: self.cache.values(self.layer, next, tile.kv_head),
+                first_seen: (tile.first_position() + 1) as isize - (index * BLOCK_TOKENS) as isize,
+                group: self.group,
             };
             // SAFETY: the spans are checked, so the block is inside the storage; the pointers of
             // the queries are of the sizes stated.
             unsafe { attend(&queries, &block) };
         }
-        for (i, out) in out.chunks_exact(stride).enumerate() {
-            let (row, column) = place(i);
-            let start = row * q.width + column;
-            // SAFETY: no other task has these rows of these heads.
-            let target = unsafe { target.part(start..start + head_dim) };
-            target.iter_mut().zip(out).for_each(|(target, out)| *target = out / total[i]);
-        }
+        queries
     }
 
+    /// Puts what the queries of a tile have gathered where it belongs.
+    fn finish(&self, tile: &Tile, gathered: &Queries, target: &Parts<f32>) {
+        let head_dim = self.cache.shape.head_dim;
+        for i in 0..gathered.count {
+            let (row, column) = self.place(tile, i);
+            let start = row * self.q.width + column;
+            // SAFETY: no other task has these rows of these heads.
+            let target = unsafe { target.part(start..start + head_dim) };
+            // SAFETY: a query has gathered as many numbers, and its total.
+            let (out, total) = unsafe {
+                let out = gathered.out.add(i * gathered.stride);
+                (std::slice::from_raw_parts(out, head_dim), *gathered.total.add(i))
+            };
+            target.iter_mut().zip(out).for_each(|(target, out)| *target = out / total);
+        }
+    }
+}
+
+impl CpuOps {
     /// Plain and slow: for looking at.
     pub(super) fn probabilities(
         &self,
@@ -248,12 +285,10 @@ impl CpuOps {
             let p = &mut p[..span.start + row + 1];
             for (position, p) in p.iter_mut().enumerate() {
                 let block = span.blocks[position / BLOCK_TOKENS];
-                let offset = cache.key_offset(block, head / group) + position % BLOCK_TOKENS;
-                let keys = cache.layers[layer].keys.as_ptr();
                 let dot = q.iter().enumerate().map(|(d, q)| {
+                    let token = position % BLOCK_TOKENS;
                     // SAFETY: the spans are checked.
-                    let key = unsafe { element(keys, cache.dtype, offset + d * BLOCK_TOKENS) };
-                    q * key
+                    q * unsafe { cache.key(layer, block, head / group, token, d) }
                 });
                 *p = dot.sum::<f32>() * scale(head_dim);
             }
@@ -276,48 +311,5 @@ fn group(q: &Tensor, cache: &Cache) -> Result<usize> {
     match q.width.is_multiple_of(width) && q.width > 0 {
         true => Ok(q.width / width),
         false => Err(Error::Internal(format!("queries of {} numbers, keys of {width}", q.width))),
-    }
-}
-
-/// # Safety
-/// There is such an element.
-unsafe fn element(start: *const u8, dtype: DType, index: usize) -> f32 {
-    match dtype {
-        DType::F32 => *start.cast::<f32>().add(index),
-        DType::F16 => (*start.cast::<f16>().add(index)).to_f32(),
-        DType::BF16 => (*start.cast::<bf16>().add(index)).to_f32(),
-    }
-}
-
-/// Puts one head of all rows of the batch in its place.
-///
-/// # Safety
-/// `keys` and `values` are the addresses of one layer of the cache, the batch fits it, and nobody
-/// else touches this head of it.
-unsafe fn store_head<E: Element>(
-    cache: &Cache,
-    keys: usize,
-    values: usize,
-    k: &Tensor,
-    v: &Tensor,
-    kv_head: usize,
-    batch: &Batch,
-) {
-    let (keys, values) = (keys as *mut E, values as *mut E);
-    let head_dim = cache.shape.head_dim;
-    let columns = kv_head * head_dim..(kv_head + 1) * head_dim;
-    for span in &batch.spans {
-        for row in span.rows.clone() {
-            let position = span.start + (row - span.rows.start);
-            let (block, token) = (span.blocks[position / BLOCK_TOKENS], position % BLOCK_TOKENS);
-            let keys = keys.add(cache.key_offset(block, kv_head) + token);
-            for (d, k) in k.row(row)[columns.clone()].iter().enumerate() {
-                *keys.add(d * BLOCK_TOKENS) = E::from_f32(*k);
-            }
-            let values = values.add(cache.value_offset(block, kv_head) + token * cache.stride);
-            for (d, v) in v.row(row)[columns.clone()].iter().enumerate() {
-                *values.add(d) = E::from_f32(*v);
-            }
-        }
     }
 }

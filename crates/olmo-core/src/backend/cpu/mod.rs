@@ -6,6 +6,7 @@
 //! bits in any company, on any number of threads and on any CPU.
 
 mod attention;
+mod cache;
 mod kernels;
 mod matrix;
 mod packed;
@@ -15,12 +16,12 @@ mod workspace;
 
 use std::sync::Arc;
 
-pub use attention::Cache;
+pub use cache::Cache;
 pub use kernels::Variant;
 pub use matrix::Matrix;
 pub use workspace::Tensor;
 
-use crate::cache::CacheShape;
+use crate::cache::{CacheDType, CacheShape};
 use crate::config::{AttentionKind, ModelConfig};
 use crate::dtype::{DType, TensorType};
 use crate::model::{Batch, RopeTable};
@@ -69,7 +70,7 @@ impl WeightTypes {
 
 pub struct CpuOps {
     types: WeightTypes,
-    cache_dtype: DType,
+    cache_dtype: CacheDType,
     kernels: &'static Kernels,
     threads: Threads,
     workspace: Arc<Workspace>,
@@ -97,8 +98,13 @@ impl CpuOps {
         })?;
         let threads = Threads::new(count)?;
         let types = types.into();
-        let cache_dtype = types.cache_dtype();
+        let cache_dtype = types.cache_dtype().into();
         Ok(CpuOps { types, cache_dtype, kernels, threads, workspace: Arc::default() })
+    }
+
+    /// The same with another kind of cache.
+    pub fn with_cache(self, cache_dtype: CacheDType) -> CpuOps {
+        CpuOps { cache_dtype, ..self }
     }
 
     /// The kind of CPU the kernels are for.

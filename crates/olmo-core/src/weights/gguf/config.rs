@@ -6,14 +6,11 @@
 use serde_json::Value as Json;
 
 use super::{names, vocabulary, Gguf, Metadata, Value};
-use crate::config::{AttentionKind, ModelConfig};
+use crate::config::{AttentionKind, ModelConfig, LARGEST_SIZE, MOST_LAYERS};
 use crate::{Error, Result};
 
 pub(super) const ARCHITECTURE: &str = "olmo2";
 pub(super) const ARCHITECTURE_KEY: &str = "general.architecture";
-
-/// No size in a published model comes near this; products of a few of them stay within u64.
-const LARGEST_SIZE: u64 = 1 << 24;
 
 /// The config that the metadata of a file describes. How many tokens there are is what the embedding
 /// table says, and that embeddings are tied what the lack of an output matrix does.
@@ -22,6 +19,7 @@ const LARGEST_SIZE: u64 = 1 << 24;
 pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
     let keys = Keys { gguf };
     keys.check_architecture()?;
+    keys.check_whole()?;
     keys.check_attention()?;
     keys.check_rope()?;
 
@@ -56,7 +54,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
         num_attention_heads,
         num_key_value_heads,
         head_dim,
-        layers: vec![AttentionKind::Full; keys.size("block_count")?],
+        layers: vec![AttentionKind::Full; keys.layers()?],
         max_position_embeddings: keys.size("context_length")?,
         rope_theta: keys.positive("rope.freq_base")?.unwrap_or(10_000.0),
         rms_norm_eps: keys.positive("attention.layer_norm_rms_epsilon")?.ok_or_else(|| {
@@ -136,6 +134,19 @@ impl Keys<'_> {
         }
     }
 
+    /// A model can be spread over several files, which are not read.
+    fn check_whole(&self) -> Result<()> {
+        match self.gguf.metadata().get("split.count") {
+            Some(parts) if parts.as_u64().is_none_or(|parts| parts > 1) => {
+                let parts = parts.describe();
+                let problem =
+                    format!("is {parts}: join the parts with `llama-gguf-split --merge` first");
+                Err(self.error("split.count", problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// OLMo 3 comes under the same name, and is told by its windows.
     fn check_attention(&self) -> Result<()> {
         match self.get("attention.sliding_window") {
@@ -169,14 +180,20 @@ impl Keys<'_> {
         let (key, Some(value)) = self.get(key) else { return Ok(None) };
         match value.as_u64() {
             Some(size @ 1..=LARGEST_SIZE) => Ok(Some(size as usize)),
-            _ => {
-                let problem = format!(
-                    "is {}, but a whole number from 1 to {LARGEST_SIZE} is needed",
-                    value.describe()
-                );
-                Err(self.error(&key, problem))
-            }
+            _ => Err(self.no_size(&key, value.describe(), LARGEST_SIZE)),
         }
+    }
+
+    fn layers(&self) -> Result<usize> {
+        match self.size("block_count")? {
+            layers if layers as u64 <= MOST_LAYERS => Ok(layers),
+            layers => Err(self.no_size("olmo2.block_count", layers.to_string(), MOST_LAYERS)),
+        }
+    }
+
+    fn no_size(&self, key: &str, value: String, most: u64) -> Error {
+        let problem = format!("is {value}, but a whole number from 1 to {most} is needed");
+        self.error(key, problem)
     }
 
     fn positive(&self, key: &str) -> Result<Option<f64>> {

@@ -20,20 +20,16 @@
 //! same bits however the sequence came into the cache. Positions behind a query's own are left out of
 //! every sum, not multiplied by zero: what they hold may be anything.
 //!
-//! Keys lie with their tokens side by side, `[head_dim, BLOCK_TOKENS]`, values as they come,
-//! `[BLOCK_TOKENS, value_stride]`. Both products then have the same form: numbers of a query, each
-//! times a row of the block.
+//! Both products have the same form: numbers of a query, each times a row of the block. How rows are
+//! stored is the subject of [`stored`](super::stored).
 
 // Loops over the registers of a tile: their bounds are constants, and all of them unroll.
 #![allow(clippy::needless_range_loop)]
 
 use super::exp::exp;
-use super::lanes::{Element, Lanes, LANES};
+use super::lanes::{Lanes, LANES};
+use super::stored::{Rows, Stored, PIECE};
 use crate::cache::BLOCK_TOKENS;
-
-/// A row of a block is worked on in pieces of two vectors.
-pub const PIECE: usize = 2 * LANES;
-const _: () = assert!(BLOCK_TOKENS == PIECE, "the scores of a block are one piece");
 
 /// Queries and what they have gathered so far. Rows are `stride` apart in `q` and `out`.
 pub struct Queries {
@@ -74,13 +70,13 @@ impl KeyBlock {
 /// As for [`Lanes`]; the pointers are valid for the sizes stated, and nobody else touches what the
 /// queries have gathered.
 #[inline(always)]
-pub unsafe fn attend<L: Lanes, E: Element, const M: usize>(queries: &Queries, block: &KeyBlock) {
+pub unsafe fn attend<L: Lanes, S: Stored, const M: usize>(queries: &Queries, block: &KeyBlock) {
     let whole = queries.count / M * M;
     for first in (0..whole).step_by(M) {
-        attend_some::<L, E, M>(queries, block, first);
+        attend_some::<L, S, M>(queries, block, first);
     }
     for first in whole..queries.count {
-        attend_some::<L, E, 1>(queries, block, first);
+        attend_some::<L, S, 1>(queries, block, first);
     }
 }
 
@@ -88,7 +84,7 @@ pub unsafe fn attend<L: Lanes, E: Element, const M: usize>(queries: &Queries, bl
 // `stride` numbers of each of at most `count` queries, and of the block what its layout states.
 
 #[inline(always)]
-unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
+unsafe fn attend_some<L: Lanes, S: Stored, const M: usize>(
     queries: &Queries,
     block: &KeyBlock,
     first: usize,
@@ -98,15 +94,18 @@ unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
         return;
     }
     let &Queries { head_dim, stride, .. } = queries;
-    let (keys, values) = (block.keys.cast::<E>(), block.values.cast::<E>());
     let (next_keys, next_values) = match first {
-        0 => (block.next_keys.cast::<E>(), block.next_values.cast::<E>()),
-        _ => (keys, values),
+        0 => (block.next_keys, block.next_values),
+        _ => (block.keys, block.values),
     };
 
     let mut scores = [[L::splat(0.0); 2]; M];
     let q = queries.q.add(first * stride);
-    multiply(q, stride, keys, next_keys, BLOCK_TOKENS, 0..head_dim, &mut scores);
+    let key_rows = S::key_rows(head_dim);
+    for row in (0..head_dim).step_by(key_rows) {
+        let keys = S::keys::<L>(block.keys, next_keys, head_dim, row);
+        multiply(q.add(row), stride, &keys, 0..key_rows, &mut scores);
+    }
 
     let mut p = [[0.0; BLOCK_TOKENS]; M];
     let mut shrink = [1.0; M];
@@ -125,21 +124,13 @@ unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
             let (out, shrink) = (out.add(m * stride + piece), L::splat(shrink[m]));
             sums[m] = [L::load(out).mul(shrink), L::load(out.add(LANES)).mul(shrink)];
         }
-        let (values, next) = (values.add(piece), next_values.wrapping_add(piece));
-        multiply(p.as_ptr().cast(), BLOCK_TOKENS, values, next, stride, 0..common, &mut sums);
+        let values = S::values::<L>(block.values, next_values, stride, piece);
+        multiply(p.as_ptr().cast(), BLOCK_TOKENS, &values, 0..common, &mut sums);
         for m in 0..M {
             let seen = block.seen(first + m);
             if seen > common {
                 let rest = std::slice::from_mut(&mut sums[m]).try_into().expect("one row");
-                multiply::<L, E, 1>(
-                    p[m].as_ptr(),
-                    BLOCK_TOKENS,
-                    values,
-                    values,
-                    stride,
-                    common..seen,
-                    rest,
-                );
+                multiply::<L, _, 1>(p[m].as_ptr(), BLOCK_TOKENS, &values, common..seen, rest);
             }
             let out = out.add(m * stride + piece);
             sums[m][0].store(out);
@@ -148,25 +139,19 @@ unsafe fn attend_some<L: Lanes, E: Element, const M: usize>(
     }
 }
 
-/// `sums[m] += Σ a[m][i] · b[i]` over `range`, in order. Asks for the same rows of `next`.
+/// `sums[m] += Σ a[m][i] · rows[i]` over `range`, in order.
 #[inline(always)]
-unsafe fn multiply<L: Lanes, E: Element, const M: usize>(
+unsafe fn multiply<L: Lanes, R: Rows<L>, const M: usize>(
     a: *const f32,
     a_stride: usize,
-    b: *const E,
-    next: *const E,
-    b_stride: usize,
+    rows: &R,
     range: std::ops::Range<usize>,
     sums: &mut [[L; 2]; M],
 ) {
     let mut acc = *sums;
     for i in range {
-        let row = b.add(i * b_stride);
-        L::prefetch(next.wrapping_add(i * b_stride));
-        if size_of::<E>() == size_of::<f32>() {
-            L::prefetch(next.wrapping_add(i * b_stride + LANES)); // a row is two cache lines
-        }
-        let b = [E::load::<L>(row), E::load::<L>(row.add(LANES))];
+        rows.prefetch(i);
+        let b = rows.load(i);
         for m in 0..M {
             let a = L::splat(*a.add(m * a_stride + i));
             acc[m] = [a.fma(b[0], acc[m][0]), a.fma(b[1], acc[m][1])];
@@ -203,6 +188,42 @@ unsafe fn soften<L: Lanes>(
     *total = *total * shrink[0] + weights[0].add(weights[1]).sum();
     *highest = new;
     shrink[0]
+}
+
+/// Adds what queries gathered from later blocks, `part`, to what they gathered from earlier ones.
+///
+/// ```text
+/// new   = max(whole.highest, part.highest)
+/// a, b  = exp(whole.highest - new), exp(part.highest - new)
+/// total = whole.total · a + part.total · b
+/// out   = whole.out · a + part.out · b
+/// ```
+///
+/// # Safety
+/// As for [`attend`]; both have the same count and stride.
+#[inline(always)]
+pub unsafe fn merge<L: Lanes>(whole: &Queries, part: &Queries) {
+    for query in 0..whole.count {
+        // A query that saw none of those blocks: alone, it would not have been asked.
+        if *part.total.add(query) == 0.0 {
+            continue;
+        }
+        let (highest, total) = (whole.highest.add(query), whole.total.add(query));
+        let (before, later) = (*highest, *part.highest.add(query));
+        let new = if later > before { later } else { before };
+        let mut factors = [[0.0; LANES]; 2];
+        exp(L::splat(before - new)).store(factors[0].as_mut_ptr());
+        exp(L::splat(later - new)).store(factors[1].as_mut_ptr());
+        let [a, b] = [factors[0][0], factors[1][0]];
+        *total = *total * a + *part.total.add(query) * b;
+        *highest = new;
+        let [a, b] = [L::splat(a), L::splat(b)];
+        for i in (0..whole.stride).step_by(LANES) {
+            let out = whole.out.add(query * whole.stride + i);
+            let added = L::load(part.out.add(query * whole.stride + i));
+            added.fma(b, L::load(out).mul(a)).store(out);
+        }
+    }
 }
 
 const POSITIONS: [f32; BLOCK_TOKENS] = {

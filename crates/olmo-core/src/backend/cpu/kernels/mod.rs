@@ -12,19 +12,22 @@ mod exp;
 pub mod lanes;
 pub mod matmul;
 mod rows;
+pub mod stored;
 #[cfg(test)]
 pub(super) mod tests;
 
 use half::{bf16, f16};
 
+use crate::cache::CacheDType;
 use crate::dtype::DType;
 use crate::quant::BlockType;
 use crate::{Error, Result};
 use attention::{KeyBlock, Queries};
 use blocks::activations::{self, Activations};
-use blocks::{Format, Q4K, Q4_0, Q5K, Q6K, Q8_0};
+use blocks::Format;
 use lanes::Element;
 use matmul::Product;
+use stored::{Floats, Stored, Q8_0};
 
 /// A kind of CPU there are kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +138,9 @@ pub struct Kernels {
     /// Rows of a tile of [`Kernels::matmul`], for [`matmul::pack`].
     pub tile_rows: usize,
     matmul: PerDType<unsafe fn(&Product)>,
-    attend: PerDType<unsafe fn(&Queries, &KeyBlock)>,
+    attend: PerDType<Attend>,
+    attend_q8_0: Attend,
+    pub merge: unsafe fn(whole: &Queries, part: &Queries),
     /// Rows of a tile of [`Kernels::blocks`], for [`activations::quantize`].
     pub block_tile_rows: usize,
     blocks: PerBlock<unsafe fn(&blocks::Product)>,
@@ -143,6 +148,7 @@ pub struct Kernels {
     quantize_256: Quantize,
 }
 
+type Attend = unsafe fn(&Queries, &KeyBlock);
 type Quantize = unsafe fn(x: &[f32], row: usize, rows: usize, tile: usize, out: &Activations);
 
 /// One function for each dtype of what is stored.
@@ -203,8 +209,11 @@ impl Kernels {
     }
 
     /// [`attention::attend`] to a cache of a dtype.
-    pub fn attend(&self, cache: DType) -> unsafe fn(&Queries, &KeyBlock) {
-        self.attend.of(cache)
+    pub fn attend(&self, cache: CacheDType) -> Attend {
+        match cache {
+            CacheDType::Float(dtype) => self.attend.of(dtype),
+            CacheDType::Q8_0 => self.attend_q8_0,
+        }
     }
 }
 
@@ -233,8 +242,13 @@ macro_rules! compile {
                 matmul::matmul::<$lanes, E, $rows, $outputs>(product)
             }
             $(#[$enable])*
-            unsafe fn attend<E: Element>(queries: &Queries, block: &KeyBlock) {
-                attention::attend::<$lanes, E, $queries>(queries, block)
+            unsafe fn attend<S: Stored>(queries: &Queries, block: &KeyBlock) {
+                attention::attend::<$lanes, S, $queries>(queries, block)
+            }
+
+            $(#[$enable])*
+            unsafe fn merge(whole: &Queries, part: &Queries) {
+                attention::merge::<$lanes>(whole, part)
             }
             $(#[$enable])*
             unsafe fn product<F: Format>(product: &blocks::Product) {
@@ -257,14 +271,20 @@ macro_rules! compile {
                 silu_mul,
                 tile_rows: $rows,
                 matmul: PerDType { f32: matmul::<f32>, f16: matmul::<f16>, bf16: matmul::<bf16> },
-                attend: PerDType { f32: attend::<f32>, f16: attend::<f16>, bf16: attend::<bf16> },
+                attend: PerDType {
+                    f32: attend::<Floats<f32>>,
+                    f16: attend::<Floats<f16>>,
+                    bf16: attend::<Floats<bf16>>,
+                },
+                attend_q8_0: attend::<Q8_0>,
+                merge,
                 block_tile_rows: $block_rows,
                 blocks: PerBlock {
-                    q8_0: product::<Q8_0>,
-                    q4_0: product::<Q4_0>,
-                    q4_k: product::<Q4K>,
-                    q5_k: product::<Q5K>,
-                    q6_k: product::<Q6K>,
+                    q8_0: product::<blocks::Q8_0>,
+                    q4_0: product::<blocks::Q4_0>,
+                    q4_k: product::<blocks::Q4K>,
+                    q5_k: product::<blocks::Q5K>,
+                    q6_k: product::<blocks::Q6K>,
                 },
                 quantize_32: quantize::<32>,
                 quantize_256: quantize::<256>,

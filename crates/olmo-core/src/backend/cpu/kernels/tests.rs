@@ -3,11 +3,12 @@
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use super::attention::{KeyBlock, Queries, PIECE};
+use super::attention::{KeyBlock, Queries};
 use super::lanes::{Element, LANES};
 use super::matmul::{self, Product, CHUNK, PANEL_OUTPUTS};
+use super::stored::{quantize, Floats, Stored, PIECE, Q8_0};
 use super::{Kernels, Variant};
-use crate::cache::BLOCK_TOKENS;
+use crate::cache::{CacheDType, BLOCK_TOKENS, CACHE_GROUP};
 use crate::dtype::DType;
 
 /// The tables to test, scalar among them. Says which there are.
@@ -184,16 +185,39 @@ struct Attended {
     total: Vec<u32>,
 }
 
-struct Block<E> {
-    keys: Vec<E>,
-    values: Vec<E>,
+/// Keys and values of one block, aligned for every way to store them.
+struct Block {
+    keys: Vec<u64>,
+    values: Vec<u64>,
 }
 
-fn attend<E: Element>(
+impl Block {
+    /// From keys `[BLOCK_TOKENS, head_dim]` and values `[BLOCK_TOKENS, stride]`.
+    fn new<S: Stored>(dtype: CacheDType, head_dim: usize, keys: &[f32], values: &[f32]) -> Block {
+        let stride = values.len() / BLOCK_TOKENS;
+        let room = |width| vec![0; dtype.bytes(BLOCK_TOKENS * width).div_ceil(8)];
+        let mut block = Block { keys: room(head_dim), values: room(stride) };
+        for token in 0..BLOCK_TOKENS {
+            let (key, value) = (&keys[token * head_dim..][..head_dim], &values[token * stride..]);
+            block.write::<S>(stride, token, key, &value[..stride]);
+        }
+        block
+    }
+
+    fn write<S: Stored>(&mut self, stride: usize, token: usize, key: &[f32], value: &[f32]) {
+        // SAFETY: there is room for blocks of these sizes.
+        unsafe {
+            S::write_key(self.keys.as_mut_ptr().cast(), token, key);
+            S::write_value(self.values.as_mut_ptr().cast(), stride, token, value);
+        }
+    }
+}
+
+fn attend(
     kernels: &Kernels,
-    dtype: DType,
+    dtype: CacheDType,
     q: &[f32],
-    blocks: &[Block<E>],
+    blocks: &[Block],
     head_dim: usize,
     position: usize,
     group: usize,
@@ -227,8 +251,8 @@ fn attend<E: Element>(
     Attended { out: bits(&out), highest: bits(&highest), total: bits(&total) }
 }
 
-fn check_attend<E: Element>(
-    dtype: DType,
+fn check_attend<S: Stored>(
+    dtype: CacheDType,
     seeds: &[f32],
     head_dim: usize,
     rows: usize,
@@ -238,19 +262,20 @@ fn check_attend<E: Element>(
     let stride = head_dim.next_multiple_of(PIECE);
     let q = spread(seeds, rows * group * stride, 3);
     let end = position + rows;
-    let mut blocks: Vec<Block<E>> = (0..end.div_ceil(BLOCK_TOKENS))
-        .map(|index| Block {
-            keys: to_bytes(&spread(seeds, head_dim * BLOCK_TOKENS, 4 + index)),
-            values: to_bytes(&spread(seeds, stride * BLOCK_TOKENS, 50 + index)),
+    let mut blocks: Vec<Block> = (0..end.div_ceil(BLOCK_TOKENS))
+        .map(|index| {
+            let keys = spread(seeds, head_dim * BLOCK_TOKENS, 4 + index);
+            let values = spread(seeds, stride * BLOCK_TOKENS, 50 + index);
+            Block::new::<S>(dtype, head_dim, &keys, &values)
         })
         .collect();
     let scalar = Variant::Scalar.kernels().unwrap();
     let expected = attend(scalar, dtype, &q, &blocks, head_dim, position, group);
     // What nobody sees may be anything.
     let last = blocks.last_mut().unwrap();
+    let (nan, infinite) = (vec![f32::NAN; head_dim], vec![f32::INFINITY; stride]);
     for token in (end - 1) % BLOCK_TOKENS + 1..BLOCK_TOKENS {
-        (0..head_dim).for_each(|d| last.keys[d * BLOCK_TOKENS + token] = E::from_f32(f32::NAN));
-        (0..stride).for_each(|d| last.values[token * stride + d] = E::from_f32(f32::INFINITY));
+        last.write::<S>(stride, token, &nan, &infinite);
     }
     for kernels in runnable() {
         let got = attend(kernels, dtype, &q, &blocks, head_dim, position, group);
@@ -308,13 +333,93 @@ proptest! {
         rows in 1usize..10,
         group in 1usize..4,
         position in 0usize..100,
-        dtype in proptest::sample::select(DType::ALL.to_vec()),
+        dtype in proptest::sample::select(CacheDType::ALL.to_vec()),
     ) {
-        match dtype {
-            DType::F32 => check_attend::<f32>(dtype, &seeds, head_dim, rows, group, position),
-            DType::F16 => check_attend::<f16>(dtype, &seeds, head_dim, rows, group, position),
-            DType::BF16 => check_attend::<bf16>(dtype, &seeds, head_dim, rows, group, position),
+        let check = match dtype {
+            CacheDType::Float(DType::F32) => check_attend::<Floats<f32>>,
+            CacheDType::Float(DType::F16) => check_attend::<Floats<f16>>,
+            CacheDType::Float(DType::BF16) => check_attend::<Floats<bf16>>,
+            CacheDType::Q8_0 => check_attend::<Q8_0>,
+        };
+        let head_dim = match dtype {
+            CacheDType::Q8_0 => head_dim.next_multiple_of(CACHE_GROUP),
+            _ => head_dim,
+        };
+        check(dtype, &seeds, head_dim, rows, group, position);
+    }
+
+    /// Attention to 8-bit keys and values is attention to the numbers they stand for.
+    #[test]
+    fn q8_0_is_f32_of_other_numbers(
+        seeds in proptest::collection::vec(-2.0f32..2.0, 1..40),
+        head_dim in prop_oneof![Just(32usize), Just(64), Just(128)],
+        position in 0usize..100,
+    ) {
+        let q = spread(&seeds, 3 * head_dim, 3);
+        let numbers = |index| {
+            let count = head_dim * BLOCK_TOKENS;
+            (spread(&seeds, count, 4 + index), spread(&seeds, count, 50 + index))
+        };
+        let indices = 0..(position + 3).div_ceil(BLOCK_TOKENS);
+        let (f32, q8_0) = (CacheDType::Float(DType::F32), CacheDType::Q8_0);
+        let wide: Vec<Block> = indices.clone().map(numbers).map(|(keys, values)| {
+            let (keys, values) = (dequantized(&keys), dequantized(&values));
+            Block::new::<Floats<f32>>(f32, head_dim, &keys, &values)
+        }).collect();
+        let narrow: Vec<Block> = indices.map(numbers).map(|(keys, values)| {
+            Block::new::<Q8_0>(q8_0, head_dim, &keys, &values)
+        }).collect();
+        for kernels in runnable() {
+            prop_assert_eq!(
+                attend(kernels, q8_0, &q, &narrow, head_dim, position, 1),
+                attend(kernels, f32, &q, &wide, head_dim, position, 1)
+            );
         }
+    }
+
+    #[test]
+    fn q8_0_is_off_by_half_a_step_at_most(
+        numbers in proptest::array::uniform32(-2.0f32..2.0),
+        exponent in -10i32..10,
+    ) {
+        let numbers = numbers.map(|x| x * 2.0f32.powi(exponent));
+        let (codes, scale) = quantize(&numbers);
+        for (x, code) in numbers.iter().zip(codes) {
+            let off = f64::from(*x) - f64::from(code) * f64::from(scale.to_f32());
+            prop_assert!(off.abs() <= 0.50001 * f64::from(scale.to_f32()), "{} {} {}", x, code, scale);
+        }
+        // The step is as small as it can be, but for the rounding of f16.
+        let largest = numbers.iter().fold(0.0f32, |largest, x| largest.max(x.abs()));
+        prop_assert!(scale.to_f32() <= largest / 127.0 * 1.001 + 6e-8);
+    }
+}
+
+fn dequantized(numbers: &[f32]) -> Vec<f32> {
+    numbers
+        .chunks_exact(CACHE_GROUP)
+        .flat_map(|group| {
+            let (codes, scale) = quantize(group.try_into().unwrap());
+            codes.map(|code| f32::from(code) * scale.to_f32())
+        })
+        .collect()
+}
+
+#[test]
+fn q8_0_groups_at_the_edges() {
+    let mut numbers = [0.0; CACHE_GROUP];
+    assert_eq!(quantize(&numbers), ([0; CACHE_GROUP], f16::ZERO));
+    // Too small for a scale; and for one whose rounding would push codes past 127.
+    for tiny in [1e-9, 1.4 * 127.0 * 2.0f32.powi(-24)] {
+        numbers[3] = -tiny;
+        let (codes, scale) = quantize(&numbers);
+        let number = f32::from(codes[3]) * scale.to_f32();
+        assert!((number + tiny).abs() <= 127.0 * 2.0f32.powi(-25), "{tiny} became {number}");
+    }
+    // Broken numbers stay broken, also where they stood.
+    for broken in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
+        numbers[7] = broken;
+        let (codes, scale) = quantize(&numbers);
+        assert!(!(f32::from(codes[7]) * scale.to_f32()).is_finite(), "{broken}");
     }
 }
 

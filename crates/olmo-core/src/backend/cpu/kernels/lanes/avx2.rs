@@ -32,6 +32,10 @@ impl Lanes for Avx2 {
         [widen_bf16(p), widen_bf16(p.add(8))]
     }
     #[inline(always)]
+    unsafe fn load_i8(p: *const i8) -> Self {
+        [widen_i8(p), widen_i8(p.add(8))]
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
         _mm256_storeu_ps(p, self[0]);
         _mm256_storeu_ps(p.add(8), self[1]);
@@ -116,6 +120,11 @@ impl Lanes for Avx2 {
 unsafe fn widen_bf16(p: *const bf16) -> __m256 {
     let wide = _mm256_cvtepu16_epi32(_mm_loadu_si128(p.cast()));
     _mm256_castsi256_ps(_mm256_slli_epi32::<16>(wide))
+}
+
+#[inline(always)]
+unsafe fn widen_i8(p: *const i8) -> __m256 {
+    _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast())))
 }
 
 #[inline(always)]

@@ -32,6 +32,10 @@ impl Lanes for Scalar {
         each!(i => (*p.add(i)).to_f32())
     }
     #[inline(always)]
+    unsafe fn load_i8(p: *const i8) -> Self {
+        each!(i => f32::from(*p.add(i)))
+    }
+    #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
         p.cast::<Scalar>().write_unaligned(self)
     }

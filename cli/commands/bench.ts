@@ -1,0 +1,72 @@
+import type { Command, OptionValues } from 'commander'
+
+import {
+  type BenchOptions,
+  type BenchReport,
+  bench as benchModel,
+  type Unit,
+} from '../../src/index.js'
+import { toNumber } from '../generation-options.js'
+import { interruptible } from '../interrupt.js'
+import { addCacheDtype, addComputeOptions, modelFolder } from '../model-options.js'
+import { write, writeJson } from '../output.js'
+import { bytes } from '../ui/format.js'
+import { StatusLine } from '../ui/status.js'
+import { table } from '../ui/table.js'
+
+export function bench(program: Command): void {
+  const command = program
+    .command('bench')
+    .description('measure how fast a model runs here, and how much memory it takes')
+    .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
+    .option('--metrics <list>', 'as in prefill512,decode@512,firstToken,load,peakRss', toList)
+    .option('--rounds <n>', 'how often to measure each (default: 3)', toNumber)
+    .option('--decode-tokens <n>', 'tokens that a decode generates (default: 32)', toNumber)
+    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
+    .option('--json', 'write a JSON object')
+  addCacheDtype(addComputeOptions(command)).action(run)
+}
+
+function toList(text: string): string[] {
+  return text.split(',').map((name) => name.trim())
+}
+
+async function run(model: string | undefined, values: OptionValues): Promise<void> {
+  const status = new StatusLine()
+  const report = await interruptible(async (signal) => {
+    const folder = await modelFolder({ ...values, model }, signal)
+    const { metrics, rounds, decodeTokens, dtype, cacheDtype, device, threads } = values
+    const given = Object.entries({
+      metrics,
+      rounds,
+      decodeTokens,
+      dtype,
+      cacheDtype,
+      device,
+      threads,
+    })
+    const options: BenchOptions = {
+      ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+      signal,
+      onProgress: ({ metric, round, rounds }) =>
+        status.set(`${metric}: round ${round + 1} of ${rounds}`),
+    }
+    return benchModel(folder, options)
+  }).finally(() => status.clear())
+  if (values.json) await writeJson(report)
+  else await write(page(report))
+}
+
+function page({ dtype, device, threads, results }: BenchReport): string {
+  const rows = results.map(({ metric, unit, min, median, max }) => [
+    metric,
+    ...[median, min, max].map((value) => show(value, unit)),
+  ])
+  const where = threads > 0 ? `${device}, ${threads} threads` : device
+  return `${table([[`${dtype}, ${where}`, 'median', 'min', 'max'], ...rows])}\n`
+}
+
+function show(value: number, unit: Unit): string {
+  if (unit === 'bytes') return bytes(value)
+  return `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`
+}

@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises'
+import type { Command, OptionValues } from 'commander'
+
+import {
+  type ComparedType,
+  type CompareOptions,
+  comparePerplexity,
+  isPrepared,
+  scoreHeldOut,
+} from '../../src/index.js'
+import { UsageError } from '../failure.js'
+import { toFlag } from '../flags.js'
+import { toNumber } from '../generation-options.js'
+import { interruptible } from '../interrupt.js'
+import { addCacheDtype, addComputeOptions, loadModel, modelFolder } from '../model-options.js'
+import { write, writeJson } from '../output.js'
+import { count } from '../ui/format.js'
+import { heldOutTable } from '../ui/held-out-table.js'
+import { perplexityTable } from '../ui/perplexity-table.js'
+import { StatusLine } from '../ui/status.js'
+
+export function perplexity(program: Command): void {
+  const command = program
+    .command('perplexity')
+    .description('measure how well a model knows a text, and what a type of weights changes')
+    .argument('<model>', 'a checkpoint, or a model on the hub')
+    .argument('<text>', 'a text file, or a folder that `olmo2 prepare` wrote')
+    .option('--ctx <n>', 'tokens of a window; its second half counts (default: 512)', toNumber)
+    .option('--stride <n>', 'let windows overlap, beginning this many tokens apart', toNumber)
+    .option('--save-base <file>', 'keep the log-probabilities as a reference')
+    .option('--kl-base <file>', "compare with a reference; llama.cpp's will do")
+    .option(
+      '--types <list>',
+      'run the model in these types, as in q8_0,q4_k_m, and compare',
+      toTypes,
+    )
+    .option('--reference <type>', 'with --types, the type to compare with (default: f32)')
+    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
+    .option('--json', 'write a JSON object for each type instead of the table')
+  addCacheDtype(addComputeOptions(command)).action(run)
+}
+
+function toTypes(text: string): string[] {
+  return text.split(',').map((type) => type.trim())
+}
+
+async function run(model: string, file: string, values: OptionValues): Promise<void> {
+  if (await isPrepared(file)) return await runHeldOut(model, file, values)
+  const text = await readTextFile(file)
+  const found = await interruptible((signal) => evaluate(model, text, values, signal))
+  if (!values.json) await write(`${perplexityTable(found)}\n`)
+}
+
+/** By source, beside the n-gram models: what a model trained here has to be better than. */
+async function runHeldOut(model: string, data: string, values: OptionValues): Promise<void> {
+  for (const name of ['ctx', 'stride', 'saveBase', 'klBase', 'types', 'reference']) {
+    if (values[name] !== undefined)
+      throw new UsageError(`${toFlag(name)} is for a text file, not for a prepared folder`)
+  }
+  const status = new StatusLine()
+  const onProgress = ({ tokens, total }: { tokens: number; total: number }) =>
+    status.set(`${count(tokens)} of ${count(total)} tokens`)
+  try {
+    const found = await interruptible(async (signal) => {
+      await using loaded = await loadModel({ ...values, model }, signal)
+      return await scoreHeldOut(loaded, data, { signal, onProgress })
+    })
+    status.clear()
+    if (values.json) await writeJson(found)
+    else await write(`${heldOutTable(found)}\n`)
+  } finally {
+    status.clear()
+  }
+}
+
+async function evaluate(
+  model: string,
+  text: string,
+  values: OptionValues,
+  signal: AbortSignal,
+): Promise<ComparedType[]> {
+  const folder = await modelFolder({ ...values, model }, signal)
+  const status = new StatusLine()
+  const options = { ...optionsOf(values), signal }
+  options.onProgress = ({ dtype, windows, total, perplexity }) =>
+    status.set(`${dtype}: window ${windows} of ${total}, perplexity ${perplexity.toFixed(4)}`)
+  const found: ComparedType[] = []
+  try {
+    for await (const type of comparePerplexity(folder, text, options)) {
+      status.clear()
+      found.push(type)
+      if (values.json) await writeJson(type)
+    }
+    return found
+  } finally {
+    status.clear()
+  }
+}
+
+/** Without `--types` the model runs in one type, and only a reference that is named is compared. */
+function optionsOf({ types, reference, dtype, ...values }: OptionValues): CompareOptions {
+  if (types && dtype) throw new UsageError('give --types or --dtype, not both')
+  if (reference && (!types || values.klBase))
+    throw new UsageError('--reference goes with --types, and without --kl-base')
+  const { ctx, stride, saveBase, klBase, cacheDtype, device, threads } = values
+  const chosen = types ? { types, reference } : dtype && { types: [dtype], reference: dtype }
+  const given = { ...chosen, ctx, stride, saveBase, klBase, cacheDtype, device, threads }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+}
+
+async function readTextFile(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new Error(`cannot read the text: ${reason}`, { cause })
+  }
+}

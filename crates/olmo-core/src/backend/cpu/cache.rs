@@ -1,0 +1,161 @@
+//! Storage for keys and values.
+
+use half::{bf16, f16};
+
+use super::kernels::stored::{Floats, Stored, PIECE, Q8_0};
+use super::workspace::{Buffer, Tensor};
+use super::CpuOps;
+use crate::cache::{CacheDType, CacheShape, BLOCK_TOKENS};
+use crate::dtype::DType;
+use crate::model::{Batch, Span};
+use crate::{Error, Result};
+
+/// Keys and values of all layers. A block of one head is contiguous: keys `[head_dim,
+/// BLOCK_TOKENS]`, values `[BLOCK_TOKENS, stride]`, as the kernel reads them
+/// ([`kernels::stored`](super::kernels::stored)).
+pub struct Cache {
+    pub(super) dtype: CacheDType,
+    pub(super) shape: CacheShape,
+    /// `head_dim` rounded up to what the kernel takes at a time. What is beyond stays zero.
+    pub(super) stride: usize,
+    layers: Vec<LayerCache>,
+}
+
+struct LayerCache {
+    keys: Buffer,
+    values: Buffer,
+}
+
+impl Cache {
+    pub fn new(shape: &CacheShape, dtype: CacheDType) -> Result<Cache> {
+        dtype.check(shape.head_dim)?;
+        let stride = shape.head_dim.next_multiple_of(PIECE);
+        let zeroed = |width: usize| {
+            let block = dtype.bytes(BLOCK_TOKENS.saturating_mul(width));
+            let bytes = shape.blocks.saturating_mul(shape.kv_heads).saturating_mul(block);
+            let hint = "allow fewer or shorter sequences at a time";
+            Buffer::zeroed(bytes, "the cache of one layer's keys or values", hint)
+        };
+        let layers = (0..shape.layers)
+            .map(|_| Ok(LayerCache { keys: zeroed(shape.head_dim)?, values: zeroed(stride)? }))
+            .collect::<Result<_>>()?;
+        Ok(Cache { dtype, shape: *shape, stride, layers })
+    }
+
+    /// Where the keys of a block of one head are. Outside the storage for a block that is.
+    pub(super) fn keys(&self, layer: usize, block: u32, kv_head: usize) -> *const u8 {
+        let offset = self.offset(block, kv_head, self.shape.head_dim);
+        self.layers[layer].keys.as_ptr().wrapping_add(offset)
+    }
+
+    /// Where the values of a block of one head are. Outside the storage for a block that is.
+    pub(super) fn values(&self, layer: usize, block: u32, kv_head: usize) -> *const u8 {
+        let offset = self.offset(block, kv_head, self.stride);
+        self.layers[layer].values.as_ptr().wrapping_add(offset)
+    }
+
+    /// Bytes in front of a block of one head.
+    fn offset(&self, block: u32, kv_head: usize, width: usize) -> usize {
+        (block as usize * self.shape.kv_heads + kv_head) * self.dtype.bytes(BLOCK_TOKENS * width)
+    }
+
+    /// The blocks of a batch are inside the storage, and its spans inside its rows.
+    pub(super) fn check(&self, batch: &Batch, rows: usize) -> Result<()> {
+        let sound = |span: &Span| {
+            let end = span.start + span.rows.len();
+            span.rows.end <= rows
+                && end.div_ceil(BLOCK_TOKENS) <= span.blocks.len()
+                && span.blocks.iter().all(|&block| (block as usize) < self.shape.blocks)
+        };
+        match batch.spans.iter().find(|span| !sound(span)) {
+            Some(span) => Err(Error::Internal(format!("{span:?} does not fit {:?}", self.shape))),
+            None => Ok(()),
+        }
+    }
+
+    /// One number of the key of one token of one head.
+    ///
+    /// # Safety
+    /// The block is inside the storage.
+    pub(super) unsafe fn key(
+        &self,
+        layer: usize,
+        block: u32,
+        kv_head: usize,
+        token: usize,
+        d: usize,
+    ) -> f32 {
+        let block = self.keys(layer, block, kv_head);
+        let head_dim = self.shape.head_dim;
+        match self.dtype {
+            CacheDType::Float(DType::F32) => Floats::<f32>::read_key(block, head_dim, token, d),
+            CacheDType::Float(DType::F16) => Floats::<f16>::read_key(block, head_dim, token, d),
+            CacheDType::Float(DType::BF16) => Floats::<bf16>::read_key(block, head_dim, token, d),
+            CacheDType::Q8_0 => Q8_0::read_key(block, head_dim, token, d),
+        }
+    }
+}
+
+impl CpuOps {
+    /// Puts the keys and values of all rows of a batch in their places.
+    pub(super) fn store(
+        &self,
+        k: &Tensor,
+        v: &Tensor,
+        cache: &mut Cache,
+        layer: usize,
+        batch: &Batch,
+    ) -> Result<()> {
+        cache.check(batch, k.rows.min(v.rows))?;
+        let width = cache.shape.kv_heads * cache.shape.head_dim;
+        if k.width != width || v.width != width {
+            return Err(Error::Internal(format!("keys of {} numbers, not {width}", k.width)));
+        }
+        let LayerCache { keys, values } = &mut cache.layers[layer];
+        let (keys, values) = (keys.as_mut_ptr().addr(), values.as_mut_ptr().addr());
+        let cache = &*cache;
+        self.threads.run(cache.shape.kv_heads, |kv_head, _| {
+            let head = Head { cache, keys, values, kv_head };
+            // SAFETY: the spans are checked, and no other task has this head.
+            unsafe {
+                match cache.dtype {
+                    CacheDType::Float(DType::F32) => head.store::<Floats<f32>>(k, v, batch),
+                    CacheDType::Float(DType::F16) => head.store::<Floats<f16>>(k, v, batch),
+                    CacheDType::Float(DType::BF16) => head.store::<Floats<bf16>>(k, v, batch),
+                    CacheDType::Q8_0 => head.store::<Q8_0>(k, v, batch),
+                }
+            }
+        });
+        Ok(())
+    }
+}
+
+/// One head of one layer of the cache.
+struct Head<'a> {
+    cache: &'a Cache,
+    /// Addresses of the layer's storage.
+    keys: usize,
+    values: usize,
+    kv_head: usize,
+}
+
+impl Head<'_> {
+    /// # Safety
+    /// The batch fits the cache, which stores in this way, and nobody else touches this head of it.
+    unsafe fn store<S: Stored>(&self, k: &Tensor, v: &Tensor, batch: &Batch) {
+        let &Head { cache, keys, values, kv_head } = self;
+        let (head_dim, stride) = (cache.shape.head_dim, cache.stride);
+        let columns = kv_head * head_dim..(kv_head + 1) * head_dim;
+        for span in &batch.spans {
+            for row in span.rows.clone() {
+                let position = span.start + (row - span.rows.start);
+                let (block, token) =
+                    (span.blocks[position / BLOCK_TOKENS], position % BLOCK_TOKENS);
+                let keys = (keys + cache.offset(block, kv_head, head_dim)) as *mut u8;
+                S::write_key(keys, token, &k.row(row)[columns.clone()]);
+                let values = (values + cache.offset(block, kv_head, stride)) as *mut u8;
+                S::write_value(values, stride, token, &v.row(row)[columns.clone()]);
+            }
+        }
+    }
+}

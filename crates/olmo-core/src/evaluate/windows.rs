@@ -1,0 +1,141 @@
+//! Which tokens of a text are read together, and which of them count.
+
+use std::ops::Range;
+
+use crate::{Error, Result};
+
+/// Tokens that a window must have, so that one counts in its second half.
+const LEAST_CTX: usize = 4;
+
+/// A text cut into windows, each of which is read as if nothing stood before it.
+///
+/// Without a stride they lie side by side and the second half of each counts. With one they are
+/// half a stride longer, begin a stride apart, and the last stride of tokens counts:
+///
+/// ```text
+/// ctx 8              ....cccc....cccc      of the counted tokens the first is known
+/// ctx 8, stride 4    ......cccc
+///                        ......cccc
+/// ```
+///
+/// Source: `perplexity` and `perplexity_v2` of llama.cpp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Windows {
+    /// Tokens of one window.
+    pub length: usize,
+    /// From the beginning of a window to that of the next.
+    step: usize,
+    /// The first token of a window that is predicted and counts.
+    pub first: usize,
+    pub count: usize,
+}
+
+impl Windows {
+    /// The windows of a text of `tokens` tokens for a model that can read `context` of them.
+    pub fn new(tokens: usize, ctx: usize, stride: usize, context: usize) -> Result<Windows> {
+        if ctx < LEAST_CTX {
+            return Err(Error::option(
+                "ctx",
+                ctx,
+                format!("a window has {LEAST_CTX} tokens at least"),
+            ));
+        }
+        if stride / 2 >= ctx {
+            return Err(Error::option("stride", stride, format!("it is below twice ctx, {ctx}")));
+        }
+        let length = ctx + stride / 2;
+        if length > context {
+            let problem = format!("windows of {length} tokens do not fit the context of {context}");
+            return Err(Error::option("ctx", ctx, problem));
+        }
+        if tokens < length {
+            let problem = format!(
+                "the text has {tokens} tokens, which do not fill a window of {length}; take a \
+                 longer text or a smaller ctx"
+            );
+            return Err(Error::option("ctx", ctx, problem));
+        }
+        Ok(match stride {
+            0 => Windows { length, step: ctx, first: ctx / 2 + 1, count: tokens / ctx },
+            _ => Windows {
+                length,
+                step: stride,
+                first: length - stride,
+                count: (tokens - length).div_ceil(stride).max(1),
+            },
+        })
+    }
+
+    /// Places in the text of the tokens of window `index`.
+    pub fn tokens(&self, index: usize) -> Range<usize> {
+        let start = index * self.step;
+        start..start + self.length
+    }
+
+    /// Tokens of each window that count.
+    pub fn counted(&self) -> usize {
+        self.length - self.first
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What llama.cpp counts: its loops, written down again.
+    fn llama_cpp(tokens: usize, ctx: usize, stride: usize) -> Vec<(Range<usize>, Range<usize>)> {
+        if stride == 0 {
+            let first = ctx / 2;
+            let window = |i| (i * ctx..(i + 1) * ctx, i * ctx + first + 1..(i + 1) * ctx);
+            return (0..tokens / ctx).map(window).collect();
+        }
+        let n_ctx = ctx + stride / 2;
+        (0..(tokens - n_ctx).div_ceil(stride))
+            .map(|i| {
+                let start = i * stride;
+                let counted = (n_ctx - stride - 1)..(n_ctx - 1);
+                (start..start + n_ctx, start + counted.start + 1..start + counted.end + 1)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn windows_are_those_of_llama_cpp() {
+        for (tokens, ctx, stride) in [
+            (64, 32, 0),
+            (100, 32, 0),
+            (100, 9, 0),
+            (100, 32, 16),
+            (101, 32, 16),
+            (77, 8, 5),
+            (50, 8, 1),
+        ] {
+            let windows = Windows::new(tokens, ctx, stride, 128).unwrap();
+            let ours: Vec<_> = (0..windows.count)
+                .map(|i| {
+                    let all = windows.tokens(i);
+                    (all.clone(), all.start + windows.first..all.end)
+                })
+                .collect();
+            assert_eq!(ours, llama_cpp(tokens, ctx, stride), "{tokens} {ctx} {stride}");
+            assert!(ours
+                .iter()
+                .all(|(all, counted)| all.end <= tokens && counted.start > all.start));
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_cut_is_an_error() {
+        for (tokens, ctx, stride, message) in [
+            (100, 3, 0, "option `ctx` is 3, but a window has 4 tokens at least"),
+            (100, 8, 16, "option `stride` is 16, but it is below twice ctx, 8"),
+            (400, 200, 0, "windows of 200 tokens do not fit the context of 128"),
+            (400, 120, 20, "windows of 130 tokens do not fit the context of 128"),
+            (31, 32, 0, "the text has 31 tokens, which do not fill a window of 32"),
+        ] {
+            let error = Windows::new(tokens, ctx, stride, 128).unwrap_err();
+            assert_eq!(error.code(), "INVALID_OPTION");
+            assert!(error.to_string().contains(message), "{error}");
+        }
+    }
+}

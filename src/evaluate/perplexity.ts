@@ -1,0 +1,141 @@
+import type { Evaluation as NativeEvaluation, Perplexity as NativePerplexity } from '#native'
+
+import { crossing, crossingAsync, OptionError } from '../errors.js'
+import { checkOptions } from '../options.js'
+import { checkSignal, watch } from '../signal.js'
+
+/** Options of `Olmo2.perplexity`. */
+export interface PerplexityOptions {
+  /**
+   * Tokens that are read together, from 4. The second half of each such window counts, so that every
+   * token that counts has half a window before it. Default 512, as in llama.cpp.
+   */
+  ctx?: number
+
+  /**
+   * Above 0: windows overlap and begin this many tokens apart. Each is `ctx + stride / 2` tokens long,
+   * and its last `stride` tokens count. Default 0: windows lie side by side.
+   */
+  stride?: number
+
+  /**
+   * File to keep the log-probabilities in, as a reference for other models: two bytes for each token
+   * of the vocabulary and each token that counts, in the format of llama.cpp's
+   * `--kl-divergence-base`. Not with `stride`. Default: none.
+   */
+  saveBase?: string
+
+  /**
+   * Such a file, made of the same text, to compare with; llama.cpp's own will do. Not with `stride`.
+   * Default: none.
+   */
+  klBase?: string
+
+  /** Stops the work, which then rejects with the signal's reason. */
+  signal?: AbortSignal
+
+  /** Is told after each window how far the work is. If it throws, the work stops and rejects with that. */
+  onProgress?: (progress: PerplexityProgress) => void
+}
+
+/** How far an evaluation is. */
+export interface PerplexityProgress {
+  windows: number
+  total: number
+  /** Of the windows so far. */
+  perplexity: number
+}
+
+/** A mean over tokens, with its standard error. */
+export interface Mean {
+  value: number
+  error: number
+}
+
+/** How well a model knows a text. */
+export interface Perplexity {
+  /** e to the mean surprise of a token. */
+  perplexity: Mean
+  /** Bits that a byte of the text costs; undefined if the tokenizer does not work on bytes. */
+  bitsPerByte?: number
+  /** Tokens that count. */
+  tokens: number
+  windows: number
+  /** Beside the reference; with `klBase`. */
+  divergence?: Divergence
+}
+
+/** A model beside a reference. The numbers are those that llama.cpp's `--kl-divergence` prints. */
+export interface Divergence {
+  /** Perplexity of the reference. */
+  basePerplexity: Mean
+  /** Perplexity of the model divided by that of the reference. */
+  ratio: Mean
+  /** Kullback-Leibler divergence from the reference, in nats a token. */
+  kl: Mean
+  /** How it is distributed over the tokens: `p99` is what 99% of them stay below. */
+  klQuantiles: {
+    min: number
+    median: number
+    p90: number
+    p95: number
+    p99: number
+    p999: number
+    max: number
+  }
+  /** Part of the tokens where both find the same token likeliest, from 0 to 1. */
+  sameTop: Mean
+  /** Mean change of the probability of the text's own tokens, and its root mean square. */
+  probabilityChange: Mean
+  probabilityChangeRms: Mean
+}
+
+/** Names of the options that are checked here, and of those that are not for the engine. */
+export const perplexityKinds = { ctx: 'count', stride: 'count' } as const
+export const perplexityFiles = ['saveBase', 'klBase'] as const
+
+/** Runs an evaluation to its end. `start` begins it with the engine's options. */
+export async function evaluate(
+  start: (options: EngineOptions) => NativeEvaluation,
+  options: PerplexityOptions,
+): Promise<Perplexity> {
+  checkOptions(options, perplexityKinds, [...perplexityFiles, 'signal', 'onProgress'])
+  const { ctx, stride, saveBase, klBase, signal, onProgress } = options
+  for (const [name, path] of Object.entries({ saveBase, klBase })) {
+    if (path !== undefined && typeof path !== 'string')
+      throw new OptionError(name, `option \`${name}\` is no path`)
+  }
+  checkSignal(signal)
+  const engineOptions: EngineOptions = {
+    ...(ctx !== undefined && { ctx }),
+    ...(stride !== undefined && { stride }),
+    ...(saveBase !== undefined && { saveBase }),
+    ...(klBase !== undefined && { klBase }),
+  }
+  const evaluation = crossing(() => start(engineOptions))
+  const watching = watch(signal, () => {})
+  try {
+    for (;;) {
+      const window = crossingAsync(() => evaluation.next())
+      // When the signal wins, nobody asks for the window any more.
+      window.catch(() => {})
+      const progress = await Promise.race([window, watching.aborted])
+      if (progress === null) break
+      onProgress?.(progress)
+    }
+    return result(await crossingAsync(() => evaluation.finish()))
+  } finally {
+    watching.stop()
+  }
+}
+
+/** The part of the options that the engine takes. */
+export type EngineOptions = Pick<PerplexityOptions, 'ctx' | 'stride' | 'saveBase' | 'klBase'>
+
+function result({ bitsPerByte, divergence, ...same }: NativePerplexity): Perplexity {
+  return {
+    ...same,
+    ...(bitsPerByte != null && { bitsPerByte }),
+    ...(divergence && { divergence }),
+  }
+}
