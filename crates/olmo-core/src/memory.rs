@@ -176,17 +176,16 @@ mod tests {
     fn the_1b_model_is_planned_as_its_shapes_say() {
         let config = olmo2_1b();
         assert_eq!(config.num_params(), 1_484_916_736);
-        let plan = MemoryPlan::new(&config, DType::BF16.into(), DType::BF16.into(), 4096);
+        let bf16 = Precision::Float(DType::BF16);
+        let plan = MemoryPlan::new(&config, bf16, DType::BF16.into(), 4096);
         assert_eq!(plan.weights, 2 * 1_484_916_736);
         assert_eq!(plan.cache_per_token, 2 * 16 * 2048 * 2);
         assert_eq!(plan.cache(), 512 << 20);
-        let plan = MemoryPlan::new(&config, DType::BF16.into(), CacheDType::Q8_0, 4096);
-        assert_eq!(plan.cache(), 272 << 20, "34 bytes for 32 numbers");
-        let quantized = Precision::Quantized(Scheme::Q8_0);
-        let plan = MemoryPlan::new(&config, quantized, DType::F16.into(), 4096);
+        let q8_0 = Precision::Quantized(Scheme::Q8_0);
+        let plan = MemoryPlan::new(&config, q8_0, CacheDType::Q8_0, 4096);
         let norms = 16 * 4 * 2048 + 2048;
         assert_eq!(plan.weights, (1_484_916_736 - norms) / 32 * 34 + norms * 4);
-        assert_eq!(plan.cache(), 512 << 20);
+        assert_eq!(plan.cache(), 272 << 20, "34 bytes for 32 numbers");
     }
 
     #[test]

@@ -24,10 +24,10 @@ use crate::quant::BlockType;
 use crate::{Error, Result};
 use attention::{KeyBlock, Queries};
 use blocks::activations::{self, Activations};
-use blocks::{Format, Q4K, Q4_0, Q5K, Q6K, Q8_0};
+use blocks::Format;
 use lanes::Element;
 use matmul::Product;
-use stored::{Floats, Stored};
+use stored::{Floats, Stored, Q8_0};
 
 /// A kind of CPU there are kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,15 +276,15 @@ macro_rules! compile {
                     f16: attend::<Floats<f16>>,
                     bf16: attend::<Floats<bf16>>,
                 },
-                attend_q8_0: attend::<stored::Q8_0>,
+                attend_q8_0: attend::<Q8_0>,
                 merge,
                 block_tile_rows: $block_rows,
                 blocks: PerBlock {
-                    q8_0: product::<Q8_0>,
-                    q4_0: product::<Q4_0>,
-                    q4_k: product::<Q4K>,
-                    q5_k: product::<Q5K>,
-                    q6_k: product::<Q6K>,
+                    q8_0: product::<blocks::Q8_0>,
+                    q4_0: product::<blocks::Q4_0>,
+                    q4_k: product::<blocks::Q4K>,
+                    q5_k: product::<blocks::Q5K>,
+                    q6_k: product::<blocks::Q6K>,
                 },
                 quantize_32: quantize::<32>,
                 quantize_256: quantize::<256>,

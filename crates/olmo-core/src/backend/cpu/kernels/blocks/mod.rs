@@ -32,6 +32,18 @@
 // Loops over the registers of a tile: their bounds are constants, and all of them unroll.
 #![allow(clippy::needless_range_loop)]
 
+/// Something of each of `N` groups. A closure would not be inlined where it matters.
+macro_rules! each {
+    ($n:ident => $value:expr) => {{
+        let $n = 0;
+        let mut all = [$value; N];
+        for $n in 1..N {
+            all[$n] = $value;
+        }
+        all
+    }};
+}
+
 pub mod activations;
 pub mod integers;
 mod layout;
@@ -276,40 +288,38 @@ impl<const N: usize> Tile<N> {
     unsafe fn compute<I: Integers, F: Format, const M: usize, const PANEL: bool>(&self) {
         let mut totals = [[I::splat(0.0); N]; M];
         if !self.first {
-            self.each_total(&mut totals, |total, y, outputs| match outputs {
-                GROUP => *total = I::load(y),
-                _ => *total = I::load_first(y, outputs),
-            });
+            for m in 0..M {
+                for n in 0..N {
+                    totals[m][n] = match self.place(m, n) {
+                        (y, GROUP) => I::load(y),
+                        (y, outputs) => I::load_first(y, outputs),
+                    };
+                }
+            }
         }
         let (mut headers, mut integers) = (self.headers, self.integers);
         let step = if PANEL { F::panel_bytes::<I>() } else { F::INTEGERS };
         let mut x = self.x;
         for _ in 0..self.blocks {
             F::add::<I, M, N, PANEL>(headers, integers, &x, &mut totals);
-            headers = headers.map(|header| header.wrapping_add(F::HEADER));
-            integers = integers.map(|integers| integers.wrapping_add(step));
+            headers = each!(n => headers[n].wrapping_add(F::HEADER));
+            integers = each!(n => integers[n].wrapping_add(step));
             x = x.next::<F::Block>(M);
         }
-        self.each_total(&mut totals, |total, y, outputs| match outputs {
-            GROUP => total.store(y),
-            _ => total.store_first(y, outputs),
-        });
-    }
-
-    /// Calls `body` with each group's totals, their place in `y` and how many of them there are.
-    #[inline(always)]
-    unsafe fn each_total<I: Integers, const M: usize>(
-        &self,
-        totals: &mut [[I; N]; M],
-        body: impl Fn(&mut I, *mut f32, usize),
-    ) {
         for m in 0..M {
             for n in 0..N {
-                if n * GROUP < self.outputs {
-                    let y = self.y.add(m * self.y_stride + n * GROUP);
-                    body(&mut totals[m][n], y, GROUP.min(self.outputs - n * GROUP));
+                match self.place(m, n) {
+                    (y, GROUP) => totals[m][n].store(y),
+                    (y, outputs) => totals[m][n].store_first(y, outputs),
                 }
             }
         }
+    }
+
+    /// Where the totals of a group in a row are kept, and how many of them.
+    #[inline(always)]
+    unsafe fn place(&self, m: usize, n: usize) -> (*mut f32, usize) {
+        let outputs = self.outputs.saturating_sub(n * GROUP).min(GROUP);
+        (self.y.wrapping_add(m * self.y_stride + n * GROUP), outputs)
     }
 }

@@ -49,7 +49,7 @@ impl Format for Q4_0 {
     ) {
         let mut dots = [[I::no_dots(); N]; M];
         for i in 0..4 {
-            let w = integers.map(|p| nibbles::quads::<I, PANEL>(p, i));
+            let w = each!(n => nibbles::quads::<I, PANEL>(integers[n], i));
             for half in 0..2 {
                 for m in 0..M {
                     let x = I::input(x.q.add(((2 * i + half) * M + m) * 4));
@@ -59,7 +59,7 @@ impl Format for Q4_0 {
                 }
             }
         }
-        let d = header.map(|header| I::load_f16(header.cast()));
+        let d = each!(n => I::load_f16(header[n].cast()));
         for m in 0..M {
             let (start, dx) = (I::splat_sum(*x.sums.add(m)), I::splat(*x.scales.add(m)));
             for n in 0..N {

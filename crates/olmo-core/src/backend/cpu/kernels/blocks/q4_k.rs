@@ -55,7 +55,7 @@ pub(super) unsafe fn finish<I: Integers, const M: usize, const N: usize>(
 ) {
     let mut minima = [[I::zero(); N]; M];
     for pair in 0..4 {
-        let w = header.map(|header| I::load_pairs(header.add(MINIMA + pair * 2 * GROUP)));
+        let w = each!(n => I::load_pairs(header[n].add(MINIMA + pair * 2 * GROUP)));
         for m in 0..M {
             let x = I::input(x.sums.add((8 + pair) * M + m).cast());
             for n in 0..N {
@@ -63,8 +63,8 @@ pub(super) unsafe fn finish<I: Integers, const M: usize, const N: usize>(
             }
         }
     }
-    let d = header.map(|header| I::load_f16(header.cast()));
-    let dmin = header.map(|header| I::load_f16(header.add(DMIN).cast()));
+    let d = each!(n => I::load_f16(header[n].cast()));
+    let dmin = each!(n => I::load_f16(header[n].add(DMIN).cast()));
     for m in 0..M {
         let dx = I::splat(*x.scales.add(m));
         for n in 0..N {
@@ -120,12 +120,12 @@ impl Format for Q4K {
     ) {
         let mut sums = [[I::zero(); N]; M];
         for pair in 0..4 {
-            let scales = header.map(|header| I::load_pairs(header.add(SCALES + pair * 2 * GROUP)));
+            let scales = each!(n => I::load_pairs(header[n].add(SCALES + pair * 2 * GROUP)));
             for odd in 0..2 {
                 let j = 2 * pair + odd;
                 let mut dots = [[I::no_dots(); N]; M];
                 for i in 0..4 {
-                    let w = integers.map(|p| nibbles::quads::<I, PANEL>(p, 4 * j + i));
+                    let w = each!(n => nibbles::quads::<I, PANEL>(integers[n], 4 * j + i));
                     for half in 0..2 {
                         for m in 0..M {
                             let x = I::input(x.q.add(((8 * j + 2 * i + half) * M + m) * 4));
@@ -135,7 +135,7 @@ impl Format for Q4K {
                         }
                     }
                 }
-                let scales = scales.map(|pairs| I::scale_of(pairs, odd));
+                let scales = each!(n => I::scale_of(scales[n], odd));
                 for m in 0..M {
                     for n in 0..N {
                         sums[m][n] = I::add_scaled(sums[m][n], dots[m][n], scales[n]);

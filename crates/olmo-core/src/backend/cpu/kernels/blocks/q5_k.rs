@@ -86,16 +86,15 @@ impl Format for Q5K {
         let at_once = if I::WIDE { 8 } else { ROOM };
         let mut sums = [[I::zero(); N]; M];
         for pair in 0..4 {
-            let scales =
-                header.map(|header| I::load_pairs(header.add(q4_k::SCALES + pair * 2 * GROUP)));
+            let scales = each!(n => I::load_pairs(header[n].add(q4_k::SCALES + pair * 2 * GROUP)));
             for odd in 0..2 {
                 let j = 2 * pair + odd;
-                let scales = scales.map(|pairs| I::scale_of(pairs, odd));
-                let start = integers.map(|p| p.add(j * if PANEL { 8 * QUAD } else { SUB }));
+                let scales = each!(n => I::scale_of(scales[n], odd));
+                let start = each!(n => integers[n].add(j * if PANEL { 8 * QUAD } else { SUB }));
                 for part in 0..8 / at_once {
                     let mut dots = [[I::no_dots(); N]; M];
                     for i in part * at_once / 2..(part + 1) * at_once / 2 {
-                        let w = start.map(|p| quads::<I, PANEL>(p, i));
+                        let w = each!(n => quads::<I, PANEL>(start[n], i));
                         for half in 0..2 {
                             for m in 0..M {
                                 let x = I::input(x.q.add(((8 * j + 2 * i + half) * M + m) * 4));

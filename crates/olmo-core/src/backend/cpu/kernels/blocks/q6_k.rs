@@ -102,8 +102,8 @@ impl Format for Q6K {
         // What 32 too much in every weight amounts to: it is taken off the sums.
         let mut excess = [[I::zero(); N]; M];
         for pair in 0..8 {
-            let pairs = header.map(|header| I::load_pairs(header.add(SCALES + pair * 2 * GROUP)));
-            let start = integers.map(|p| p.add(pair * if PANEL { 8 * QUAD } else { PAIR }));
+            let pairs = each!(n => I::load_pairs(header[n].add(SCALES + pair * 2 * GROUP)));
+            let start = each!(n => integers[n].add(pair * if PANEL { 8 * QUAD } else { PAIR }));
             for m in 0..M {
                 let x = I::input(x.sums.add(pair * M + m).cast());
                 for n in 0..N {
@@ -111,12 +111,12 @@ impl Format for Q6K {
                 }
             }
             for odd in 0..2 {
-                let scales = pairs.map(|pairs| I::scale_of(pairs, odd));
+                let scales = each!(n => I::scale_of(pairs[n], odd));
                 for part in 0..4 / at_once {
                     let mut dots = [[I::no_dots(); N]; M];
                     let first = 2 * odd + part * at_once / 2;
                     for i in first..first + at_once / 2 {
-                        let w = start.map(|p| quads::<I, PANEL>(p, i));
+                        let w = each!(n => quads::<I, PANEL>(start[n], i));
                         for half in 0..2 {
                             for m in 0..M {
                                 let quad = 8 * pair + 2 * i + half;
@@ -135,7 +135,7 @@ impl Format for Q6K {
                 }
             }
         }
-        let d = header.map(|header| I::load_f16(header.cast()));
+        let d = each!(n => I::load_f16(header[n].cast()));
         for m in 0..M {
             let dx = I::splat(*x.scales.add(m));
             for n in 0..N {

@@ -70,7 +70,7 @@ impl Format for Q8_0 {
             for plane in 0..if I::WIDE { 1 } else { 2 } {
                 let mut dots = [[I::no_dots(); N]; M];
                 for i in 0..QUADS {
-                    let w = integers.map(|p| I::load_bytes(p.add((plane * QUADS + i) * QUAD)));
+                    let w = each!(n => I::load_bytes(integers[n].add((plane * QUADS + i) * QUAD)));
                     for m in 0..M {
                         let x = I::input(x.q.add((i * M + m) * 4));
                         for n in 0..N {
@@ -90,7 +90,7 @@ impl Format for Q8_0 {
                 sums[m] = [I::start_signed(*x.sums.add(M + m)); N];
             }
             for i in 0..QUADS {
-                let w = integers.map(|p| I::load_bytes(p.add(i * QUAD)));
+                let w = each!(n => I::load_bytes(integers[n].add(i * QUAD)));
                 for m in 0..M {
                     let x = I::input(x.q.add((i * M + m) * 4));
                     for n in 0..N {
@@ -99,7 +99,7 @@ impl Format for Q8_0 {
                 }
             }
         }
-        let d = header.map(|header| I::load_f16(header.cast()));
+        let d = each!(n => I::load_f16(header[n].cast()));
         for m in 0..M {
             let dx = I::splat(*x.scales.add(m));
             for n in 0..N {

@@ -32,11 +32,12 @@ impl Integers for Avx2 {
     }
     #[inline(always)]
     unsafe fn low(bytes: Two) -> Two {
-        bytes.map(|bytes| _mm256_and_si256(bytes, _mm256_set1_epi8(15)))
+        let mask = _mm256_set1_epi8(15);
+        [_mm256_and_si256(bytes[0], mask), _mm256_and_si256(bytes[1], mask)]
     }
     #[inline(always)]
     unsafe fn high(bytes: Two) -> Two {
-        bytes.map(|bytes| _mm256_and_si256(_mm256_srli_epi16::<4>(bytes), _mm256_set1_epi8(15)))
+        Self::low([_mm256_srli_epi16::<4>(bytes[0]), _mm256_srli_epi16::<4>(bytes[1])])
     }
     #[inline(always)]
     unsafe fn or(a: Two, b: Two) -> Two {
@@ -44,15 +45,24 @@ impl Integers for Avx2 {
     }
     #[inline(always)]
     unsafe fn bit_to_fifth(bytes: Two, i: usize) -> Two {
-        bytes.map(|bytes| _mm256_and_si256(moved(bytes, 4 - i as i32), _mm256_set1_epi8(16)))
+        let mask = _mm256_set1_epi8(16);
+        [
+            _mm256_and_si256(moved(bytes[0], 4 - i as i32), mask),
+            _mm256_and_si256(moved(bytes[1], 4 - i as i32), mask),
+        ]
     }
     #[inline(always)]
     unsafe fn two_bits_to_fifth(bytes: Two, i: usize) -> Two {
-        bytes.map(|bytes| _mm256_and_si256(moved(bytes, 4 - 2 * i as i32), _mm256_set1_epi8(48)))
+        let mask = _mm256_set1_epi8(48);
+        [
+            _mm256_and_si256(moved(bytes[0], 4 - 2 * i as i32), mask),
+            _mm256_and_si256(moved(bytes[1], 4 - 2 * i as i32), mask),
+        ]
     }
     #[inline(always)]
     unsafe fn flip_signs(bytes: Two) -> Two {
-        bytes.map(|bytes| _mm256_xor_si256(bytes, _mm256_set1_epi8(-128)))
+        let signs = _mm256_set1_epi8(-128);
+        [_mm256_xor_si256(bytes[0], signs), _mm256_xor_si256(bytes[1], signs)]
     }
     #[inline(always)]
     unsafe fn input(p: *const i8) -> __m256i {
@@ -81,7 +91,7 @@ impl Integers for Avx2 {
         const FIRST: [i8; 16] = [0, 1, 0, 1, 4, 5, 4, 5, 8, 9, 8, 9, 12, 13, 12, 13];
         let first = _mm256_broadcastsi128_si256(_mm_loadu_si128(FIRST.as_ptr().cast()));
         let places = _mm256_add_epi8(first, _mm256_set1_epi8(2 * which as i8));
-        pairs.map(|pairs| _mm256_shuffle_epi8(pairs, places))
+        [_mm256_shuffle_epi8(pairs[0], places), _mm256_shuffle_epi8(pairs[1], places)]
     }
     #[inline(always)]
     unsafe fn scale(x: i16) -> Two {
@@ -120,19 +130,13 @@ impl Integers for Avx2 {
     unsafe fn start_signed(_minus_128_times_sum: i32) -> Two {
         [_mm256_setzero_si256(); 2]
     }
-    /// The weight's sign goes over to the activation. Two products of 128 · 127 fit 16 bits.
     #[inline(always)]
     unsafe fn dot_signed(sums: Two, w: Two, x: __m256i) -> Two {
-        let one = _mm256_set1_epi16(1);
-        let dot = |sum, w| {
-            let products = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
-            _mm256_add_epi32(sum, _mm256_madd_epi16(products, one))
-        };
-        [dot(sums[0], w[0]), dot(sums[1], w[1])]
+        [dot_signed(sums[0], w[0], x), dot_signed(sums[1], w[1], x)]
     }
     #[inline(always)]
     unsafe fn to_f32(sums: Two) -> Avx2 {
-        sums.map(|sums| _mm256_cvtepi32_ps(sums))
+        [_mm256_cvtepi32_ps(sums[0]), _mm256_cvtepi32_ps(sums[1])]
     }
 }
 
@@ -146,4 +150,14 @@ unsafe fn moved(bytes: __m256i, by: i32) -> __m256i {
         0.. => _mm256_sll_epi16(bytes, _mm_cvtsi32_si128(by)),
         _ => _mm256_srl_epi16(bytes, _mm_cvtsi32_si128(-by)),
     }
+}
+
+/// The weight's sign goes over to the activation. Two products of 128 · 127 fit 16 bits.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline(always)]
+unsafe fn dot_signed(sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
+    let products = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+    _mm256_add_epi32(sums, _mm256_madd_epi16(products, _mm256_set1_epi16(1)))
 }
