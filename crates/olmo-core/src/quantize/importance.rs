@@ -109,7 +109,7 @@ pub fn of_ids(
     let window = WINDOW.min(config.max_position_embeddings).min(ids.len());
     let total = (ids.len() / window * window) as u64;
     let cache: CacheDType = dtype.into();
-    MemoryPlan::fit(&config, dtype, cache, Some(window), available_memory())?;
+    MemoryPlan::fit(&config, dtype.into(), cache, Some(window), available_memory())?;
     let ops = CpuOps::new(dtype, threads)?;
     let mut report = |done| progress(Progress::Text { done, total });
     report(0)?;
