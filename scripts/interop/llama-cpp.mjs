@@ -51,12 +51,19 @@ function compareTokenizers(file, tokenizer, theirs) {
     return String([...ids]) !== String([...tokenizer.encode(text)])
   })
   for (const { text } of different.slice(0, 5)) console.log(`  differs: ${JSON.stringify(text)}`)
-  report(file, different.length === 0, `${different.length} of ${strings.length} texts get other ids`)
+  report(
+    file,
+    different.length === 0,
+    `${different.length} of ${strings.length} texts get other ids`,
+  )
 }
 
 async function compareLogits(file, model, theirs) {
   const { vocabSize } = model.info.config
-  const ids = Array.from({ length: POSITIONS }, (_, i) => (i * 7919 + 31) % model.tokenizer.vocabSize)
+  const ids = Array.from(
+    { length: POSITIONS },
+    (_, i) => (i * 7919 + 31) % model.tokenizer.vocabSize,
+  )
   const ours = await model.forward(ids)
   const context = await theirs.createContext({
     contextSize: 64,
