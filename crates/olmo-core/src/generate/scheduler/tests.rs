@@ -253,8 +253,8 @@ fn a_text_that_repeats_itself_takes_a_fraction_of_the_passes() {
     let prompt: Vec<u32> = (0..100).collect();
     let options = GenerationOptions { max_new_tokens: 200, ..GenerationOptions::default() };
     let guessing = GenerationOptions { prompt_lookup_num_tokens: 10, ..options.clone() };
-    let (_, passes, _) = outcome(&[prompt.clone()], &options);
-    let (_, fewer, rows) = outcome(&[prompt], &guessing);
+    let (_, passes, _) = outcome(std::slice::from_ref(&prompt), &options);
+    let (_, fewer, rows) = outcome(std::slice::from_ref(&prompt), &guessing);
     println!("{fewer} passes instead of {passes}");
     assert!(rows == 11 && 2 * fewer < passes, "{fewer} passes instead of {passes}");
 }
