@@ -70,7 +70,10 @@ export class OptionError extends Olmo2Error {
 /** The prompt cannot be run: `EMPTY_PROMPT`, `PROMPT_TOO_LONG`, `INVALID_PROMPT` or `INVALID_TOKEN`. */
 export class PromptError extends Olmo2Error {}
 
-/** This machine lacks something: `DEVICE_UNAVAILABLE`, `NOT_ENOUGH_MEMORY` or `NO_BINARY`. */
+/**
+ * This machine lacks something: `DEVICE_UNAVAILABLE`, `NOT_ENOUGH_MEMORY`, `NO_BINARY`, or `DISK_FULL`
+ * where a file is written.
+ */
 export class ResourceError extends Olmo2Error {}
 
 /**
