@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { bench, OptionError } from 'olmo2'
 
-import { promptIds } from '../src/bench/measure.js'
+import { prefillSeed, promptIds } from '../src/bench/measure.js'
 import { contextOf, defaultMetrics, metricName, parseMetric } from '../src/bench/metrics.js'
 import { spread } from '../src/bench/spread.js'
 import { olmo2, tiny } from './support.js'
@@ -30,6 +30,13 @@ test('prompts of different seeds begin differently, those of one alike', (t) => 
   t.is(new Set(prompts.map(([first, second]) => `${first},${second}`)).size, 50)
   t.deepEqual(promptIds(3, 16, 1000).slice(0, 8), prompts[3])
   t.true(prompts.flat().every((id) => Number.isInteger(id) && id >= 0 && id < 1000))
+})
+
+test('no prompt that is measured begins like another', (t) => {
+  const lengths = [16, 32, 128, 512, 2048]
+  const seeds = lengths.flatMap((tokens) => [0, 1, 2, 3].map((round) => prefillSeed(tokens, round)))
+  const beginnings = seeds.map((seed) => promptIds(seed, 2, 100_000).join())
+  t.is(new Set([promptIds(0, 2, 100_000).join(), ...beginnings]).size, beginnings.length + 1)
 })
 
 test('bench measures what is asked for', async (t) => {

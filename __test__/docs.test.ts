@@ -10,7 +10,7 @@ import { optionKinds } from '../src/options.js'
 import { MockHub } from './hub/mock-hub.js'
 import { makeRun, publishedRun } from './hub/run-folder.js'
 import { command, root, temporaryFolder, tiny } from './support.js'
-import { writeStories } from './train-run.js'
+import { story, writeStories } from './train-run.js'
 
 interface Sample {
   page: string
@@ -149,6 +149,7 @@ async function workplace(): Promise<string> {
   await writeFile(olmo2, `#!/bin/sh\nexec "${process.execPath}" "${command}" "$@"\n`)
   await chmod(olmo2, 0o755)
   await writeFile(join(place, 'story.txt'), 'She read the word\n')
+  await writeFile(join(place, 'book.txt'), [0, 1, 2, 3].map(story).join('\n'))
   for (const name of ['text', 'data', 'train.yaml'])
     await cp(join(training, name), join(place, name), { recursive: true })
   return place

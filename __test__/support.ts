@@ -14,6 +14,9 @@ const golden = join(root, 'crates/olmo-core/tests/golden')
 /** A tiny checkpoint with random weights, a tokenizer, a chat template and a context of 128. */
 export const tiny = join(golden, 'tiny-mha-f32')
 
+/** The same model as a GGUF file, in one type. */
+export const tinyGguf = (dtype: string) => join(golden, `gguf/tiny-mha-${dtype}.gguf`)
+
 /** The end token of the tiny checkpoint. */
 export const EOS = 496
 

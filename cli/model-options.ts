@@ -11,13 +11,13 @@ import { pullDisplay } from './ui/pull-progress.js'
 export function addModelOption(command: Command): Command {
   return command
     .option(
-      '-m, --model <folder|id>',
-      'checkpoint, or model on the hub (default: the embedded one)',
+      '-m, --model <path|id>',
+      'checkpoint folder, GGUF file, or model on the hub (default: the embedded one)',
     )
     .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
 }
 
-/** The folder of the model that a command was asked for; fetched first, if it is on the hub. */
+/** The folder or file of the model that a command was asked for; fetched first, if it is on the hub. */
 export async function modelFolder(
   { model, revision }: OptionValues,
   signal: AbortSignal,
@@ -37,16 +37,19 @@ export async function modelFolder(
 
 /** Adds the flags that say which model to load and how. */
 export function addLoadOptions(command: Command): Command {
-  return addComputeOptions(addModelOption(command))
-    .addOption(
-      new Option('--cache-dtype <type>', 'type of the cache (default: as --dtype)').choices([
-        'f32',
-        'f16',
-        'bf16',
-        'q8_0',
-      ]),
-    )
-    .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
+  return addCacheDtype(addComputeOptions(addModelOption(command))).option(
+    '--cache-tokens <n>',
+    'tokens the cache holds (default: up to four contexts)',
+    toNumber,
+  )
+}
+
+/** Adds the flag that says what keys and values are held in. */
+export function addCacheDtype(command: Command): Command {
+  const choices = ['f32', 'f16', 'bf16', 'q8_0']
+  return command.addOption(
+    new Option('--cache-dtype <type>', 'type of the cache (default: as --dtype)').choices(choices),
+  )
 }
 
 /** Adds the flags that say what a model is computed with. */

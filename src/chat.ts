@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { Template } from '@huggingface/jinja'
 
 import { embeddedModel } from './embedded.js'
-import { CheckpointError, PromptError } from './errors.js'
+import { CheckpointError, crossingAsync, PromptError } from './errors.js'
+import { native } from './native.js'
 
 /** One turn of a conversation. */
 export interface ChatMessage {
@@ -25,19 +26,21 @@ export class ChatTemplate {
 
   /**
    * Reads the template of a checkpoint: `chat_template.jinja`, or else `chat_template` in
-   * `tokenizer_config.json`.
+   * `tokenizer_config.json`, or else the one in a GGUF file beside which they would be.
    *
-   * @param path The checkpoint's folder. Default: the embedded model.
+   * @param path The checkpoint's folder or GGUF file. Default: the embedded model.
    * @throws {CheckpointError} `NO_CHAT_TEMPLATE` if the checkpoint has none, as base models do;
    * `INVALID_FILE` if it has one that cannot be read
    */
   static async load(path: string = embeddedModel): Promise<ChatTemplate> {
-    const file = join(path, 'tokenizer_config.json')
+    const own = await crossingAsync(() => native().chatSource(path))
+    const file = join(own.folder, 'tokenizer_config.json')
     const config = parseConfig(await readIfThere(file), file)
     const source =
-      (await readIfThere(join(path, 'chat_template.jinja'))) ??
-      defaultTemplate(config.chat_template)
-    if (source === undefined) {
+      (await readIfThere(join(own.folder, 'chat_template.jinja'))) ??
+      defaultTemplate(config.chat_template) ??
+      own.template
+    if (source == null) {
       throw new CheckpointError(
         'NO_CHAT_TEMPLATE',
         `the checkpoint in ${path} has no chat template, so it was not trained to chat: ` +
@@ -45,7 +48,7 @@ export class ChatTemplate {
       )
     }
     try {
-      return new ChatTemplate(source, specialTokens(config))
+      return new ChatTemplate(source, { ...own.specialTokens, ...specialTokens(config) })
     } catch (cause) {
       const problem = `the chat template of ${path} is not valid Jinja: ${reason(cause)}`
       throw new CheckpointError('INVALID_FILE', problem, { cause })

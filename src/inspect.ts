@@ -3,7 +3,7 @@ import { crossingAsync } from './errors.js'
 import { native } from './native.js'
 import type { DType } from './options.js'
 
-/** A model's shape: `config.json` in camelCase. */
+/** A model's shape: `config.json` in camelCase, or what a GGUF file says of it. */
 export interface ModelConfig {
   vocabSize: number
   hiddenSize: number
@@ -37,7 +37,7 @@ export interface MemoryPlan {
 
 /** What can be said of a checkpoint without reading its weights. */
 export interface Inspection {
-  /** The checkpoint's folder. */
+  /** The checkpoint's folder or GGUF file. */
   path: string
   config: ModelConfig
   /** Number of weights. */
@@ -55,7 +55,7 @@ export interface Inspection {
 /**
  * Looks at a checkpoint: its shape, and what it would need to run.
  *
- * @param path The checkpoint's folder. Default: the embedded model.
+ * @param path The checkpoint's folder or GGUF file. Default: the embedded model.
  * @throws {CheckpointError} if it is not a checkpoint this engine can run
  */
 export async function inspect(path: string = embeddedModel): Promise<Inspection> {

@@ -34,7 +34,7 @@ type Several = GenerateManyOptions & { numReturnSequences: number }
 
 /** How a loaded model runs. */
 export interface ModelInfo {
-  /** The folder it came from. */
+  /** The folder or GGUF file it came from. */
   path: string
   config: ModelConfig
   /** Number of weights. */
@@ -104,11 +104,14 @@ export class Olmo2 implements AsyncDisposable {
 
   /**
    * Loads a checkpoint in the format of Hugging Face: a folder with `config.json`, `tokenizer.json`
-   * and `model.safetensors` (or its shards); or a model on the hub, which is fetched into the cache
-   * first, as {@link pull} does. The event loop stays free meanwhile.
+   * and `model.safetensors` (or its shards); a GGUF file, or a folder with one; or a model on the hub,
+   * which is fetched into the cache first, as {@link pull} does. The event loop stays free meanwhile.
    *
-   * @param path The checkpoint's folder, or the id of a model on the hub, as in
-   * `allenai/OLMo-2-1124-7B`. A folder goes first. Default: the embedded model.
+   * A `tokenizer.json` or `generation_config.json` beside a GGUF file goes before what it says itself.
+   *
+   * @param path The checkpoint's folder or file, or the id of a model on the hub, as in
+   * `allenai/OLMo-2-1124-7B`, or of a GGUF file there (see {@link locateModel}). What is on this
+   * machine goes first. Default: the embedded model.
    * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2
    * @throws {HubError} if it has to be fetched and cannot
    * @throws {ResourceError} if the device is not there or the memory does not suffice
@@ -121,12 +124,12 @@ export class Olmo2 implements AsyncDisposable {
     }
     const nativeOptions = toNativeLoadOptions(options)
     checkSignal(options.signal)
-    const { path: folder } = await locateModel(path, pullOptions(options))
-    const loading = crossing(() => native().load(folder, nativeOptions))
+    const { path: place } = await locateModel(path, pullOptions(options))
+    const loading = crossing(() => native().load(place, nativeOptions))
     const watching = watch(options.signal, () => loading.cancel())
     const model = loaded(loading, options.onProgress)
     try {
-      return new Olmo2(folder, await Promise.race([model, watching.aborted]))
+      return new Olmo2(place, await Promise.race([model, watching.aborted]))
     } catch (error) {
       loading.cancel()
       // It may have been too late for that.

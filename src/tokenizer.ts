@@ -5,7 +5,7 @@ import { crossing, crossingAsync } from './errors.js'
 import { native } from './native.js'
 import { type TokenIds, toIds } from './tokens.js'
 
-/** Text to token ids and back, as the checkpoint's `tokenizer.json` says. */
+/** Text to token ids and back, as the checkpoint's `tokenizer.json` or GGUF file says. */
 export class Tokenizer {
   readonly #native: NativeTokenizer
 
@@ -17,8 +17,8 @@ export class Tokenizer {
   /**
    * Reads the tokenizer of a checkpoint without its weights.
    *
-   * @param path The checkpoint's folder. Default: the embedded model.
-   * @throws {CheckpointError} if there is no usable `tokenizer.json`
+   * @param path The checkpoint's folder or GGUF file. Default: the embedded model.
+   * @throws {CheckpointError} if there is no usable `tokenizer.json`, and none in the file
    */
   static async load(path: string = embeddedModel): Promise<Tokenizer> {
     return new Tokenizer(await crossingAsync(() => native().loadTokenizer(path)))

@@ -1,8 +1,10 @@
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
 
 import { HubError, locateModel, Olmo2, OptionError, type PullProgress } from '../../src/index.js'
+import { tinyGguf } from '../support.js'
 import { makeRun } from './run-folder.js'
 import { COMMIT, ID, repo, startHub, temporaryFolder, tinyModel } from './setup.js'
 
@@ -39,4 +41,25 @@ test('a folder goes before an id', async (t) => {
   t.deepEqual(await locateModel(join(folder, 'nothing')), { path: join(folder, 'nothing') })
   // From where the tests run, that is a folder, and it looks like an id.
   t.deepEqual(await locateModel('src/hub'), { path: 'src/hub' })
+})
+
+test('finds a GGUF file on this machine, and on the hub by its name', async (t) => {
+  const file = tinyGguf('q8_0')
+  const files = { 'files/q8_0.gguf': await readFile(file), 'files/other.gguf': Buffer.alloc(10) }
+  const hub = await startHub(t, { [ID]: repo(files) })
+  const cacheDir = await temporaryFolder(t)
+  const settings = { endpoint: hub.endpoint, cacheDir, token: false as const, offline: false }
+  t.deepEqual(await locateModel(file), { path: file })
+  const revised = await t.throwsAsync(locateModel(file, { revision: 'main' }), {
+    instanceOf: OptionError,
+  })
+  t.regex(revised?.message ?? '', /is a file, which has none/)
+  t.deepEqual(await locateModel('models/none.gguf'), { path: 'models/none.gguf' })
+
+  const { path, pulled } = await locateModel(`${ID}/files/q8_0.gguf`, settings)
+  t.deepEqual(pulled?.files, ['files/q8_0.gguf'])
+  t.is(path, join(pulled?.path ?? '', 'files/q8_0.gguf'))
+  await using model = await Olmo2.load(`${ID}/files/q8_0.gguf`, { hub: settings })
+  t.is(model.info.path, path)
+  t.is(model.info.config.vocabSize, 517)
 })

@@ -8,7 +8,7 @@ import {
 } from '../../src/index.js'
 import { toNumber } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
-import { addComputeOptions, modelFolder } from '../model-options.js'
+import { addCacheDtype, addComputeOptions, modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
 import { bytes } from '../ui/format.js'
 import { StatusLine } from '../ui/status.js'
@@ -24,7 +24,7 @@ export function bench(program: Command): void {
     .option('--decode-tokens <n>', 'tokens that a decode generates (default: 32)', toNumber)
     .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
     .option('--json', 'write a JSON object')
-  addComputeOptions(command).action(run)
+  addCacheDtype(addComputeOptions(command)).action(run)
 }
 
 function toList(text: string): string[] {
@@ -35,8 +35,16 @@ async function run(model: string | undefined, values: OptionValues): Promise<voi
   const status = new StatusLine()
   const report = await interruptible(async (signal) => {
     const folder = await modelFolder({ ...values, model }, signal)
-    const { metrics, rounds, decodeTokens, dtype, device, threads } = values
-    const given = Object.entries({ metrics, rounds, decodeTokens, dtype, device, threads })
+    const { metrics, rounds, decodeTokens, dtype, cacheDtype, device, threads } = values
+    const given = Object.entries({
+      metrics,
+      rounds,
+      decodeTokens,
+      dtype,
+      cacheDtype,
+      device,
+      threads,
+    })
     const options: BenchOptions = {
       ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
       signal,

@@ -5,8 +5,6 @@ import {
   type ComparedType,
   type CompareOptions,
   comparePerplexity,
-  type DType,
-  inspect,
   isPrepared,
   scoreHeldOut,
 } from '../../src/index.js'
@@ -14,7 +12,7 @@ import { UsageError } from '../failure.js'
 import { toFlag } from '../flags.js'
 import { toNumber } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
-import { addComputeOptions, loadModel, modelFolder } from '../model-options.js'
+import { addCacheDtype, addComputeOptions, loadModel, modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
 import { heldOutTable } from '../ui/held-out-table.js'
@@ -39,7 +37,7 @@ export function perplexity(program: Command): void {
     .option('--reference <type>', 'with --types, the type to compare with (default: f32)')
     .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
     .option('--json', 'write a JSON object for each type instead of the table')
-  addComputeOptions(command).action(run)
+  addCacheDtype(addComputeOptions(command)).action(run)
 }
 
 function toTypes(text: string): string[] {
@@ -83,7 +81,7 @@ async function evaluate(
 ): Promise<ComparedType[]> {
   const folder = await modelFolder({ ...values, model }, signal)
   const status = new StatusLine()
-  const options = { ...(await optionsOf(folder, values)), signal }
+  const options = { ...optionsOf(values), signal }
   options.onProgress = ({ dtype, windows, total, perplexity }) =>
     status.set(`${dtype}: window ${windows} of ${total}, perplexity ${perplexity.toFixed(4)}`)
   const found: ComparedType[] = []
@@ -100,21 +98,14 @@ async function evaluate(
 }
 
 /** Without `--types` the model runs in one type, and only a reference that is named is compared. */
-async function optionsOf(
-  folder: string | undefined,
-  { types, reference, dtype, ...values }: OptionValues,
-): Promise<CompareOptions> {
+function optionsOf({ types, reference, dtype, ...values }: OptionValues): CompareOptions {
   if (types && dtype) throw new UsageError('give --types or --dtype, not both')
   if (reference && (!types || values.klBase))
     throw new UsageError('--reference goes with --types, and without --kl-base')
-  const own: DType = dtype ?? (await inspect(folder)).dtype
-  const { ctx, stride, saveBase, klBase, device, threads } = values
-  const given = { ctx, stride, saveBase, klBase, device, threads, reference }
-  const entries = Object.entries(given).filter(([, value]) => value !== undefined)
-  return {
-    ...(types ? { types } : { types: [own], reference: own }),
-    ...Object.fromEntries(entries),
-  }
+  const { ctx, stride, saveBase, klBase, cacheDtype, device, threads } = values
+  const chosen = types ? { types, reference } : dtype && { types: [dtype], reference: dtype }
+  const given = { ...chosen, ctx, stride, saveBase, klBase, cacheDtype, device, threads }
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
 async function readTextFile(file: string): Promise<string> {

@@ -17,7 +17,7 @@ import { type Spread, spread } from './spread.js'
 export interface BenchOptions
   extends Pick<
     LoadOptions,
-    'dtype' | 'device' | 'threads' | 'revision' | 'hub' | 'onDownload' | 'signal'
+    'dtype' | 'cacheDtype' | 'device' | 'threads' | 'revision' | 'hub' | 'onDownload' | 'signal'
   > {
   /**
    * What to measure: `prefillN`, `decode@N` (with N tokens before), `firstToken`, `load`, `peakRss`.
@@ -66,7 +66,7 @@ export async function bench(
   const start = performance.now()
   await using model = await Olmo2.load(path, loading)
   const load = performance.now() - start
-  await firstToken(model, 0)
+  await firstToken(model)
   const first = performance.now() - start
 
   const results: BenchResult[] = []
@@ -80,7 +80,7 @@ export async function bench(
       const { signal } = loading
       if (metric.kind === 'prefill')
         values.push(await measurePrefill(model, metric.tokens, round + 1, signal))
-      else values.push(await measureDecode(model, metric.depth, decodeTokens, 0, signal))
+      else values.push(await measureDecode(model, metric.depth, decodeTokens, signal))
     }
     if (metric.kind === 'load') values.push(load)
     if (metric.kind === 'firstToken') values.push(first)

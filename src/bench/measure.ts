@@ -18,14 +18,18 @@ export function promptIds(seed: number, count: number, vocabSize: number): numbe
   })
 }
 
-/** Tokens a second of a prompt of `tokens` tokens, from the call to the answer's first token. */
+/**
+ * Tokens a second of a prompt of `tokens` tokens, from the call to the answer's first token.
+ *
+ * @param round Each measurement of a length needs another, so that its prompt is new
+ */
 export async function measurePrefill(
   model: Olmo2,
   tokens: number,
-  seed: number,
+  round: number,
   signal?: AbortSignal,
 ): Promise<number> {
-  const ids = promptIds(seed, tokens, model.tokenizer.vocabSize)
+  const ids = promptIds(prefillSeed(tokens, round), tokens, model.tokenizer.vocabSize)
   const start = performance.now()
   await model.generate(ids, { ...greedy(1), ...(signal && { signal }) })
   return (1000 * tokens) / (performance.now() - start)
@@ -33,25 +37,29 @@ export async function measurePrefill(
 
 /**
  * Tokens a second of `tokens` tokens generated after `depth` others, one at least. Without the first,
- * which comes out of the prompt's pass.
+ * which comes out of the prompt's pass. Measuring again finds the others in the cache.
  */
 export async function measureDecode(
   model: Olmo2,
   depth: number,
   tokens: number,
-  seed: number,
   signal?: AbortSignal,
 ): Promise<number> {
-  const ids = promptIds(seed, Math.max(depth, 1), model.tokenizer.vocabSize)
+  const ids = promptIds(0, Math.max(depth, 1), model.tokenizer.vocabSize)
   const options = { ...greedy(tokens + 1), ...(signal && { signal }) }
   // By the engine's clock: of a small model several tokens reach the event loop at once.
   const { timings } = await model.generate(ids, options)
   return (1000 * tokens) / timings.decode
 }
 
+/** Of a prompt that no other length and no other round begin with. */
+export function prefillSeed(tokens: number, round: number): number {
+  return 1 + tokens + 100_003 * round
+}
+
 /** Answers a short prompt with one token. */
-export async function firstToken(model: Olmo2, seed: number): Promise<void> {
-  await measurePrefill(model, SHORT_PROMPT, seed)
+export async function firstToken(model: Olmo2): Promise<void> {
+  await measurePrefill(model, SHORT_PROMPT, 0)
 }
 
 /** Bytes of memory that this process has held at most. */

@@ -10,13 +10,13 @@ import type { Perplexity, PerplexityOptions, PerplexityProgress } from './perple
 /** Options of {@link comparePerplexity}. */
 export interface CompareOptions
   extends Omit<PerplexityOptions, 'onProgress'>,
-    Pick<LoadOptions, 'device' | 'threads' | 'revision' | 'hub' | 'onDownload'> {
-  /** The types to run the model in, in this order. */
-  types: readonly DType[]
+    Pick<LoadOptions, 'cacheDtype' | 'device' | 'threads' | 'revision' | 'hub' | 'onDownload'> {
+  /** The types to run the model in, in this order. Default: only the one that the checkpoint is in. */
+  types?: readonly DType[]
 
   /**
-   * The type that the others are compared with, which runs before them, unless `klBase` names a
-   * reference. Default `f32`.
+   * The type that `types` are compared with, which runs before them, unless `klBase` names a reference.
+   * Default `f32`.
    */
   reference?: DType
 
@@ -51,6 +51,10 @@ export async function* comparePerplexity(
   options: CompareOptions,
 ): AsyncGenerator<ComparedType, void, undefined> {
   const { types, reference = 'f32', klBase, saveBase } = options
+  if (types === undefined) {
+    yield await measure(path, text, undefined, options)
+    return
+  }
   if (!Array.isArray(types) || types.length === 0)
     throw new OptionError('types', 'option `types` names no type')
   if (klBase !== undefined) {
@@ -77,19 +81,20 @@ export async function* comparePerplexity(
 async function measure(
   path: string | undefined,
   text: string,
-  dtype: DType,
+  dtype: DType | undefined,
   { types: _, reference: __, onProgress, ...options }: CompareOptions,
 ): Promise<ComparedType> {
-  const { device, threads, revision, hub, onDownload, ...rest } = options
+  const { cacheDtype, device, threads, revision, hub, onDownload, ...rest } = options
   const { ctx = CTX, stride = 0, signal } = rest
-  const load = { device, threads, revision, hub, onDownload, signal }
+  const load = { dtype, cacheDtype, device, threads, revision, hub, onDownload, signal }
   const given = Object.entries(load).filter(([, value]) => value !== undefined)
   // One window at a time is all that the cache has to hold.
   const cacheTokens = ctx + Math.floor(stride / 2)
-  await using model = await Olmo2.load(path, { ...Object.fromEntries(given), dtype, cacheTokens })
+  await using model = await Olmo2.load(path, { ...Object.fromEntries(given), cacheTokens })
+  const { dtype: own, memory } = model.info
   const found = await model.perplexity(text, {
     ...rest,
-    ...(onProgress && { onProgress: (progress) => onProgress({ ...progress, dtype }) }),
+    ...(onProgress && { onProgress: (progress) => onProgress({ ...progress, dtype: own }) }),
   })
-  return { dtype, weights: model.info.memory.weights, ...found }
+  return { dtype: own, weights: memory.weights, ...found }
 }

@@ -7,32 +7,44 @@ import { type PulledModel, type PullOptions, pull } from './pull.js'
 
 /** A model that is on this machine. */
 export interface LocatedModel {
+  /** A folder, or a GGUF file. */
   path: string
-  /** What was pulled; undefined for a folder of one's own. */
+  /** What was pulled; undefined for a model of one's own. */
   pulled?: PulledModel
 }
 
+/** The id of a repository, and a GGUF file in it. */
+const FILE_ON_HUB = /^([^/]+\/[^/]+)\/(.+\.gguf)$/
+
 /**
- * The folder of a model that is named by a path or by an id on the hub, from where it is then
- * pulled. A folder of that name goes first. With a revision, a folder means a run with its
- * checkpoints, one folder each.
+ * The place of a model that is named by a path or by an id on the hub, from where it is then pulled.
+ * After the id may come a GGUF file, as in `allenai/OLMo-2-0425-1B-Instruct-GGUF/model-Q4_K_M.gguf`. A
+ * file or folder of that name goes first. With a revision, a folder means a run with its checkpoints,
+ * one folder each.
  */
 export async function locateModel(
   pathOrId: string,
   options: PullOptions = {},
 ): Promise<LocatedModel> {
   const { revision } = options
-  if (await isFolder(pathOrId)) {
-    if (revision === undefined) return { path: pathOrId }
-    const path = join(pathOrId, revision)
+  const found = await stat(pathOrId).catch(() => undefined)
+  if (found && revision === undefined) return { path: pathOrId }
+  if (found?.isDirectory()) {
+    const path = join(pathOrId, revision ?? '')
     if (await isFolder(path)) return { path }
     const message = `option \`revision\` is ${JSON.stringify(revision)}, but the folder ${pathOrId} has no checkpoint of that name`
     throw new OptionError('revision', message)
   }
-  // What is no id either is for the engine to say.
-  if (!isRepoId(pathOrId)) return { path: pathOrId }
-  const pulled = await pull(pathOrId, options)
-  return { path: pulled.path, pulled }
+  if (found) {
+    const message = `option \`revision\` is ${JSON.stringify(revision)}, but ${pathOrId} is a file, which has none`
+    throw new OptionError('revision', message)
+  }
+  const [, id = pathOrId, file] = FILE_ON_HUB.exec(pathOrId) ?? []
+  // What is no id either is for the engine to say. No repository is called after a file.
+  if (!isRepoId(id) || id.endsWith('.gguf')) return { path: pathOrId }
+  const pulled = await pull(id, file === undefined ? options : { ...options, file })
+  const path = file === undefined ? pulled.path : join(pulled.path, file)
+  return { path, pulled }
 }
 
 async function isFolder(path: string): Promise<boolean> {

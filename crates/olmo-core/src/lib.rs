@@ -15,6 +15,7 @@ mod files;
 pub mod generate;
 pub mod memory;
 pub mod model;
+mod model_card;
 pub mod ops;
 pub mod prepare;
 pub mod quant;

@@ -375,3 +375,44 @@ fn a_tokenizer_that_has_no_name_is_refused_both_ways() {
         assert!(error.to_string().contains(&format!("`{key}` {expected}")), "{error}");
     }
 }
+
+/// Each with one key of a good file set to another value.
+#[test]
+fn what_is_no_olmo_2_is_refused() {
+    let dir = TempDir::new();
+    let path = dir.path().join("model.gguf");
+    let good = convert_metadata(&golden("tiny-mha-f32"), 0).unwrap();
+    let error = |key: &str, value: Value| {
+        let mut metadata = good.clone();
+        metadata.set(key, value);
+        let table = NewTensor {
+            name: "token_embd.weight".into(),
+            dtype: TensorType::Float(DType::F32),
+            shape: vec![517, 1],
+        };
+        let mut writer = GgufWriter::create(&path, &metadata, &[table]).unwrap();
+        writer.write("token_embd.weight", &[0; 517 * 4]).unwrap();
+        writer.finish().unwrap();
+        let error = Gguf::open(&path).unwrap().config().unwrap_err();
+        assert_eq!(error.code(), "INVALID_CONFIG");
+        error.to_string()
+    };
+    let text = |text: &str| Value::String(text.into());
+    for (key, value, expected) in [
+        ("general.architecture", text("llama"), "is \"llama\", but this engine runs only olmo2"),
+        ("split.count", Value::U16(3), "is 3: join the parts"),
+        ("olmo2.attention.sliding_window", Value::U32(4096), "is 4096, but OLMo 2 has no windows"),
+        ("olmo2.rope.scaling.type", text("yarn"), "is \"yarn\", but OLMo 2 does not scale"),
+        ("olmo2.block_count", Value::U32(0), "is 0, but a whole number from 1 to 16777216"),
+        ("olmo2.block_count", Value::U32(1 << 20), "is 1048576, but a whole number from 1 to 4096"),
+        ("olmo2.embedding_length", Value::I32(-1), "is -1, but a whole number from 1"),
+        ("olmo2.attention.head_count", Value::U32(64), "makes heads of 1, but"),
+        ("olmo2.attention.head_count_kv", Value::U32(3), "is 3, which does not divide"),
+        ("olmo2.rope.freq_base", Value::F32(f32::NAN), "is NaN, but a number above 0"),
+        ("olmo2.attention.layer_norm_rms_epsilon", Value::F32(0.0), "is 0, but a number above 0"),
+        ("tokenizer.ggml.eos_token_id", Value::U32(517), "is 517, but an id from 0 to 516"),
+    ] {
+        let error = error(key, value);
+        assert!(error.contains(&format!("model.gguf: `{key}` {expected}")), "{error}");
+    }
+}

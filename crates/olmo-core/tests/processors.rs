@@ -47,7 +47,7 @@ fn probabilities_are_those_of_transformers() {
         processors.process(&context, &mut scores);
 
         let Some(expected) = case["probs"].as_array() else {
-            assert_eq!(draw(&scores, 0.5), None, "{name}");
+            assert_eq!(draw(&mut scores, 0.5), None, "{name}");
             continue;
         };
         assert_eq!(possible(&scores).len() as u64, case["kept"].as_u64().unwrap(), "{name}");

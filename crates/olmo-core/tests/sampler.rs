@@ -93,20 +93,20 @@ fn fresh_seeds_differ() {
 #[test]
 fn tokens_lie_on_the_line_in_the_order_of_their_ids() {
     // Probabilities 0.5, 0, 0.25, 0.25.
-    let scores = loaded(&[2.0f32.ln(), f32::NEG_INFINITY, 0.0, 0.0]);
+    let mut scores = loaded(&[2.0f32.ln(), f32::NEG_INFINITY, 0.0, 0.0]);
     for (at, id) in [(0.0, 0), (0.499, 0), (0.501, 2), (0.749, 2), (0.751, 3), (0.999, 3)] {
-        assert_eq!(draw(&scores, at), Some(id), "{at}");
+        assert_eq!(draw(&mut scores, at), Some(id), "{at}");
     }
-    assert_eq!(draw(&loaded(&[f32::NEG_INFINITY; 3]), 0.3), None);
+    assert_eq!(draw(&mut loaded(&[f32::NEG_INFINITY; 3]), 0.3), None);
     // One that overflowed takes all; one that underflowed gets nothing, not even the end.
-    assert_eq!(draw(&loaded(&[1.0, f32::INFINITY, 2.0]), 0.9), Some(1));
+    assert_eq!(draw(&mut loaded(&[1.0, f32::INFINITY, 2.0]), 0.9), Some(1));
     let end = f64::from_bits(1.0f64.to_bits() - 1);
-    assert_eq!(draw(&loaded(&[-2000.0, 0.0]), 0.0), Some(1));
+    assert_eq!(draw(&mut loaded(&[-2000.0, 0.0]), 0.0), Some(1));
     // In some of these rows rounding carries the last draw past the end.
     for row in 0..1000 {
         let logits = [1, 2, 3, 4, 5].map(|n| ((row * n) as f32).sin());
         let with_end: Vec<f32> = logits.into_iter().chain([-2000.0]).collect();
-        assert_eq!(draw(&loaded(&with_end), end), Some(4), "{logits:?}");
+        assert_eq!(draw(&mut loaded(&with_end), end), Some(4), "{logits:?}");
     }
 }
 
@@ -200,7 +200,7 @@ proptest! {
         at in 0.0f64..1.0,
     ) {
         let total: f64 = logits.iter().map(|&x| f64::from(x).exp()).sum();
-        let id = draw(&loaded(&logits), at).unwrap() as usize;
+        let id = draw(&mut loaded(&logits), at).unwrap() as usize;
         let before: f64 = logits[..id].iter().map(|&x| f64::from(x).exp() / total).sum();
         let with = before + f64::from(logits[id]).exp() / total;
         // f32 differences from the maximum are what is exponentiated.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Uint32Array};
 use napi_derive::napi;
-use olmo_core::generate::Engine;
+use olmo_core::generate::{Engine, ModelSource};
 use olmo_core::tokenizer as core;
 
 use crate::error::{js_error, promise_blocking, Promise, Result};
@@ -32,11 +32,11 @@ impl Tokenizer {
     }
 }
 
-/// Reads the tokenizer of the checkpoint in the folder `path`.
+/// Reads the tokenizer of the model at `path`.
 #[napi(catch_unwind, ts_return_type = "Promise<Tokenizer>")]
 pub fn load_tokenizer(env: &Env, path: String) -> Promise<Tokenizer> {
     promise_blocking(env, move || {
-        let tokenizer = core::Tokenizer::from_dir(&PathBuf::from(path))?;
+        let tokenizer = ModelSource::open(&PathBuf::from(path))?.tokenizer()?;
         Ok(Tokenizer(Owner::Own(Box::new(tokenizer))))
     })
 }

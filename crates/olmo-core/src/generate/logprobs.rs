@@ -1,7 +1,7 @@
 //! What the model thought of a token, from its own logits.
 
 use super::request::TokenLogprob;
-use super::select::kth_largest;
+use super::select::{at_least, kth_largest, largest};
 
 /// Whether logits are what a working model gives: no NaN, no positive infinity, and one finite
 /// number at least. The caller turns false into
@@ -26,7 +26,7 @@ pub struct LogSoftmax<'a> {
 
 impl<'a> LogSoftmax<'a> {
     pub fn new(logits: &'a [f32]) -> LogSoftmax<'a> {
-        let max = logits.iter().fold(f32::NEG_INFINITY, |max, &x| max.max(x));
+        let max = largest(logits);
         let sum: f64 = logits.iter().map(|&x| f64::from((x - max).exp())).sum();
         LogSoftmax { logits, max, log_sum: sum.ln() }
     }
@@ -49,11 +49,9 @@ impl<'a> LogSoftmax<'a> {
         if n == 0 {
             return Vec::new();
         }
-        let least = kth_largest(self.logits.iter().copied(), n, buffer);
-        let mut top: Vec<(u32, f32)> = (0..)
-            .zip(self.logits.iter().copied())
-            .filter(|&(_, x)| x >= least && x > f32::NEG_INFINITY)
-            .collect();
+        let least = kth_largest(self.logits, n, buffer);
+        let mut top: Vec<(u32, f32)> =
+            at_least(self.logits, least).map(|(id, x)| (id as u32, x)).collect();
         // The sort is stable, so that equal logits stay in the order of their ids. Adding zero
         // makes -0.0 the 0.0 that it equals; `total_cmp` tells them apart.
         top.sort_by(|a, b| (b.1 + 0.0).total_cmp(&(a.1 + 0.0)));

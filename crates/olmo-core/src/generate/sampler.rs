@@ -6,6 +6,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::processors::{Candidate, Context, Processors, Scores};
+use super::select::first_largest;
 use super::GenerationOptions;
 use crate::{Error, Result};
 
@@ -34,12 +35,12 @@ impl Sampler {
     /// token 0, a forbidden one.
     pub fn next(&mut self, context: &Context, logits: &[f32], scores: &mut Scores) -> Result<u32> {
         let token = if self.processors.is_empty() && self.draws.is_none() {
-            likeliest(logits.iter().enumerate().map(|(id, &score)| (id as u32, score)))
+            first_largest(logits).map(|id| id as u32)
         } else {
             scores.load(logits);
             self.processors.process(context, scores);
             match &mut self.draws {
-                None => likeliest(scores.iter().map(|Candidate { id, score }| (id, score))),
+                None => scores.likeliest(),
                 Some(draws) => draw(scores, draws.next()),
             }
         };
@@ -54,45 +55,40 @@ impl Sampler {
     }
 }
 
-/// The token with the greatest score, of equal ones the first, as `torch.argmax` does. None if
-/// every token is forbidden.
-fn likeliest(scores: impl Iterator<Item = (u32, f32)>) -> Option<u32> {
-    let mut best = (None, f32::NEG_INFINITY);
-    for (id, score) in scores {
-        if score > best.1 {
-            best = (Some(id), score);
-        }
-    }
-    best.0
-}
-
 /// The token at the point `at`, from 0 to below 1, of the distribution `softmax(scores)`.
 ///
 /// The tokens lie on the line in ascending order of ids, each as long as it is likely; the
 /// arithmetic is f64. None if every token is forbidden.
-pub fn draw(scores: &Scores, at: f64) -> Option<u32> {
+pub fn draw(scores: &mut Scores, at: f64) -> Option<u32> {
     let max = scores.max();
-    let weight = |score: f32| match score {
+    let weight = |candidate: Candidate| match candidate.score {
         // Said on its own for a score that overflowed to infinity, from which nothing can be
         // subtracted.
         score if score == max => 1.0,
+        // So that no draw ends at it.
+        f32::NEG_INFINITY => 0.0,
         score => f64::from(score - max).exp(),
     };
-    let possible = || scores.iter().filter(|candidate| candidate.score > f32::NEG_INFINITY);
-    let mut rest = at * possible().map(|candidate| weight(candidate.score)).sum::<f64>();
+    if max == f32::NEG_INFINITY {
+        return None;
+    }
+    let mut weights = std::mem::take(&mut scores.exact_weights);
+    weights.clear();
+    weights.extend(scores.iter().map(weight));
+    let mut rest = at * weights.iter().sum::<f64>();
     let mut last = None;
-    for Candidate { id, score } in possible() {
-        let weight = weight(score);
-        if rest < weight {
-            return Some(id);
-        }
-        rest -= weight;
+    for (Candidate { id, .. }, &weight) in scores.iter().zip(&weights) {
         // A score far below the others has weight 0: no draw may end there, not even one that
         // rounding carried past the end of the line.
         if weight > 0.0 {
             last = Some(id);
         }
+        if rest < weight {
+            break;
+        }
+        rest -= weight;
     }
+    scores.exact_weights = weights;
     last
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::GenerationDefaults;
 use crate::config::ModelConfig;
+use crate::model_card::license;
 use crate::tokenizer::Tokenizer;
 use crate::weights::gguf::Gguf;
 use crate::weights::Checkpoint;
@@ -32,7 +33,7 @@ impl ModelSource {
     /// Finds out what `path` is: a GGUF file, a checkpoint folder, or a folder without safetensors whose
     /// one GGUF file is meant.
     pub fn open(path: &Path) -> Result<ModelSource> {
-        if path.is_file() {
+        if path.is_file() || (is_gguf(path) && !path.exists()) {
             return Ok(ModelSource::Gguf(Box::new(Gguf::open(path)?)));
         }
         if Checkpoint::is_in(path) {
@@ -119,22 +120,12 @@ impl ModelSource {
 /// The GGUF files in a folder, in the order of their names.
 fn gguf_files(dir: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let is_gguf = |path: &PathBuf| path.extension().is_some_and(|end| end == "gguf");
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(is_gguf).collect();
+    let paths = entries.map(|entry| entry.path());
+    let mut files: Vec<PathBuf> = paths.filter(|path| is_gguf(path)).collect();
     files.sort();
     files
 }
 
-/// `license:` in the YAML front matter of a model card.
-fn license(path: &Path) -> Option<String> {
-    let card = std::fs::read_to_string(path.join("README.md")).ok()?;
-    let mut lines = card.lines();
-    if lines.next()?.trim() != "---" {
-        return None;
-    }
-    let line = lines
-        .take_while(|line| line.trim() != "---")
-        .find_map(|line| line.strip_prefix("license:"))?;
-    let name = line.trim().trim_matches(['"', '\'']);
-    (!name.is_empty()).then(|| name.to_owned())
+fn is_gguf(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "gguf")
 }

@@ -20,10 +20,10 @@ impl Ranked {
 }
 
 /// The first token, in ascending order, with which the sum of the masses is no longer `below` the
-/// mark; the last one if it stays below.
+/// mark; the last one if it stays below. `before` is the mass of tokens that come before all these.
 ///
 /// ```text
-/// sort(ranked); sum = 0
+/// sort(ranked); sum = before
 /// for token in ranked: sum += token.mass; if not below(sum): return token
 /// return last
 /// ```
@@ -31,9 +31,12 @@ impl Ranked {
 /// Sorting 100,000 tokens for one place among them is a waste: each round below splits what is
 /// left at its median and goes on with the half that holds the place, which is linear in all.
 /// Sums are kept in f64 and compared in f32, as torch's `cumsum` of f32 does.
-pub fn crossing(ranked: &mut [Ranked], below: impl Fn(f32) -> bool) -> Option<Ranked> {
+pub fn crossing(
+    ranked: &mut [Ranked],
+    mut before: f64,
+    below: impl Fn(f32) -> bool,
+) -> Option<Ranked> {
     let (mut start, mut end) = (0, ranked.len());
-    let mut before = 0.0f64;
     while end - start > 1 {
         let middle = (end - start) / 2;
         ranked[start..end].select_nth_unstable_by(middle, Ranked::order);

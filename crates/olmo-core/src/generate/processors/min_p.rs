@@ -23,6 +23,10 @@ impl LogitsProcessor for MinP {
     fn process(&mut self, _: &Context, scores: &mut Scores) {
         let softmax = scores.softmax();
         let least = self.min_p * softmax.probability(scores.max());
-        scores.retain(|candidate| softmax.probability(candidate.score) >= least);
+        // Most tokens are too unlikely by far: no need to know by how much.
+        let bar = softmax.score(least) - 0.01;
+        scores.retain(|candidate| {
+            candidate.score >= bar && softmax.probability(candidate.score) >= least
+        });
     }
 }

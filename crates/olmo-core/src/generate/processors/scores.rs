@@ -1,6 +1,7 @@
 //! The scores of one step, and the buffers that processors share.
 
 use super::mass::Ranked;
+use crate::generate::select::{at_least, first_largest, kth_largest, largest};
 
 /// A token that can still be chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,8 +26,12 @@ pub struct Scores {
     narrowed: bool,
     /// Where processors put tokens in order.
     pub(super) ranked: Vec<Ranked>,
-    /// Where processors select among scores.
-    pub(super) selection: Vec<f32>,
+    /// Where the largest scores are selected.
+    selection: Vec<f32>,
+    /// `exp(score - greatest)` of each token not cut off, for the step that works on them.
+    pub(super) weights: Vec<f32>,
+    /// The same, as a draw takes them.
+    pub(in crate::generate) exact_weights: Vec<f64>,
 }
 
 impl Scores {
@@ -64,7 +69,25 @@ impl Scores {
 
     /// The largest score; minus infinity if every token is forbidden.
     pub fn max(&self) -> f32 {
-        self.iter().fold(f32::NEG_INFINITY, |max, candidate| max.max(candidate.score))
+        match self.narrowed {
+            true => self.iter().fold(f32::NEG_INFINITY, |max, token| max.max(token.score)),
+            false => largest(&self.all),
+        }
+    }
+
+    /// The token with the greatest score, of equal ones the first, as `torch.argmax` does. None if
+    /// every token is forbidden.
+    pub(in crate::generate) fn likeliest(&self) -> Option<u32> {
+        if !self.narrowed {
+            return first_largest(&self.all).map(|id| id as u32);
+        }
+        let mut best = (None, f32::NEG_INFINITY);
+        for Candidate { id, score } in &self.kept {
+            if *score > best.1 {
+                best = (Some(*id), *score);
+            }
+        }
+        best.0
     }
 
     /// Changes the score of one token; of one that is cut off or unknown there is none to change.
@@ -107,12 +130,33 @@ impl Scores {
         }
     }
 
+    /// Cuts off all but the `k` tokens with the largest scores and those that equal the last of
+    /// them, and every forbidden one. `k` is at least 1.
+    pub(super) fn retain_largest(&mut self, k: usize) {
+        if self.narrowed {
+            self.weights.clear();
+            self.weights.extend(self.kept.iter().map(|candidate| candidate.score));
+            let least = kth_largest(&self.weights, k, &mut self.selection);
+            return self.retain(|candidate| candidate.score >= least);
+        }
+        let least = kth_largest(&self.all, k, &mut self.selection);
+        let kept = at_least(&self.all, least);
+        self.kept.extend(kept.map(|(id, score)| Candidate { id: id as u32, score }));
+        self.narrowed = true;
+    }
+
     /// The greatest score and the sum of `exp(score - greatest)`: what a softmax needs.
     ///
     /// As in torch the exponentials are f32; their sum is f64, rounded once.
-    pub(super) fn softmax(&self) -> Softmax {
+    ///
+    /// The exponentials are left in `weights`, in the order of [`Scores::iter`].
+    pub(super) fn softmax(&mut self) -> Softmax {
         let max = self.max();
-        let sum: f64 = self.iter().map(|candidate| f64::from((candidate.score - max).exp())).sum();
+        let mut weights = std::mem::take(&mut self.weights);
+        weights.clear();
+        weights.extend(self.iter().map(|candidate| (candidate.score - max).exp()));
+        let sum: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+        self.weights = weights;
         Softmax { max, sum: sum as f32 }
     }
 }
@@ -126,7 +170,17 @@ pub(super) struct Softmax {
 
 impl Softmax {
     pub fn probability(&self, score: f32) -> f32 {
-        (score - self.max).exp() / self.sum
+        self.of_weight((score - self.max).exp())
+    }
+
+    /// The probability of a token whose `exp(score - greatest)` is known.
+    pub fn of_weight(&self, weight: f32) -> f32 {
+        weight / self.sum
+    }
+
+    /// About the score that has a probability; at most the greatest.
+    pub fn score(&self, probability: f32) -> f32 {
+        self.max + (probability * self.sum).ln().min(0.0)
     }
 
     /// Natural logarithm of the probability.

@@ -1,7 +1,6 @@
 //! Only the k likeliest tokens.
 
 use super::{Context, LogitsProcessor, Scores};
-use crate::generate::select::kth_largest;
 
 /// Keeps the k tokens with the largest scores, and any that equal the last of them.
 ///
@@ -26,10 +25,6 @@ impl LogitsProcessor for TopK {
         if self.top_k >= scores.len() {
             return;
         }
-        let mut selection = std::mem::take(&mut scores.selection);
-        let values = scores.iter().map(|candidate| candidate.score);
-        let least = kth_largest(values, self.top_k, &mut selection);
-        scores.selection = selection;
-        scores.retain(|candidate| candidate.score >= least);
+        scores.retain_largest(self.top_k);
     }
 }

@@ -1,6 +1,7 @@
 //! Only the likeliest tokens that make up enough of the probability.
 
 use super::mass::{crossing, Ranked};
+use super::scores::Softmax;
 use super::{Context, LogitsProcessor, Scores};
 
 /// Cuts off the least likely tokens whose probabilities add up to at most `1 - top_p`; the
@@ -28,14 +29,17 @@ impl LogitsProcessor for TopP {
 
     fn process(&mut self, _: &Context, scores: &mut Scores) {
         let softmax = scores.softmax();
+        let below = |mass: f32| mass <= self.rest;
         let mut ranked = std::mem::take(&mut scores.ranked);
-        ranked.clear();
-        ranked.extend(scores.iter().map(|candidate| Ranked {
-            key: candidate.score,
-            id: candidate.id,
-            mass: softmax.probability(candidate.score),
-        }));
-        let first = crossing(&mut ranked, |mass| mass <= self.rest);
+        // A vocabulary's worth of tokens, each less likely than an equal share of the mass that may
+        // be cut off, can all be cut off: no need to put them in order.
+        let bar = softmax.score(self.rest / scores.len() as f32);
+        let mut before = rank(scores, &softmax, bar, &mut ranked);
+        if !below(before as f32) {
+            // Rounding was against it.
+            before = rank(scores, &softmax, f32::NEG_INFINITY, &mut ranked);
+        }
+        let first = crossing(&mut ranked, before, below);
         scores.ranked = ranked;
         if let Some(first) = first {
             scores.retain(|candidate| {
@@ -44,4 +48,20 @@ impl LogitsProcessor for TopP {
             });
         }
     }
+}
+
+/// Puts the tokens with scores from `bar` on into `ranked`, in no order yet. Returns the mass of the
+/// others.
+fn rank(scores: &Scores, softmax: &Softmax, bar: f32, ranked: &mut Vec<Ranked>) -> f64 {
+    ranked.clear();
+    let mut before = 0.0;
+    for (candidate, &weight) in scores.iter().zip(&scores.weights) {
+        let mass = softmax.of_weight(weight);
+        if candidate.score < bar {
+            before += f64::from(mass);
+        } else {
+            ranked.push(Ranked { key: candidate.score, id: candidate.id, mass });
+        }
+    }
+    before
 }

@@ -35,12 +35,12 @@ impl LogitsProcessor for TypicalP {
 
         let mut ranked = std::mem::take(&mut scores.ranked);
         ranked.clear();
-        ranked.extend(scores.iter().map(|candidate| Ranked {
+        ranked.extend(scores.iter().zip(&scores.weights).map(|(candidate, &weight)| Ranked {
             key: distance(candidate.score),
             id: candidate.id,
-            mass: softmax.probability(candidate.score),
+            mass: softmax.of_weight(weight),
         }));
-        let last = crossing(&mut ranked, |mass| mass < self.typical_p);
+        let last = crossing(&mut ranked, 0.0, |mass| mass < self.typical_p);
         scores.ranked = ranked;
         if let Some(last) = last {
             scores.retain(|candidate| distance(candidate.score) <= last.key);

@@ -19,6 +19,7 @@ pub(super) const ARCHITECTURE_KEY: &str = "general.architecture";
 pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
     let keys = Keys { gguf };
     keys.check_architecture()?;
+    keys.check_whole()?;
     keys.check_attention()?;
     keys.check_rope()?;
 
@@ -130,6 +131,19 @@ impl Keys<'_> {
                 Err(self.error(ARCHITECTURE_KEY, problem))
             }
             None => Err(self.error(ARCHITECTURE_KEY, "is missing".into())),
+        }
+    }
+
+    /// A model can be spread over several files, which are not read.
+    fn check_whole(&self) -> Result<()> {
+        match self.gguf.metadata().get("split.count") {
+            Some(parts) if parts.as_u64().is_none_or(|parts| parts > 1) => {
+                let parts = parts.describe();
+                let problem =
+                    format!("is {parts}: join the parts with `llama-gguf-split --merge` first");
+                Err(self.error("split.count", problem))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value as Json};
 use super::vocabulary::{self, Words};
 use super::{config, Array, Metadata, Value};
 use crate::config::{read_required, ModelConfig};
+use crate::model_card::license;
 use crate::tokenizer::GPT4_WORDS;
 use crate::{Error, Result};
 
@@ -31,6 +32,9 @@ pub fn metadata(dir: &Path, file_type: u32) -> Result<Metadata> {
     sampling(&mut metadata, &read_optional(&dir.join("generation_config.json"))?);
     metadata.set("general.name", Value::String(name(dir)));
     metadata.set("general.size_label", Value::String(size_label(config.num_params())));
+    if let Some(license) = license(dir) {
+        metadata.set("general.license", Value::String(license));
+    }
     config::write(&mut metadata, &config);
     metadata.set("general.file_type", Value::U32(file_type));
     metadata.set("general.quantization_version", Value::U32(QUANTIZATION_VERSION));

@@ -1,0 +1,19 @@
+// This engine under test.
+import { measureDecode, measurePrefill } from '../../src/bench/measure.js'
+import { type DType, Olmo2 } from '../../src/index.js'
+import { serve } from './serve.js'
+
+let model: Olmo2
+
+await serve({
+  async load({ path, dtype, threads, context }) {
+    const options = { threads, cacheTokens: context, device: 'cpu' } as const
+    // A GGUF file runs in the types that it is in.
+    const typed = path.endsWith('.gguf') ? options : { ...options, dtype: dtype as DType }
+    const start = performance.now()
+    model = await Olmo2.load(path, typed)
+    return performance.now() - start
+  },
+  prefill: ({ tokens, round }) => measurePrefill(model, tokens, round),
+  decode: ({ depth, tokens }) => measureDecode(model, depth, tokens),
+})
