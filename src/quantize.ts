@@ -66,7 +66,7 @@ export interface Quantized {
  * @param out The file to write, such as `model-q4_k_m.gguf`
  * @throws {CheckpointError} if the model cannot be used, holds numbers that the type cannot, or is in
  * blocks already
- * @throws {ResourceError} `DISK_FULL` if the file would not fit
+ * @throws {ResourceError} `NO_SPACE` if the file would not fit
  * @throws {OptionError} if an option is out of its range
  * @throws the signal's reason, if it aborts
  */
@@ -133,5 +133,5 @@ async function checkSpace(need: number, out: string): Promise<void> {
   const message =
     `the new file needs ${gib(need)} in ${folder}, where ${gib(free)} are free: ` +
     `${gib(need - free)} are missing; free them, or name another folder`
-  throw new ResourceError('DISK_FULL', message)
+  throw new ResourceError('NO_SPACE', message)
 }
