@@ -193,7 +193,13 @@ mod tests {
         let config = olmo2_1b();
         let gib = 1 << 30;
         let fit = |cache_tokens, available| {
-            MemoryPlan::fit(&config, DType::BF16.into(), DType::BF16.into(), cache_tokens, available)
+            MemoryPlan::fit(
+                &config,
+                DType::BF16.into(),
+                DType::BF16.into(),
+                cache_tokens,
+                available,
+            )
         };
         assert_eq!(fit(None, 64 * gib).expect("fits").cache_tokens, 4 * 4096);
         assert_eq!(fit(None, 4 * gib).expect("fits").cache_tokens, 4096);
