@@ -58,6 +58,17 @@ test('every type is named and runs', async (t) => {
   }
 })
 
+test('a checkpoint is quantised while it loads', async (t) => {
+  for (const dtype of ['q8_0', 'q4_0'] as const) {
+    await using loaded = await Olmo2.load(tiny, { dtype, device: 'cpu' })
+    t.is(loaded.info.dtype, dtype)
+    t.is(loaded.info.cacheDtype, 'f16')
+    t.true(loaded.info.memory.weights < 0.3 * 4 * loaded.info.numParameters)
+    const answer = await loaded.generate(PROMPT, { maxNewTokens: 4, minNewTokens: 4 })
+    t.is(answer.usage.generatedTokens, 4)
+  }
+})
+
 test('generate and info take a file', async (t) => {
   const flags = ['--max-new-tokens', '8', '--no-skip-special-tokens', '--model']
   const file = await olmo2(['generate', PROMPT, ...flags, tinyGguf('f32')])

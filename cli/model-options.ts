@@ -60,6 +60,11 @@ export function addComputeOptions(command: Command): Command {
         'f32',
         'f16',
         'bf16',
+        'q8_0',
+        'q6_k',
+        'q5_k_m',
+        'q4_k_m',
+        'q4_0',
       ]),
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')

@@ -8,16 +8,21 @@ import type { PullProgress } from './hub/progress.js'
 import type { HubOptions } from './hub/settings.js'
 import { type TokenIds, toIds } from './tokens.js'
 
-/** How the weights are held and computed with. */
-export type DType = 'f32' | 'f16' | 'bf16'
+/** How the weights are held and computed with: as numbers, or in blocks of few-bit integers. */
+export type DType = FloatDType | 'q8_0' | 'q6_k' | 'q5_k_m' | 'q4_k_m' | 'q4_0'
+
+/** Numbers one by one. */
+type FloatDType = 'f32' | 'f16' | 'bf16'
 
 /** How keys and values are held. */
-export type CacheDType = DType | 'q8_0'
+export type CacheDType = FloatDType | 'q8_0'
 
 /** Options of `Olmo2.load`. */
 export interface LoadOptions {
   /**
-   * The type of the weights in memory: `f32` takes 4 bytes a parameter, `f16` and `bf16` 2.
+   * The type of the weights in memory: `f32` takes 4 bytes a parameter, `f16` and `bf16` 2; the
+   * quantised `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q4_k_m` 0.63 and `q4_0` 0.6. Quantised weights
+   * are for the CPU. A checkpoint in another type is converted while it loads.
    * Norms, softmax and rotary angles are computed in f32 whatever this is.
    * Default: the type the checkpoint is in.
    */

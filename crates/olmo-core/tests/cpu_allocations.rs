@@ -6,9 +6,10 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cpu_support::{random_model, Random, Shape};
-use olmo_core::backend::cpu::CpuOps;
+use olmo_core::backend::cpu::{CpuOps, WeightTypes};
 use olmo_core::dtype::DType;
 use olmo_core::model::{Batch, Model, Runtime, Silent};
+use olmo_core::quant::Scheme;
 
 struct Counting;
 
@@ -48,24 +49,29 @@ fn steps_allocate_nothing_after_the_first_few() {
         context: 128,
     };
     let (_folder, config, checkpoint) = random_model(&shape, DType::BF16, 1);
-    let ops = CpuOps::new(DType::BF16, Some(2)).unwrap();
-    let mut model = Runtime::load(ops, &config, &checkpoint, 8, &mut |_| Ok(())).unwrap();
-    let tokens = Random(2).tokens(100, shape.vocab);
-    let mut logits = Vec::new();
-    let mut step = |rows: usize, start: usize| {
-        let mut batch = Batch::default();
-        batch.push(&tokens[start..start + rows], start, &[0, 1, 2, 3], rows - 1..rows);
-        batch.push(&tokens[start..start + 1], start, &[4, 5, 6, 7], 0..1);
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        model.forward(&batch, &mut Silent, &mut logits).unwrap();
-        ALLOCATIONS.load(Ordering::Relaxed) - before
-    };
-    for start in 0..3 {
-        step(1, start);
-        step(20, start + 1);
-    }
-    for start in 10..20 {
-        assert_eq!(step(1, start), 0, "a decode step");
-        assert_eq!(step(20, start + 1), 0, "a chunk of a prompt");
+    for types in [
+        WeightTypes::Float(DType::BF16),
+        WeightTypes::Mixed(Scheme::Q4KM, Box::new(config.clone())),
+    ] {
+        let ops = CpuOps::new(types, Some(2)).unwrap();
+        let mut model = Runtime::load(ops, &config, &checkpoint, 8, &mut |_| Ok(())).unwrap();
+        let tokens = Random(2).tokens(100, shape.vocab);
+        let mut logits = Vec::new();
+        let mut step = |rows: usize, start: usize| {
+            let mut batch = Batch::default();
+            batch.push(&tokens[start..start + rows], start, &[0, 1, 2, 3], rows - 1..rows);
+            batch.push(&tokens[start..start + 1], start, &[4, 5, 6, 7], 0..1);
+            let before = ALLOCATIONS.load(Ordering::Relaxed);
+            model.forward(&batch, &mut Silent, &mut logits).unwrap();
+            ALLOCATIONS.load(Ordering::Relaxed) - before
+        };
+        for start in 0..3 {
+            step(1, start);
+            step(20, start + 1);
+        }
+        for start in 10..20 {
+            assert_eq!(step(1, start), 0, "a decode step");
+            assert_eq!(step(20, start + 1), 0, "a chunk of a prompt");
+        }
     }
 }

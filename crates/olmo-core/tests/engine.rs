@@ -460,6 +460,13 @@ fn a_folder_that_is_no_checkpoint_is_a_typed_error() {
         );
         assert_eq!(error.err().unwrap().code(), "DEVICE_UNAVAILABLE");
     }
+    let dtype = Some("q4_k_m".parse().unwrap());
+    let error = Engine::load(
+        &LoadOptions { device: missing, dtype, ..options(&golden("tiny-mha-f32")) },
+        &mut |_| Ok(()),
+    );
+    let text = error.err().unwrap().to_string();
+    assert!(text.contains("`dtype` is q4_k_m") && text.contains("device cpu"), "{text}");
 }
 
 proptest! {

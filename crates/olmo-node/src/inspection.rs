@@ -92,7 +92,7 @@ impl From<core::Inspection> for Inspection {
         Inspection {
             config: Config::from(&found.config),
             num_parameters: found.num_params as f64,
-            dtype: found.stored_dtype.name().into(),
+            dtype: Precision::of_stored(found.stored_dtype).name().into(),
             license: found.license,
             memory: found.memory.into_iter().map(|(dtype, plan)| convert(dtype, plan)).collect(),
             available_memory: found.available_memory as f64,
