@@ -45,9 +45,9 @@ pub struct QuantizedType {
 
 /// Bytes that a model's tensors take in a type.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
-pub fn quantized_size(env: &Env, model: String, r#type: String) -> Promise<f64> {
+pub fn quantized_size(env: &Env, model: String, target: String) -> Promise<f64> {
     promise_blocking(env, move || {
-        let size = core::size(&PathBuf::from(model), r#type.parse()?)?;
+        let size = core::size(&PathBuf::from(model), target.parse()?)?;
         Ok(size as f64)
     })
 }

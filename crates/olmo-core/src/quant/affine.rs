@@ -83,7 +83,11 @@ fn shares(x: &Groups<GROUP>) -> Groups<GROUP> {
         squares = squares + x * x;
     }
     let typical = (squares / Lanes::splat(GROUP as f32)).map(f32::sqrt);
-    x.map(|x| typical + x.map(f32::abs))
+    let mut shares = *x;
+    for share in &mut shares {
+        *share = typical + share.map(f32::abs);
+    }
+    shares
 }
 
 #[inline(always)]

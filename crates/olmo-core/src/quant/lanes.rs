@@ -3,7 +3,8 @@
 //! The sums of a search must be taken in one order, weight after weight, for the result to be that of
 //! llama.cpp. So nothing can be gained within a group; but groups are independent, and eight of them
 //! go through the same steps side by side. The loops below are over arrays of a fixed length, which
-//! compilers turn into vector instructions.
+//! compilers turn into vector instructions. All is inlined, into the function that was compiled for the
+//! wider vectors: what is not, closures among it, would be compiled for the narrow ones.
 
 use std::ops::{Add, Div, Mul, Sub};
 

@@ -251,3 +251,39 @@ impl Half {
         Half([self.0[0], self.0[1] ^ 0x80])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn bytes<B: Block>(quantize: impl Fn(&mut [B])) -> Vec<u8> {
+        let mut bytes = vec![0; 512 / B::LEN * size_of::<B>()];
+        // SAFETY: a block consists of bytes.
+        let (_, blocks, _) = unsafe { bytes.align_to_mut::<B>() };
+        quantize(blocks);
+        bytes
+    }
+
+    fn both<B: Block>(row: &[f32], importance: Option<&[f32]>) -> [Vec<u8>; 2] {
+        [
+            bytes::<B>(|blocks| B::quantize(row, importance, blocks)),
+            bytes::<B>(|blocks| vectorized(row, importance, blocks)),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn wider_vectors_change_no_bit(
+            row in prop::collection::vec(-2.0f32..2.0, 512),
+            importance in prop::collection::vec(0.0f32..100.0, 512),
+        ) {
+            for block in BlockType::ALL {
+                for importance in [None, Some(importance.as_slice())] {
+                    let [plain, wide] = with_block!(block, both::<_>(&row, importance));
+                    prop_assert_eq!(plain, wide, "{}", block.name());
+                }
+            }
+        }
+    }
+}

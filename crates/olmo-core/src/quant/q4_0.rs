@@ -51,8 +51,9 @@ impl Block for BlockQ4_0 {
 #[inline(always)]
 fn round(weights: &[f32; 32]) -> BlockQ4_0 {
     let size = super::largest(weights);
-    let largest =
-        weights.iter().find(|x| x.abs() == size).map_or(0.0, |x| if size > 0.0 { *x } else { 0.0 });
+    // The first of that size decides the sign; zeros have none.
+    let first = weights.iter().copied().find(|x| x.abs() == size);
+    let largest = first.filter(|_| size > 0.0).unwrap_or(0.0);
     let d = largest / -8.0;
     let mut integers = [0; 32];
     if let Some(inverse) = inverse(d) {

@@ -35,28 +35,22 @@ pub fn symmetric<const N: usize>(
         let larger = largest.less(size);
         (largest, max) = (larger.select(size, largest), larger.select(x, max));
     }
-    let w = importance.copied().unwrap_or(x.map(|x| x * x));
-    let mut wx = w;
-    for (wx, &x) in wx.iter_mut().zip(x) {
-        *wx = *wx * x;
+    let (mut w, mut wx) = (*x, *x);
+    for i in 0..N {
+        w[i] = match importance {
+            Some(importance) => importance[i],
+            None => x[i] * x[i],
+        };
+        wx[i] = w[i] * x[i];
     }
-    let fit = |scale: Lanes| {
-        let (mut sum_lx, mut sum_l2) = (Lanes::ZERO, Lanes::ZERO);
-        for i in 0..N {
-            let l = (scale * x[i]).nearest(-most, most - 1);
-            sum_lx = sum_lx + wx[i] * l;
-            sum_l2 = sum_l2 + w[i] * l * l;
-        }
-        (sum_lx, sum_l2)
-    };
     // What weights are multiplied with before they are rounded.
     let mut inverse = Lanes::splat(-(most as f32)) / max;
-    let (sum_lx, sum_l2) = fit(inverse);
+    let (sum_lx, sum_l2) = fit(x, &w, &wx, inverse, most);
     let mut scale = Lanes::ZERO.less(sum_l2).select(sum_lx / sum_l2, Lanes::ZERO);
     let mut best = scale * sum_lx;
     for step in (-9..=9).filter(|&step| step != 0) {
         let tried = Lanes::splat(-(most as f32 + 0.1 * step as f32)) / max;
-        let (sum_lx, sum_l2) = fit(tried);
+        let (sum_lx, sum_l2) = fit(x, &w, &wx, tried, most);
         let better = Lanes::ZERO.less(sum_l2).and((best * sum_l2).less(sum_lx * sum_lx));
         inverse = better.select(tried, inverse);
         scale = better.select(sum_lx / sum_l2, scale);
@@ -69,6 +63,24 @@ pub fn symmetric<const N: usize>(
         *q = negligible.select(Lanes::ZERO, l);
     }
     Symmetric { scale: negligible.select(Lanes::ZERO, scale), q }
+}
+
+/// Sums of `w · x · l` and of `w · l²`, where `l` are the integers of `inverse · x`.
+#[inline(always)]
+fn fit<const N: usize>(
+    x: &Groups<N>,
+    w: &Groups<N>,
+    wx: &Groups<N>,
+    inverse: Lanes,
+    most: i32,
+) -> (Lanes, Lanes) {
+    let (mut sum_lx, mut sum_l2) = (Lanes::ZERO, Lanes::ZERO);
+    for i in 0..N {
+        let l = (inverse * x[i]).nearest(-most, most - 1);
+        sum_lx = sum_lx + wx[i] * l;
+        sum_l2 = sum_l2 + w[i] * l * l;
+    }
+    (sum_lx, sum_l2)
 }
 
 /// Which scales [`with_minimum`] tries: those that spread a group's range over `most + first + n · step`
@@ -119,22 +131,13 @@ pub fn with_minimum<const N: usize>(
     let varied = min.less(max);
 
     let mut l = [Lanes::ZERO; N];
-    let error = |l: &Groups<N>, scale: Lanes, min: Lanes| {
-        let mut error = Lanes::ZERO;
-        for i in 0..N {
-            let difference = scale * l[i] + min - x[i];
-            error = error + w[i] * (difference * difference);
-        }
-        error
-    };
-
     let mut inverse = Lanes::splat(most as f32) / (max - min);
     let mut offset = min;
     let mut scale = Lanes::splat(1.0) / inverse;
     for i in 0..N {
         l[i] = (inverse * (x[i] - min)).nearest(0, most);
     }
-    let mut best = error(&l, scale, min);
+    let mut best = error(x, w, &l, scale, min);
     for step in 0..=steps.last {
         let range = steps.first + steps.step * step as f32 + most as f32;
         let tried = Lanes::splat(range) / (max - min);
@@ -152,7 +155,7 @@ pub fn with_minimum<const N: usize>(
         let above = Lanes::ZERO.less(fit_min);
         let fit_scale = above.select(sum_xl / sum_l2, fit_scale);
         let fit_min = above.select(Lanes::ZERO, fit_min);
-        let error = error(&l, fit_scale, fit_min);
+        let error = error(x, w, &l, fit_scale, fit_min);
         let better = Lanes::ZERO.less(determinant).and(error.less(best));
         inverse = better.select(tried, inverse);
         offset = better.select(min, offset);
@@ -167,6 +170,23 @@ pub fn with_minimum<const N: usize>(
         inverse: varied.select(inverse, Lanes::ZERO),
         offset,
     }
+}
+
+/// The weighted squares of what is left between `x` and `scale · l + min`.
+#[inline(always)]
+fn error<const N: usize>(
+    x: &Groups<N>,
+    w: &Groups<N>,
+    l: &Groups<N>,
+    scale: Lanes,
+    min: Lanes,
+) -> Lanes {
+    let mut error = Lanes::ZERO;
+    for i in 0..N {
+        let difference = scale * l[i] + min - x[i];
+        error = error + w[i] * (difference * difference);
+    }
+    error
 }
 
 /// `x ≈ scale · q` with `q` from 0 to `most`, for the scales of a block's groups; `w` is each one's share
