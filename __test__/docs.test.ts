@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { chmod, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { chmod, copyFile, cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { basename, delimiter, dirname, join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
@@ -9,7 +9,7 @@ import { prepare } from '../src/index.js'
 import { optionKinds } from '../src/options.js'
 import { MockHub } from './hub/mock-hub.js'
 import { makeRun, publishedRun } from './hub/run-folder.js'
-import { command, root, temporaryFolder, tiny } from './support.js'
+import { command, root, temporaryFolder, tiny, tinyGguf } from './support.js'
 import { story, writeStories } from './train-run.js'
 
 interface Sample {
@@ -82,6 +82,7 @@ function moduleOf({ code, line }: Sample): string {
   return text
     .replaceAll("'path/to/run'", JSON.stringify(run))
     .replaceAll("'path/to/train.yaml'", JSON.stringify(join(training, 'train.yaml')))
+    .replaceAll("'path/to/model-Q8_0.gguf'", JSON.stringify(tinyGguf('q8_0')))
     .replaceAll(/'path\/to\/[^']*'/g, JSON.stringify(tiny))
 }
 
@@ -150,6 +151,7 @@ async function workplace(): Promise<string> {
   await chmod(olmo2, 0o755)
   await writeFile(join(place, 'story.txt'), 'She read the word\n')
   await writeFile(join(place, 'book.txt'), [0, 1, 2, 3].map(story).join('\n'))
+  await copyFile(tinyGguf('q8_0'), join(place, 'model-Q8_0.gguf'))
   for (const name of ['text', 'data', 'train.yaml'])
     await cp(join(training, name), join(place, name), { recursive: true })
   return place

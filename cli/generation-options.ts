@@ -20,6 +20,8 @@ const help: Record<EngineOption, string> = {
   stopStrings: 'text that ends the answer; repeatable',
   numReturnSequences: 'independent answers (default 1)',
   seed: 'seed of the draws: the same seed gives the same text',
+  promptLookupNumTokens: 'guess this many tokens at a time from the text so far; 0: none (default)',
+  maxMatchingNgramSize: 'tokens compared to find what to guess from (default 8)',
   skipSpecialTokens: 'leave special tokens out of the text (default)',
   logprobs: 'give log-probabilities, with --json (default there)',
   topLogprobs: 'give this many likeliest alternatives of each token, with --json',

@@ -11,6 +11,7 @@ import { perplexity } from './commands/perplexity.js'
 import { plot } from './commands/plot.js'
 import { prepare } from './commands/prepare.js'
 import { pull } from './commands/pull.js'
+import { quantize } from './commands/quantize.js'
 import { revisions } from './commands/revisions.js'
 import { tokenize } from './commands/tokenize.js'
 import { trace } from './commands/trace.js'
@@ -28,6 +29,7 @@ const commands = [
   trace,
   perplexity,
   bench,
+  quantize,
   prepare,
   train,
   plot,

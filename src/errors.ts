@@ -15,6 +15,7 @@ export type ErrorCode =
   | 'DEVICE_UNAVAILABLE'
   | 'NOT_ENOUGH_MEMORY'
   | 'NO_BINARY'
+  | 'NO_SPACE'
   | 'NON_FINITE_LOGITS'
   | 'DIVERGED'
   | 'CANCELLED'
@@ -70,7 +71,10 @@ export class OptionError extends Olmo2Error {
 /** The prompt cannot be run: `EMPTY_PROMPT`, `PROMPT_TOO_LONG`, `INVALID_PROMPT` or `INVALID_TOKEN`. */
 export class PromptError extends Olmo2Error {}
 
-/** This machine lacks something: `DEVICE_UNAVAILABLE`, `NOT_ENOUGH_MEMORY` or `NO_BINARY`. */
+/**
+ * This machine lacks something: `DEVICE_UNAVAILABLE`, `NOT_ENOUGH_MEMORY`, `NO_BINARY` or
+ * `NO_SPACE`.
+ */
 export class ResourceError extends Olmo2Error {}
 
 /**
@@ -133,6 +137,7 @@ const families: Record<Exclude<ErrorCode, 'INVALID_OPTION' | HubErrorCode>, type
   DEVICE_UNAVAILABLE: ResourceError,
   NOT_ENOUGH_MEMORY: ResourceError,
   NO_BINARY: ResourceError,
+  NO_SPACE: ResourceError,
   CANCELLED: CancelledError,
   DISPOSED: CancelledError,
   NON_FINITE_LOGITS: EngineError,

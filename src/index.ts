@@ -74,6 +74,13 @@ export type {
   LoadOptions,
   LoadProgress,
 } from './options.js'
+export {
+  type Quantized,
+  type QuantizeOptions,
+  type QuantizeProgress,
+  quantize,
+  type Scheme,
+} from './quantize.js'
 export { chooseRevision } from './revisions/choose.js'
 export { filterRevisions, type RevisionFilter } from './revisions/filter.js'
 export { listRevisions, type Revision } from './revisions/list.js'

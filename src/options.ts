@@ -152,6 +152,16 @@ export interface GenerateOptions {
    */
   seed?: number | bigint
 
+  /**
+   * Guess this many tokens at a time from where the last ones stood before, in prompt or answer, and
+   * check them in one pass. Quickens answers that repeat their prompt, as an edited copy does; gives
+   * up where guesses are wrong; changes no text. 10 is a good number. Default 0: off.
+   */
+  promptLookupNumTokens?: number
+
+  /** How many tokens are compared to find that place, from 1. Default 8. */
+  maxMatchingNgramSize?: number
+
   /** Leave tokens such as `<|endoftext|>` out of the text. Default true. */
   skipSpecialTokens?: boolean
 
@@ -203,6 +213,8 @@ export const optionKinds = {
   stopStrings: 'texts',
   numReturnSequences: 'count',
   seed: 'seed',
+  promptLookupNumTokens: 'count',
+  maxMatchingNgramSize: 'count',
   skipSpecialTokens: 'flag',
   logprobs: 'flag',
   topLogprobs: 'count',

@@ -84,14 +84,19 @@ def dequantize(lib, name, blocks):
     return out
 
 
+def cut_to_bf16(numbers):
+    return (numbers.astype(np.float32).view(np.uint32) & 0xFFFF0000).view(np.float32)
+
+
 def make_rows(rng):
     n = COLUMNS
-    normal = lambda scale: rng.standard_normal(n) * scale
+
+    def normal(scale):
+        return rng.standard_normal(n) * scale
+
     rows = {
         "normal": normal(0.02),
-        "as stored in bf16": (normal(0.5).astype(np.float32).view(np.uint32) & 0xFFFF0000).view(
-            np.float32
-        ),
+        "as stored in bf16": cut_to_bf16(normal(0.5)),
         "outliers": rng.standard_t(2, n) * 0.02,
         "positive": rng.random(n) + 0.1,
         "negative": -rng.random(n) - 0.1,

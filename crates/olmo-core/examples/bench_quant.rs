@@ -35,7 +35,8 @@ fn main() {
     let number = |key, default: &str| text(key, default).parse::<usize>().expect("a number");
     let (rows, rounds) = (number("rows", "512"), number("rounds", "5"));
     let threads = options.get("threads").map(|value| value.parse().expect("a number"));
-    let now = if text("clock", "wall") == "core" { on_cores } else { on_wall };
+    let one_core = text("clock", "wall") == "core";
+    let now = if one_core { on_cores } else { on_wall };
     let with_candle = text("candle", "yes") == "yes";
 
     let (wide, narrow) = peaks(now);
@@ -94,7 +95,7 @@ fn main() {
             }
             let products = 2.0 * (rows * outputs * inputs) as f64 / 1e9;
             let bytes = scheme.block_type().bytes(outputs * inputs).unwrap() as f64 / 1e9;
-            let cores = if now == on_cores as fn() -> Duration { 1 } else { ops.threads() };
+            let cores = if one_core { 1 } else { ops.threads() };
             println!(
                 "{:>6} {outputs}×{inputs}: {rows} rows {:6.1} GOP/s ({:3.0}% / {:3.0}% of the peaks), candle {:6.1} ({:.2}×); one row {:5.2} GB/s, candle {:5.2}",
                 scheme.name(),

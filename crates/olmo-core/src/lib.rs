@@ -19,6 +19,7 @@ mod model_card;
 pub mod ops;
 pub mod prepare;
 pub mod quant;
+pub mod quantize;
 pub mod tokenizer;
 pub mod train;
 pub mod weights;

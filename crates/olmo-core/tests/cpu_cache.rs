@@ -77,9 +77,9 @@ impl Numbers {
         let mut v_off_most = [0.0f32; KV_HEADS];
         let mut bounds = Vec::new();
         for row in 0..TOKENS {
-            for column in 0..KV_HEADS * HEAD_DIM {
+            for (column, k_most) in k_most.iter_mut().enumerate() {
                 let (i, kv_head) = (row * KV_HEADS * HEAD_DIM + column, column / HEAD_DIM);
-                k_most[column] = k_most[column].max(k_off[i]);
+                *k_most = k_most.max(k_off[i]);
                 v_most[kv_head] = v_most[kv_head].max(self.v[i].abs());
                 v_off_most[kv_head] = v_off_most[kv_head].max(v_off[i]);
             }

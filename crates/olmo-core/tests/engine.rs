@@ -135,14 +135,34 @@ fn greedy_generation_equals_transformers() {
             eos_token_ids: case["options"].get("eos_token_id").map(ids).unwrap_or_default(),
             ..support::options(case["options"].as_object().unwrap(), VOCAB)
         };
-        let answer = one(engine, &ids(&case["prompt_ids"]), &options);
-        assert_eq!(answer.ids, ids(&case["ids"]), "{name}");
+        let prompt = ids(&case["prompt_ids"]);
+        let guessing = GenerationOptions { prompt_lookup_num_tokens: 7, ..options.clone() };
+        for options in [options, guessing] {
+            let answer = one(engine, &prompt, &options);
+            assert_eq!(answer.ids, ids(&case["ids"]), "{name}");
 
-        let reason = answer.end.unwrap().0.name();
-        assert_eq!(reason, text(case, "finish_reason"), "{name}");
-        // transformers leaves the stop string in the text, and what its last token has after it.
-        let key = if reason == "stop" { "text_before_stop" } else { "text" };
-        assert_eq!(answer.text, text(case, key), "{name}");
+            let reason = answer.end.unwrap().0.name();
+            assert_eq!(reason, text(case, "finish_reason"), "{name}");
+            // transformers leaves the stop string in the text, and what its last token has after it.
+            let key = if reason == "stop" { "text_before_stop" } else { "text" };
+            assert_eq!(answer.text, text(case, key), "{name}");
+        }
+    }
+}
+
+/// Text that repeats itself, so that there is something to guess.
+#[test]
+fn guesses_do_not_change_an_answer() {
+    let phrase: Vec<u32> = (0..9).map(|i| 50 + i * 7).collect();
+    let prompts: Vec<Vec<u32>> = (1..5).map(|n| phrase.repeat(n)).collect();
+    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+    let many = GenerationOptions { num_return_sequences: 3, ..sampled(3) };
+    let told = GenerationOptions { top_logprobs: 3, prompt_logprobs: true, ..greedy(60) };
+    let penalised = GenerationOptions { repetition_penalty: 1.3, ..greedy(60) };
+    for options in [greedy(80), told, penalised, many] {
+        let expected = collect(&engine(), &prompts, &options).unwrap();
+        let guessing = GenerationOptions { prompt_lookup_num_tokens: 6, ..options };
+        assert_eq!(collect(&engine(), &prompts, &guessing).unwrap(), expected);
     }
 }
 

@@ -430,7 +430,7 @@ fn mutate(bytes: &mut Vec<u8>, random: &mut ChaCha8Rng) {
         0 => bytes[at] = random.next_u32() as u8,
         1 => bytes[at] ^= 1 << (random.next_u32() % 8),
         2 | 3 => {
-            let wide = if random.next_u32() % 2 == 0 { 4 } else { 8 };
+            let wide = if random.next_u32().is_multiple_of(2) { 4 } else { 8 };
             let end = bytes.len().min(at + wide);
             let number = number.to_le_bytes();
             bytes[at..end].copy_from_slice(&number[..end - at]);

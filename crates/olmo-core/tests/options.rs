@@ -84,6 +84,10 @@ fn each_option_out_of_range_is_named_with_its_value_and_range() {
     let cases: Vec<(Change, &str)> = vec![
         (|o| o.max_new_tokens = 0, "option `max_new_tokens` is 0, but it must be 1 at least"),
         (
+            |o| o.max_matching_ngram_size = 0,
+            "option `max_matching_ngram_size` is 0, but it must be 1 at least",
+        ),
+        (
             |o| o.temperature = 0.0,
             "option `temperature` is 0, but it must be from 0.000001 to 1000000; for the likeliest \
              token each time set do_sample false",

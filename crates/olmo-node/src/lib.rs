@@ -13,5 +13,6 @@ pub mod loading;
 pub mod lock;
 pub mod model;
 pub mod options;
+pub mod quantizing;
 pub mod tokenizer;
 pub mod training;

@@ -46,6 +46,8 @@ pub struct GenerateOptions {
     pub stop_strings: Option<Vec<String>>,
     pub num_return_sequences: Option<u32>,
     pub seed: Option<BigInt>,
+    pub prompt_lookup_num_tokens: Option<u32>,
+    pub max_matching_ngram_size: Option<u32>,
     pub skip_special_tokens: Option<bool>,
     pub logprobs: Option<bool>,
     pub top_logprobs: Option<u32>,
@@ -73,6 +75,14 @@ impl GenerateOptions {
             stop_strings: self.stop_strings.unwrap_or(base.stop_strings),
             num_return_sequences: count(self.num_return_sequences, base.num_return_sequences),
             seed: self.seed.map(|seed| seed.get_u64().1).or(base.seed),
+            prompt_lookup_num_tokens: count(
+                self.prompt_lookup_num_tokens,
+                base.prompt_lookup_num_tokens,
+            ),
+            max_matching_ngram_size: count(
+                self.max_matching_ngram_size,
+                base.max_matching_ngram_size,
+            ),
             skip_special_tokens: self.skip_special_tokens.unwrap_or(base.skip_special_tokens),
             logprobs: self.logprobs.unwrap_or(base.logprobs),
             top_logprobs: count(self.top_logprobs, base.top_logprobs),

@@ -28,7 +28,8 @@ export function checkSpace(
   throw new HubError('DISK_FULL', message, { repo })
 }
 
-function gib(bytes: number): string {
+/** A size in words. */
+export function gib(bytes: number): string {
   if (bytes < 2 ** 30) return `${(bytes / 2 ** 20).toFixed(1)} MiB`
   return `${(bytes / 2 ** 30).toFixed(1)} GiB`
 }

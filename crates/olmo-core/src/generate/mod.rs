@@ -9,6 +9,7 @@ mod detokenizer;
 mod engine;
 mod load;
 mod logprobs;
+mod lookup;
 mod mailbox;
 mod options;
 mod processors;
@@ -39,7 +40,8 @@ pub use stop::{Matched, StopMatcher};
 /// Rows of prompts in one pass at most. Cancelling waits for one pass, so this bounds the wait.
 pub const PREFILL_CHUNK: usize = 256;
 
-/// Rows in one pass whose logits are all wanted: bounds `[rows, vocab]` to some 25 MB.
+/// Rows in one pass whose logits are all wanted, guesses among them: bounds `[rows, vocab]` to some
+/// 25 MB.
 const OUTPUT_CHUNK: usize = 64;
 
 /// Events that may wait for a slow reader before its request is left out of the passes.

@@ -50,6 +50,11 @@ pub struct GenerationOptions {
     pub num_return_sequences: usize,
     /// Seed of the draws; the same seed gives the same text. Default: a new one each time.
     pub seed: Option<u64>,
+    /// Guess this many tokens at a time from where the text's last tokens stood before; 0 is off.
+    /// Quickens texts that repeat their prompt, and changes none. Default 0.
+    pub prompt_lookup_num_tokens: usize,
+    /// Tokens that are compared to find that place, at least 1. Default 2 in Hugging Face; here 8.
+    pub max_matching_ngram_size: usize,
     /// Leave special tokens such as `<|endoftext|>` out of the text. Default true.
     pub skip_special_tokens: bool,
     /// Give the log-probability of each generated token. Default false.
@@ -82,6 +87,8 @@ impl Default for GenerationOptions {
             stop_strings: Vec::new(),
             num_return_sequences: 1,
             seed: None,
+            prompt_lookup_num_tokens: 0,
+            max_matching_ngram_size: 8,
             skip_special_tokens: true,
             logprobs: false,
             top_logprobs: 0,
@@ -159,6 +166,9 @@ impl GenerationOptions {
                                 ask for 1";
                 return Err(Error::option("num_return_sequences", n, expected));
             }
+        }
+        if self.max_matching_ngram_size == 0 {
+            return Err(Error::option("max_matching_ngram_size", 0, "it must be 1 at least"));
         }
         if self.top_logprobs > MAX_TOP_LOGPROBS {
             let expected = format!("it must be {MAX_TOP_LOGPROBS} at most");

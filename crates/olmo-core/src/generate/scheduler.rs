@@ -4,7 +4,7 @@
 //! forever:
 //!     drop what was cancelled
 //!     admit waiting sequences while the cache has all the blocks they can come to need
-//!     batch = one row of every decoding sequence + a chunk of the prompts still being read
+//!     batch = one row of every decoding sequence (and its guesses) + a chunk of the prompts still being read
 //!     logits = model(batch); every sequence turns its rows of them into tokens and events
 //! ```
 //!
@@ -143,30 +143,36 @@ impl Scheduler {
         soon.is_some_and(|soon| soon > now)
     }
 
-    fn plan(&self) -> (Batch, Vec<Share>) {
+    fn plan(&mut self) -> (Batch, Vec<Share>) {
         let mut batch = Batch::default();
         let mut shares = Vec::new();
         let mut prompt_rows = PREFILL_CHUNK;
-        for (index, sequence) in self.running.iter().enumerate() {
+        let ready = |sequence: &&Sequence| sequence.is_decoding() && !sequence.mailbox.is_full();
+        let decoding = self.running.iter().filter(ready).count();
+        let mut guesses = OUTPUT_CHUNK.saturating_sub(decoding);
+        for (index, sequence) in self.running.iter_mut().enumerate() {
             if sequence.mailbox.is_full() {
                 continue;
             }
-            let mut most = prompt_rows;
-            if sequence.is_decoding() {
-                most = 1;
-            } else if sequence.wants_prompt_outputs() {
-                most = most.min(OUTPUT_CHUNK);
-            }
-            let tokens = sequence.next_tokens(most);
-            if tokens.is_empty() {
+            let rows = if sequence.is_decoding() {
+                let rows = sequence.decode_step(guesses, decoding).len();
+                guesses -= rows - 1;
+                rows
+            } else {
+                let most = match sequence.wants_prompt_outputs() {
+                    true => prompt_rows.min(OUTPUT_CHUNK),
+                    false => prompt_rows,
+                };
+                let rows = sequence.next_tokens(most).len();
+                prompt_rows -= rows;
+                rows
+            };
+            if rows == 0 {
                 continue;
             }
-            if !sequence.is_decoding() {
-                prompt_rows -= tokens.len();
-            }
-            let outputs = sequence.outputs(tokens.len());
-            shares.push(Share { sequence: index, rows: tokens.len(), outputs: outputs.len() });
-            batch.push(tokens, sequence.computed(), sequence.blocks(), outputs);
+            let outputs = sequence.outputs(rows);
+            shares.push(Share { sequence: index, rows, outputs: outputs.len() });
+            batch.push(sequence.next_tokens(rows), sequence.computed(), sequence.blocks(), outputs);
         }
         (batch, shares)
     }
@@ -174,6 +180,7 @@ impl Scheduler {
     /// Gives every sequence of a pass its logits, and lets go of those that are complete.
     fn hand_out(&mut self, shares: &[Share], result: Result<()>) {
         let mut logits = self.logits.as_slice();
+        let company = self.running.iter().filter(|sequence| sequence.is_decoding()).count();
         let mut ended = Vec::new();
         for share in shares {
             let sequence = &mut self.running[share.sequence];
@@ -182,7 +189,7 @@ impl Scheduler {
                 Ok(()) => {
                     let (own, rest) = logits.split_at(share.outputs * self.desk.vocab_size);
                     logits = rest;
-                    sequence.advance(share.rows, own, &mut self.pool, &mut self.desk)
+                    sequence.advance(share.rows, own, company, &mut self.pool, &mut self.desk)
                 }
             };
             match outcome {
@@ -213,118 +220,4 @@ impl Scheduler {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::ModelConfig;
-    use crate::generate::{ForwardOptions, Generation, GenerationOptions, Sampler};
-    use crate::model::Probe;
-    use crate::tokenizer::Tokenizer;
-    use std::path::Path;
-    use std::sync::Arc;
-
-    const VOCAB: usize = 517;
-
-    /// Finds every token equally likely.
-    struct Indifferent;
-
-    impl Model for Indifferent {
-        fn forward(
-            &mut self,
-            batch: &Batch,
-            _: &mut dyn Probe,
-            logits: &mut Vec<f32>,
-        ) -> Result<()> {
-            *logits = vec![0.0; batch.outputs.len() * VOCAB];
-            Ok(())
-        }
-    }
-
-    struct Bench {
-        scheduler: Scheduler,
-        tokenizer: Arc<Tokenizer>,
-        config: ModelConfig,
-    }
-
-    impl Bench {
-        fn new(blocks: usize) -> Bench {
-            let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-mha-f32");
-            Bench {
-                scheduler: Scheduler::new(Box::new(Indifferent), VOCAB, "f32", blocks),
-                tokenizer: Arc::new(Tokenizer::from_dir(&golden).expect("golden tokenizer")),
-                config: ModelConfig::from_dir(&golden).expect("golden config"),
-            }
-        }
-
-        fn add(&mut self, prompt: Vec<u32>, max_new_tokens: usize) -> Generation {
-            let generation = Generation::new(1, || {});
-            let options =
-                Arc::new(GenerationOptions { max_new_tokens, ..GenerationOptions::default() });
-            let sampler = Sampler::new(&options, 0, 0);
-            self.scheduler.add(Sequence::new(
-                generation.mailbox(),
-                0,
-                prompt,
-                options,
-                sampler,
-                4096,
-                &self.tokenizer,
-            ));
-            generation
-        }
-
-        /// Runs until nothing can run.
-        fn run(&mut self) {
-            while self.scheduler.step() {}
-        }
-    }
-
-    #[test]
-    fn a_study_is_not_overtaken_for_ever() {
-        let mut bench = Bench::new(4);
-        let running = bench.add(vec![1; 64], 64);
-        bench.scheduler.step();
-        let later: Vec<Generation> = (0..3).map(|n| bench.add(vec![n; 64], 64)).collect();
-        let (reply, result) = async_channel::bounded(1);
-        let study = Study::new(vec![2; 128], ForwardOptions::default(), &bench.config, reply);
-        bench.scheduler.add_study(study.expect("memory"));
-        while result.is_empty() {
-            assert!(bench.scheduler.step(), "the study must come to its turn");
-        }
-        assert!(running.next_blocking().is_some());
-        assert_eq!(bench.scheduler.waiting.len(), later.len(), "those that came later still wait");
-        bench.run();
-        assert_eq!(bench.scheduler.pool.available(), 4);
-    }
-
-    #[test]
-    fn a_paused_reader_does_not_hold_up_those_with_the_same_prompt() {
-        let mut bench = Bench::new(64);
-        let prompt = vec![1; 2 * PREFILL_CHUNK];
-        let paused = bench.add(prompt.clone(), 4);
-        bench.scheduler.step();
-        for _ in 0..crate::generate::EVENTS_AHEAD {
-            paused.mailbox().send(crate::generate::Event::Prompt { index: 0, tokens: Vec::new() });
-        }
-        let other = bench.add(prompt, 4);
-        bench.run();
-        let events = other.next_blocking().expect("events").expect("no error");
-        assert_eq!(events.len(), 5, "four tokens and the end");
-    }
-
-    #[test]
-    fn prompts_and_steps_share_a_pass_within_its_bounds() {
-        let mut bench = Bench::new(256);
-        let _short: Vec<Generation> = (0..3).map(|n| bench.add(vec![n; 5], 50)).collect();
-        bench.scheduler.step();
-        let _long: Vec<Generation> = (3..6).map(|n| bench.add(vec![n; 300], 50)).collect();
-        bench.scheduler.drop_cancelled();
-        bench.scheduler.admit();
-        let (batch, shares) = bench.scheduler.plan();
-        let rows: Vec<usize> = shares.iter().map(|share| share.rows).collect();
-        assert_eq!(rows, [1, 1, 1, PREFILL_CHUNK]);
-        assert_eq!(batch.rows(), 3 + PREFILL_CHUNK);
-        assert_eq!(batch.outputs, [0, 1, 2], "a prompt half read gives no logits");
-        bench.run();
-        assert_eq!(bench.scheduler.pool.available(), 256);
-    }
-}
+mod tests;

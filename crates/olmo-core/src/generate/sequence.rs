@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use super::detokenizer::Detokenizer;
 use super::logprobs::{are_sound, LogSoftmax};
+use super::lookup::Lookup;
 use super::mailbox::Mailbox;
 use super::processors::{Context, Scores};
 use super::request::{Event, FinishReason, Timings, TokenLogprob, Usage};
@@ -46,6 +47,9 @@ pub(super) struct Sequence {
     last_name: BlockName,
 
     sampler: Sampler,
+    lookup: Option<Lookup>,
+    /// The tokens of the next decode step: the last of the text, then guesses at what follows it.
+    step: Vec<u32>,
     tokenizer: Arc<Tokenizer>,
     detokenizer: Detokenizer,
     stop: StopMatcher,
@@ -91,6 +95,11 @@ impl Sequence {
             sealed: 0,
             last_name: BlockName::ROOT,
             sampler,
+            lookup: match options.prompt_lookup_num_tokens {
+                0 => None,
+                most => Some(Lookup::new(most, options.max_matching_ngram_size)),
+            },
+            step: Vec::new(),
             tokenizer: tokenizer.clone(),
             detokenizer: Detokenizer::new(tokenizer.clone(), options.skip_special_tokens),
             stop: StopMatcher::new(&options.stop_strings, &end_of_prompt),
@@ -159,8 +168,25 @@ impl Sequence {
         self.first_output + 1 < self.prompt_len
     }
 
-    /// The next tokens to compute, at most `count`.
+    /// The tokens of the next decode step: one, and up to `most` guesses in a pass that `company`
+    /// sequences share.
+    pub fn decode_step(&mut self, most: usize, company: usize) -> &[u32] {
+        self.step.clear();
+        self.step.extend(self.tokens.last());
+        if let Some(lookup) = &self.lookup {
+            // The step brings one token more than it guesses, and there is room up to the limit.
+            let room = (self.limit - self.tokens.len()).saturating_sub(1);
+            self.step.extend(lookup.guess(&self.tokens, room.min(most), company));
+        }
+        &self.step
+    }
+
+    /// The next tokens to compute, at most `count`: those of [`Sequence::decode_step`], or of the
+    /// prompt.
     pub fn next_tokens(&self, count: usize) -> &[u32] {
+        if self.is_decoding() {
+            return &self.step[..self.step.len().min(count)];
+        }
         let end = self.tokens.len().min(self.computed + count);
         &self.tokens[self.computed..end]
     }
@@ -173,22 +199,25 @@ impl Sequence {
     }
 
     /// Takes in what a pass computed: `count` tokens, with the logits of [`Sequence::outputs`] of
-    /// them, `[outputs, vocab]`. Returns why the answer is complete, if it is.
+    /// them, `[outputs, vocab]`. `company` sequences shared it. Returns why the answer is complete, if
+    /// it is.
     pub fn advance(
         &mut self,
         count: usize,
         logits: &[f32],
+        company: usize,
         pool: &mut BlockPool,
         desk: &mut Desk,
     ) -> Result<Option<FinishReason>> {
+        if self.is_decoding() {
+            return self.advance_step(logits, company, pool, desk);
+        }
         let first = self.computed + self.outputs(count).start;
         self.computed += count;
         self.seal_blocks(pool);
         for (offset, logits) in logits.chunks_exact(desk.vocab_size).enumerate() {
             let position = first + offset;
-            if !are_sound(logits) {
-                return Err(Error::NonFiniteLogits { position, dtype: desk.dtype });
-            }
+            check_sound(logits, position, desk)?;
             if position + 1 == self.tokens.len() {
                 return self.next_token(logits, desk);
             }
@@ -196,6 +225,32 @@ impl Sequence {
             self.prompt_logprobs.push(self.describe(id, logits, desk));
         }
         Ok(None)
+    }
+
+    /// [`Sequence::advance`] by a decode step: the logits after its first token count, and those
+    /// after each guess that was right. What the cache got of wrong guesses is written over.
+    fn advance_step(
+        &mut self,
+        logits: &[f32],
+        company: usize,
+        pool: &mut BlockPool,
+        desk: &mut Desk,
+    ) -> Result<Option<FinishReason>> {
+        let (mut finish, mut right) = (None, 0);
+        for (row, logits) in logits.chunks_exact(desk.vocab_size).enumerate() {
+            check_sound(logits, self.computed, desk)?;
+            self.computed += 1;
+            self.seal_blocks(pool);
+            finish = self.next_token(logits, desk)?;
+            if finish.is_some() || self.step.get(row + 1) != self.tokens.last() {
+                break;
+            }
+            right += 1;
+        }
+        if let Some(lookup) = &mut self.lookup {
+            lookup.learn(self.step.len() - 1, right, company);
+        }
+        Ok(finish)
     }
 
     fn seal_blocks(&mut self, pool: &mut BlockPool) {
@@ -286,6 +341,13 @@ impl Sequence {
                 decode: now - first_token,
             },
         }
+    }
+}
+
+fn check_sound(logits: &[f32], position: usize, desk: &Desk) -> Result<()> {
+    match are_sound(logits) {
+        true => Ok(()),
+        false => Err(Error::NonFiniteLogits { position, dtype: desk.dtype }),
     }
 }
 

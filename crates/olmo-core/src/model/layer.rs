@@ -1,7 +1,7 @@
 //! One decoder layer: attention and MLP, each normed *after* it ran and then added to the stream
 //! ("2 OLMo 2 Furious", 2025, section 3.2).
 
-use super::{Batch, Probe, RopeTable};
+use super::{Batch, Input, Probe, RopeTable};
 use crate::config::{AttentionKind, ModelConfig};
 use crate::ops::Ops;
 use crate::weights::Checkpoint;
@@ -101,7 +101,7 @@ impl<O: Ops> Layer<O> {
         let h = ops.rms_norm(h, &self.post_attention_norm, self.eps)?;
         let x = ops.add(h, &x)?;
 
-        let h = self.mlp.forward(ops, &x)?;
+        let h = self.mlp.forward(ops, &x, self.attention.index, probe)?;
         let h = ops.rms_norm(h, &self.post_mlp_norm, self.eps)?;
         ops.add(h, &x)
     }
@@ -117,6 +117,7 @@ impl<O: Ops> Attention<O> {
         batch: &Batch,
         probe: &mut dyn Probe,
     ) -> Result<O::Tensor> {
+        look(ops, probe, self.index, Input::Attention, x)?;
         let [q, k, v] = ops.project(x, [&self.q_proj, &self.k_proj, &self.v_proj])?;
         let q = ops.rms_norm(q, &self.q_norm, self.eps)?;
         let k = ops.rms_norm(k, &self.k_norm, self.eps)?;
@@ -127,15 +128,40 @@ impl<O: Ops> Attention<O> {
             let p = ops.attention_probabilities(&q, cache, self.index, self.kind, batch)?;
             probe.attention(self.index, &p);
         }
+        look(ops, probe, self.index, Input::AttentionOutput, &h)?;
         let [h] = ops.project(&h, [&self.o_proj])?;
         Ok(h)
     }
 }
 
 impl<O: Ops> Mlp<O> {
-    fn forward(&self, ops: &O, x: &O::Tensor) -> Result<O::Tensor> {
+    fn forward(
+        &self,
+        ops: &O,
+        x: &O::Tensor,
+        layer: usize,
+        probe: &mut dyn Probe,
+    ) -> Result<O::Tensor> {
+        look(ops, probe, layer, Input::Mlp, x)?;
         let [gate, up] = ops.project(x, [&self.gate_proj, &self.up_proj])?;
-        let [h] = ops.project(&ops.silu_mul(gate, &up)?, [&self.down_proj])?;
+        let h = ops.silu_mul(gate, &up)?;
+        look(ops, probe, layer, Input::MlpOutput, &h)?;
+        let [h] = ops.project(&h, [&self.down_proj])?;
         Ok(h)
     }
+}
+
+fn look<O: Ops>(
+    ops: &O,
+    probe: &mut dyn Probe,
+    layer: usize,
+    input: Input,
+    x: &O::Tensor,
+) -> Result<()> {
+    if probe.wants_inputs() {
+        let mut values = Vec::new();
+        ops.read(x, &mut values)?;
+        probe.input(layer, input, &values);
+    }
+    Ok(())
 }

@@ -9,6 +9,6 @@ mod runtime;
 
 pub use batch::{Batch, Span};
 pub use decoder::{weight_shapes, Decoder};
-pub use probe::{Probe, Silent};
+pub use probe::{Input, Probe, Silent};
 pub use rope::RopeTable;
 pub use runtime::{Model, Runtime};

@@ -18,6 +18,40 @@ pub trait Probe {
 
     /// Attention probabilities `[heads, rows, start + rows]` of a batch of one span.
     fn attention(&mut self, _layer: usize, _probabilities: &[f32]) {}
+
+    /// Whether [`Probe::input`] should be called.
+    fn wants_inputs(&self) -> bool {
+        false
+    }
+
+    /// What projections of a layer are given, `[rows, width]`.
+    fn input(&mut self, _layer: usize, _input: Input, _values: &[f32]) {}
+}
+
+/// An input that projections of a layer share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Input {
+    /// Of the queries, keys and values.
+    Attention,
+    /// Of attention's way out.
+    AttentionOutput,
+    Mlp,
+    /// Of the MLP's way down.
+    MlpOutput,
+}
+
+impl Input {
+    /// Names (after `model.layers.N.`) of the weights that are multiplied with it.
+    pub fn projections(self) -> &'static [&'static str] {
+        match self {
+            Input::Attention => {
+                &["self_attn.q_proj.weight", "self_attn.k_proj.weight", "self_attn.v_proj.weight"]
+            }
+            Input::AttentionOutput => &["self_attn.o_proj.weight"],
+            Input::Mlp => &["mlp.gate_proj.weight", "mlp.up_proj.weight"],
+            Input::MlpOutput => &["mlp.down_proj.weight"],
+        }
+    }
 }
 
 /// The probe that asks for nothing.

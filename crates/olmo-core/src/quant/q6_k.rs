@@ -94,7 +94,7 @@ fn quantize(weights: &[f32], importance: Option<&[f32]>) -> BlockQ6K {
         let scale = d.get() * f32::from(scales[j]);
         if scale != 0.0 {
             for (q, &x) in q.iter_mut().zip(weights) {
-                *q = (nearest_int(x / scale).max(-32).min(31) + 32) as u8;
+                *q = (nearest_int(x / scale).clamp(-32, 31) + 32) as u8;
             }
         }
     }

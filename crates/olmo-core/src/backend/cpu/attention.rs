@@ -1,7 +1,7 @@
 //! Attention to the cache of keys and values.
 
 use super::cache::Cache;
-use super::kernels::attention::{KeyBlock, Queries};
+use super::kernels::attention::{panel_len, KeyBlock, Queries};
 use super::workspace::{Parts, Tensor};
 use super::CpuOps;
 use crate::cache::BLOCK_TOKENS;
@@ -109,14 +109,20 @@ impl Call<'_> {
         self.per_tile * self.group * (self.cache.stride + 2)
     }
 
+    /// Numbers that a thread needs for the queries of a tile, and behind them for the kernel.
+    fn scratch_len(&self) -> usize {
+        let panel = panel_len(self.cache.shape.head_dim, self.cache.stride);
+        self.packed_len() + panel
+    }
+
     fn packed_len(&self) -> usize {
         self.per_tile * self.group * self.cache.stride
     }
 
     /// A task is a tile: one thread goes through all it sees.
     fn by_tiles(&self, target: &Parts<f32>) -> Result<()> {
-        let (packed_len, gathered_len) = (self.packed_len(), self.gathered_len());
-        let len = packed_len + 2 * gathered_len;
+        let (scratch_len, gathered_len) = (self.scratch_len(), self.gathered_len());
+        let len = scratch_len + 2 * gathered_len;
         let threads = &self.ops.threads;
         let mut scratch = self.ops.workspace.tensor(threads.count(), len)?;
         let scratch = Parts::new(&mut scratch);
@@ -124,12 +130,12 @@ impl Call<'_> {
             let Some(tile) = self.tile(task) else { return };
             // SAFETY: no other thread has this part.
             let scratch = unsafe { scratch.part(thread * len..(thread + 1) * len) };
-            let (packed, rest) = scratch.split_at_mut(packed_len);
+            let (scratch, rest) = scratch.split_at_mut(scratch_len);
             let (whole, part) = rest.split_at_mut(gathered_len);
-            self.pack(&tile, packed);
-            let whole = self.gather(&tile, 0, packed, whole);
+            self.pack(&tile, scratch);
+            let whole = self.gather(&tile, 0, scratch, whole);
             for stretch in 1..tile.stretches() {
-                let part = self.gather(&tile, stretch, packed, part);
+                let part = self.gather(&tile, stretch, scratch, part);
                 // SAFETY: both are of the same tile.
                 unsafe { (self.ops.kernels.merge)(&whole, &part) };
             }
@@ -140,12 +146,12 @@ impl Call<'_> {
 
     /// A task is a stretch of a tile; when all are done, those of each tile are merged.
     fn by_stretches(&self, target: &Parts<f32>) -> Result<()> {
-        let (packed_len, gathered_len) = (self.packed_len(), self.gathered_len());
+        let (scratch_len, gathered_len) = (self.scratch_len(), self.gathered_len());
         let (tiles, threads) = (self.tasks(), &self.ops.threads);
         let stretches = (0..tiles).filter_map(|task| Some(self.tile(task)?.stretches()));
         let stretches = stretches.max().unwrap_or(0);
-        let mut packed = self.ops.workspace.tensor(threads.count(), packed_len)?;
-        let packed = Parts::new(&mut packed);
+        let mut scratch = self.ops.workspace.tensor(threads.count(), scratch_len)?;
+        let scratch = Parts::new(&mut scratch);
         let mut gathered = self.ops.workspace.tensor(tiles * stretches, gathered_len)?;
         let gathered = Parts::new(&mut gathered);
         let place = |task: usize| task * gathered_len..(task + 1) * gathered_len;
@@ -153,20 +159,21 @@ impl Call<'_> {
             let Some(tile) = self.tile(task / stretches) else { return };
             if task % stretches < tile.stretches() {
                 // SAFETY: no other thread has this part.
-                let packed = unsafe { packed.part(thread * packed_len..(thread + 1) * packed_len) };
-                self.pack(&tile, packed);
+                let scratch =
+                    unsafe { scratch.part(thread * scratch_len..(thread + 1) * scratch_len) };
+                self.pack(&tile, scratch);
                 // SAFETY: no other task has this part.
                 let gathered = unsafe { gathered.part(place(task)) };
-                self.gather(&tile, task % stretches, packed, gathered);
+                self.gather(&tile, task % stretches, scratch, gathered);
             }
         });
         threads.run(tiles, |task, _| {
             let Some(tile) = self.tile(task) else { return };
             // SAFETY: the stretches of a tile are this task's alone now.
             let part = |stretch| unsafe { gathered.part(place(task * stretches + stretch)) };
-            let whole = self.queries(&tile, &[], part(0));
+            let whole = self.queries(&tile, &mut [], part(0));
             for stretch in 1..tile.stretches() {
-                let part = self.queries(&tile, &[], part(stretch));
+                let part = self.queries(&tile, &mut [], part(stretch));
                 // SAFETY: both are of the same tile.
                 unsafe { (self.ops.kernels.merge)(&whole, &part) };
             }
@@ -192,8 +199,10 @@ impl Call<'_> {
         }
     }
 
-    /// The queries of a tile as kernels take them, with room for what they gather.
-    fn queries(&self, tile: &Tile, packed: &[f32], gathered: &mut [f32]) -> Queries {
+    /// The queries of a tile, packed, as kernels take them, with room for what they gather. Without
+    /// scratch they can only be merged.
+    fn queries(&self, tile: &Tile, scratch: &mut [f32], gathered: &mut [f32]) -> Queries {
+        let (packed, panel) = scratch.split_at_mut(self.packed_len().min(scratch.len()));
         let count = tile.rows.len() * self.group;
         let (out, rest) = gathered.split_at_mut(count * self.cache.stride);
         let (highest, total) = rest.split_at_mut(count);
@@ -206,17 +215,24 @@ impl Call<'_> {
             out: out.as_mut_ptr(),
             highest: highest.as_mut_ptr(),
             total: total.as_mut_ptr(),
+            panel: panel.as_mut_ptr(),
         }
     }
 
     /// What the queries of a tile, packed, gather from one stretch of their blocks.
-    fn gather(&self, tile: &Tile, stretch: usize, packed: &[f32], gathered: &mut [f32]) -> Queries {
+    fn gather(
+        &self,
+        tile: &Tile,
+        stretch: usize,
+        scratch: &mut [f32],
+        gathered: &mut [f32],
+    ) -> Queries {
         let count = tile.rows.len() * self.group;
         let (out, rest) = gathered.split_at_mut(count * self.cache.stride);
         out.fill(0.0);
         rest[..count].fill(f32::NEG_INFINITY);
         rest[count..2 * count].fill(0.0);
-        let queries = self.queries(tile, packed, gathered);
+        let queries = self.queries(tile, scratch, gathered);
         let attend = self.ops.kernels.attend(self.cache.dtype);
         let blocks = tile.blocks();
         let end = blocks.len().min((stretch + 1) * STRETCH);

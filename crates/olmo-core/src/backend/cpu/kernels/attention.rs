@@ -28,7 +28,7 @@
 
 use super::exp::exp;
 use super::lanes::{Lanes, LANES};
-use super::stored::{Rows, Stored, PIECE};
+use super::stored::{Floats, Rows, Stored, PIECE};
 use crate::cache::BLOCK_TOKENS;
 
 /// Queries and what they have gathered so far. Rows are `stride` apart in `q` and `out`.
@@ -42,7 +42,18 @@ pub struct Queries {
     pub out: *mut f32,
     pub highest: *mut f32,
     pub total: *mut f32,
+    /// Room for [`panel_len`] numbers.
+    pub panel: *mut f32,
 }
+
+/// Numbers of a block of keys and one of values.
+pub fn panel_len(head_dim: usize, stride: usize) -> usize {
+    BLOCK_TOKENS * (head_dim + stride)
+}
+
+/// From this many queries on, a block is widened once for all of them, not for each few. As its
+/// numbers are f32 numbers exactly, nothing but the time depends on it.
+const WIDEN_FROM: usize = 8;
 
 /// One block of one head.
 pub struct KeyBlock {
@@ -71,6 +82,18 @@ impl KeyBlock {
 /// queries have gathered.
 #[inline(always)]
 pub unsafe fn attend<L: Lanes, S: Stored, const M: usize>(queries: &Queries, block: &KeyBlock) {
+    if S::IS_F32 || queries.count < WIDEN_FROM {
+        attend_each::<L, S, M>(queries, block);
+    } else {
+        attend_each::<L, Floats<f32>, M>(queries, &widen::<L, S>(queries, block));
+    }
+}
+
+// SAFETY of the functions below: they are parts of `attend` and share its conditions. They touch
+// `stride` numbers of each of at most `count` queries, and of the block what its layout states.
+
+#[inline(always)]
+unsafe fn attend_each<L: Lanes, S: Stored, const M: usize>(queries: &Queries, block: &KeyBlock) {
     let whole = queries.count / M * M;
     for first in (0..whole).step_by(M) {
         attend_some::<L, S, M>(queries, block, first);
@@ -80,8 +103,35 @@ pub unsafe fn attend<L: Lanes, S: Stored, const M: usize>(queries: &Queries, blo
     }
 }
 
-// SAFETY of the functions below: they are parts of `attend` and share its conditions. They touch
-// `stride` numbers of each of at most `count` queries, and of the block what its layout states.
+/// The block in f32, in the panel of the queries. Asks for the next block.
+#[inline(always)]
+unsafe fn widen<L: Lanes, S: Stored>(queries: &Queries, block: &KeyBlock) -> KeyBlock {
+    let &Queries { head_dim, stride, .. } = queries;
+    let wide_keys = queries.panel;
+    let wide_values = queries.panel.add(BLOCK_TOKENS * head_dim);
+    let key_rows = S::key_rows(head_dim);
+    for first in (0..head_dim).step_by(key_rows) {
+        let keys = S::keys::<L>(block.keys, block.next_keys, head_dim, first);
+        copy(&keys, key_rows, wide_keys.add(first * BLOCK_TOKENS), BLOCK_TOKENS);
+    }
+    for piece in (0..stride).step_by(PIECE) {
+        let values = S::values::<L>(block.values, block.next_values, stride, piece);
+        copy(&values, BLOCK_TOKENS, wide_values.add(piece), stride);
+    }
+    let (keys, values) = (wide_keys.cast_const().cast(), wide_values.cast_const().cast());
+    KeyBlock { keys, values, next_keys: keys, next_values: values, ..*block }
+}
+
+/// Writes rows as f32, `stride` apart. Asks for the same rows of the next block.
+#[inline(always)]
+unsafe fn copy<L: Lanes, R: Rows<L>>(rows: &R, count: usize, to: *mut f32, stride: usize) {
+    for i in 0..count {
+        rows.prefetch(i);
+        let [low, high] = rows.load(i);
+        low.store(to.add(i * stride));
+        high.store(to.add(i * stride + LANES));
+    }
+}
 
 #[inline(always)]
 unsafe fn attend_some<L: Lanes, S: Stored, const M: usize>(

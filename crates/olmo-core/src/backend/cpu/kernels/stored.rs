@@ -29,6 +29,9 @@ pub trait Stored: 'static {
     type Keys<L: Lanes>: Rows<L>;
     type Values<L: Lanes>: Rows<L>;
 
+    /// Whether the numbers are stored as they are.
+    const IS_F32: bool;
+
     /// How many rows of keys are read through one [`Stored::Keys`].
     fn key_rows(head_dim: usize) -> usize;
 
@@ -96,6 +99,7 @@ impl<E: Element, L: Lanes> Rows<L> for FloatRows<E> {
 impl<E: Element> Stored for Floats<E> {
     type Keys<L: Lanes> = FloatRows<E>;
     type Values<L: Lanes> = FloatRows<E>;
+    const IS_F32: bool = size_of::<E>() == size_of::<f32>();
 
     #[inline(always)]
     fn key_rows(head_dim: usize) -> usize {
@@ -209,6 +213,7 @@ impl<L: Lanes> Rows<L> for ScaledValues {
 impl Stored for Q8_0 {
     type Keys<L: Lanes> = ScaledKeys<L>;
     type Values<L: Lanes> = ScaledValues;
+    const IS_F32: bool = false;
 
     #[inline(always)]
     fn key_rows(_head_dim: usize) -> usize {

@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use proptest::prelude::*;
 
-use super::attention::{KeyBlock, Queries};
+use super::attention::{panel_len, KeyBlock, Queries};
 use super::lanes::{Element, LANES};
 use super::matmul::{self, Product, CHUNK, PANEL_OUTPUTS};
 use super::stored::{quantize, Floats, Stored, PIECE, Q8_0};
@@ -226,6 +226,7 @@ fn attend(
     let count = q.len() / stride;
     let mut out = vec![0.0; count * stride];
     let (mut highest, mut total) = (vec![f32::NEG_INFINITY; count], vec![0.0; count]);
+    let mut panel = vec![f32::NAN; panel_len(head_dim, stride)];
     let queries = Queries {
         count,
         head_dim,
@@ -235,6 +236,7 @@ fn attend(
         out: out.as_mut_ptr(),
         highest: highest.as_mut_ptr(),
         total: total.as_mut_ptr(),
+        panel: panel.as_mut_ptr(),
     };
     for (index, block) in blocks.iter().enumerate() {
         let block = KeyBlock {

@@ -1,0 +1,74 @@
+import { type Command, Option, type OptionValues } from 'commander'
+
+import {
+  type Quantized,
+  type QuantizeProgress,
+  quantize as quantizeModel,
+} from '../../src/index.js'
+import { toNumber } from '../generation-options.js'
+import { interruptible } from '../interrupt.js'
+import { modelFolder } from '../model-options.js'
+import { note, write, writeJson } from '../output.js'
+import { bytes, count } from '../ui/format.js'
+import { progressBar } from '../ui/progress.js'
+import { StatusLine } from '../ui/status.js'
+import { table } from '../ui/table.js'
+
+const TYPES = ['q8_0', 'q4_0', 'q4_k_m', 'q5_k_m', 'q6_k', 'f32', 'f16', 'bf16']
+
+export function quantize(program: Command): void {
+  program
+    .command('quantize')
+    .description('write a model as a GGUF file of another type')
+    .argument('<model>', 'a checkpoint, a GGUF file, or a model on the hub')
+    .argument('<out>', 'the file to write')
+    .addOption(
+      new Option('--type <type>', 'type of the matrices; norms stay f32')
+        .choices(TYPES)
+        .makeOptionMandatory(),
+    )
+    .option('--imatrix <file>', 'text to learn from what matters, or a file of llama-imatrix')
+    .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
+    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
+    .option('--json', 'write a JSON object instead of the table')
+    .action(run)
+}
+
+async function run(model: string, out: string, values: OptionValues): Promise<void> {
+  const { type, imatrix, threads, json } = values
+  const found = await interruptible(async (signal) => {
+    const folder = await modelFolder({ ...values, model }, signal)
+    const display = progressDisplay()
+    try {
+      const onProgress = display.update
+      const options = { type, imatrix, threads, signal, onProgress }
+      return await quantizeModel(folder ?? model, out, options)
+    } finally {
+      display.clear()
+    }
+  })
+  if (json) return writeJson(found)
+  await write(`${types(found)}\n`)
+  note(`${bytes(found.bytes)}, ${found.bitsPerWeight.toFixed(2)} bits a weight; written to ${out}`)
+}
+
+/** First tokens of the text, then bytes of the file. */
+function progressDisplay() {
+  const status = new StatusLine()
+  const bar = progressBar('quantising')
+  return {
+    update({ step, done, total }: QuantizeProgress): void {
+      if (step === 'text') status.set(`reading text: ${count(done)} of ${count(total)} tokens`)
+      else bar.update({ loaded: done, total })
+    },
+    clear(): void {
+      status.clear()
+      bar.clear()
+    },
+  }
+}
+
+function types({ types }: Quantized): string {
+  const rows = types.map(({ type, tensors, bytes: size }) => [type, count(tensors), bytes(size)])
+  return table([['type', 'tensors', 'size'], ...rows])
+}

@@ -1,0 +1,137 @@
+import { dirname } from 'node:path'
+
+import { CancelledError, crossing, crossingAsync, OptionError, ResourceError } from './errors.js'
+import { freeSpace, gib } from './hub/download/space.js'
+import { locateModel } from './hub/locate.js'
+import { native } from './native.js'
+import { checkOptions, type DType } from './options.js'
+import { checkSignal, watch } from './signal.js'
+
+/** A mix of block formats, by llama.cpp's name for it. */
+export type Scheme = 'q8_0' | 'q4_0' | 'q4_k_m' | 'q5_k_m' | 'q6_k'
+
+/** Options of {@link quantize}. */
+export interface QuantizeOptions {
+  /** The type of the new file's matrices; norms stay f32. */
+  type: Scheme | DType
+
+  /**
+   * A text file, or a file of llama.cpp's `llama-imatrix` in GGUF. The model runs over the text to learn
+   * which inputs of its matrices are large, and where they are, weights are kept more exactly. A few
+   * hundred kilobytes of what the model will be used for are enough. Formats of 4 to 6 bits gain by it;
+   * `q8_0` has no use for it. Default: none, all inputs count the same.
+   */
+  imatrix?: string
+
+  /** Threads that compute. The file does not depend on their number. Default: one a core. */
+  threads?: number
+
+  /** Which revision of a model on the hub, as for {@link Olmo2.load}. */
+  revision?: string
+
+  /** Stops the work, which then rejects with the signal's reason; nothing of the file is left. */
+  signal?: AbortSignal
+
+  /** Is told how far the work is. If it throws, the work stops and rejects with that. */
+  onProgress?: (progress: QuantizeProgress) => void
+}
+
+/** How far {@link quantize} is: in tokens of the text, or in bytes of the new file. */
+export interface QuantizeProgress {
+  step: 'text' | 'weights'
+  done: number
+  total: number
+}
+
+/** What {@link quantize} wrote. */
+export interface Quantized {
+  /** The new file. */
+  path: string
+  /** Bytes of its tensors. */
+  bytes: number
+  /** Bits that a weight takes, all tensors together. */
+  bitsPerWeight: number
+  /** How many tensors are of which type. */
+  types: { type: string; tensors: number; bytes: number }[]
+}
+
+/**
+ * Writes a model as a GGUF file of another type, which this library and llama.cpp load. Memory holds a
+ * few rows at a time. The file appears when it is whole.
+ *
+ * Each block is the one llama.cpp would make of the same weights, and each tensor gets the type that
+ * `llama-quantize` would give it.
+ *
+ * @param model A checkpoint's folder, a GGUF file, or a model on the hub
+ * @param out The file to write, such as `model-q4_k_m.gguf`
+ * @throws {CheckpointError} if the model cannot be used, holds numbers that the type cannot, or is in
+ * blocks already
+ * @throws {ResourceError} `NO_SPACE` if the file would not fit
+ * @throws {OptionError} if an option is out of its range
+ * @throws the signal's reason, if it aborts
+ */
+export async function quantize(
+  model: string,
+  out: string,
+  options: QuantizeOptions,
+): Promise<Quantized> {
+  checkOptions(options, { threads: 'count' }, [
+    'type',
+    'imatrix',
+    'revision',
+    'signal',
+    'onProgress',
+  ])
+  const { type, imatrix, threads, revision, signal, onProgress } = options
+  for (const [name, value] of Object.entries({ model, out, type, imatrix, revision })) {
+    if (
+      typeof value === 'string' ||
+      (value === undefined && ['imatrix', 'revision'].includes(name))
+    )
+      continue
+    throw new OptionError(name, `option \`${name}\` is ${String(value)}, but must be a text`)
+  }
+  checkSignal(signal)
+  const { path } = await locateModel(model, {
+    ...(signal && { signal }),
+    ...(revision !== undefined && { revision }),
+  })
+  await checkSpace(await crossingAsync(() => native().quantizedSize(path, type)), out)
+  signal?.throwIfAborted()
+
+  const running = crossing(() =>
+    native().quantize({
+      model: path,
+      out,
+      type,
+      ...(imatrix !== undefined && { imatrix }),
+      ...(threads !== undefined && { threads }),
+    }),
+  )
+  const watching = watch(signal, () => running.cancel())
+  try {
+    for (;;) {
+      const progress = await running.progress()
+      if (progress === null) break
+      onProgress?.(progress)
+    }
+    const { bytes, numParameters, types } = await crossingAsync(() => running.finish())
+    return { path: out, bytes, bitsPerWeight: (8 * bytes) / numParameters, types }
+  } catch (error) {
+    running.cancel()
+    if (error instanceof CancelledError) signal?.throwIfAborted()
+    throw error
+  } finally {
+    watching.stop()
+  }
+}
+
+async function checkSpace(need: number, out: string): Promise<void> {
+  const folder = dirname(out)
+  const free = await freeSpace(folder)
+  if (free === undefined || need <= free) return
+  const message =
+    `the new file needs ${gib(need)} in ${folder}, where ${gib(free)} are free: ` +
+    `${gib(need - free)} are missing; free them, or name another folder`
+  throw new ResourceError('NO_SPACE', message)
+}
