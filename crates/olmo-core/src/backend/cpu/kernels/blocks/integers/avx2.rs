@@ -1,5 +1,6 @@
 //! Integers in two 256-bit registers, with products summed in 16 bits.
 
+use std::arch::asm;
 use std::arch::x86_64::*;
 
 use super::super::super::lanes::avx2::Avx2;
@@ -75,8 +76,8 @@ impl Integers for Avx2 {
     #[inline(always)]
     unsafe fn dot(dots: Two, w: Two, x: __m256i) -> Two {
         [
-            _mm256_add_epi16(dots[0], _mm256_maddubs_epi16(w[0], x)),
-            _mm256_add_epi16(dots[1], _mm256_maddubs_epi16(w[1], x)),
+            in_order(_mm256_add_epi16(dots[0], _mm256_maddubs_epi16(w[0], x))),
+            in_order(_mm256_add_epi16(dots[1], _mm256_maddubs_epi16(w[1], x))),
         ]
     }
     #[inline(always)]
@@ -160,4 +161,18 @@ unsafe fn moved(bytes: __m256i, by: i32) -> __m256i {
 unsafe fn dot_signed(sums: __m256i, w: __m256i, x: __m256i) -> __m256i {
     let products = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
     _mm256_add_epi32(sums, _mm256_madd_epi16(products, _mm256_set1_epi16(1)))
+}
+
+/// The same number, of which the compiler knows nothing before this point: it adds products in the order
+/// they are written in. In an order of its own it would go row by row, and copy all weights of a block to
+/// the stack to have them for the next row.
+///
+/// # Safety
+/// The CPU has AVX2.
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn in_order(mut x: __m256i) -> __m256i {
+    // SAFETY: these are no instructions.
+    asm!("/* {} */", inout(ymm_reg) x, options(nomem, nostack, preserves_flags));
+    x
 }
