@@ -75,6 +75,9 @@ pub fn quantize(
     options: &Options,
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<Summary> {
+    if let Some(count) = options.threads.filter(|count| !(1..=1024).contains(count)) {
+        return Err(Error::option("threads", count, "it must be from 1 to 1024"));
+    }
     let threads = options.threads.unwrap_or(0); // none: rayon counts the cores
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| Error::Internal(format!("threads: {error}")))?;
