@@ -80,9 +80,10 @@ fn main() {
                 let one = many.narrow(0, 0, 1).unwrap();
                 (QMatMul::from_qtensor(w).unwrap(), many, one)
             });
-            let rival = |x: &Tensor| match &candle {
-                Some((w, ..)) => drop(black_box(w.forward(x).unwrap())),
-                None => {}
+            let rival = |x: &Tensor| {
+                if let Some((w, ..)) = &candle {
+                    drop(black_box(w.forward(x).unwrap()));
+                }
             };
             let mut best = [f64::INFINITY; 4];
             for _ in 0..rounds {
