@@ -87,10 +87,10 @@ fn main() {
             let mut best = [f64::INFINITY; 4];
             for _ in 0..rounds {
                 note(&mut best[0], now, 1, || ours(&many));
-                note(&mut best[2], now, 20, || ours(&one));
+                note(&mut best[2], now, 200, || ours(&one));
                 if let Some((_, many, one)) = &candle {
                     note(&mut best[1], now, 1, || rival(many));
-                    note(&mut best[3], now, 20, || rival(one));
+                    note(&mut best[3], now, 200, || rival(one));
                 }
             }
             let products = 2.0 * (rows * outputs * inputs) as f64 / 1e9;
