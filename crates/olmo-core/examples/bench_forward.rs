@@ -3,7 +3,7 @@
 //! ```text
 //! cargo run --release --example bench_forward -- [key=value …]
 //!   layers=2 hidden=2048 intermediate=8192 heads=16 vocab=32000
-//!   dtype=bf16 cache=bf16 prompt=512 decode=32 threads=N rounds=3 candle=yes depth=no
+//!   dtype=bf16 (or q4_k_m and the like) cache=bf16 prompt=512 decode=32 threads=N rounds=3 candle=yes depth=no
 //! ```
 //!
 //! With `depth=yes` the prompt is read once, and only the steps behind it take turns.
@@ -19,9 +19,10 @@ use std::time::{Duration, Instant};
 
 use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
-use olmo_core::backend::cpu::CpuOps;
+use olmo_core::backend::cpu::{CpuOps, WeightTypes};
 use olmo_core::cache::{CacheDType, BLOCK_TOKENS};
-use olmo_core::dtype::DType;
+use olmo_core::dtype::{DType, Precision};
+use olmo_core::memory::MemoryPlan;
 use olmo_core::model::{Batch, Model, Runtime, Silent};
 
 struct Options(HashMap<String, String>);
@@ -53,21 +54,34 @@ fn main() {
         vocab: options.number("vocab", 32000),
         context: prompt + decode,
     };
-    let dtype: DType = options.text("dtype", "bf16").parse().expect("f32, f16 or bf16");
+    let precision: Precision = options.text("dtype", "bf16").parse().expect("a dtype");
+    let (dtype, with_candle) = match precision {
+        Precision::Float(dtype) => (dtype, options.text("candle", "yes") == "yes"),
+        Precision::Quantized(_) => (DType::BF16, false),
+    };
     let threads = options.0.get("threads").map(|value| value.parse().expect("a number"));
     let (_folder, config, checkpoint) = random_model(&shape, dtype, 1);
     let params = config.num_params();
-    println!("{} layers, {:.0} M weights in {}", shape.layers, params as f64 / 1e6, dtype.name());
+    println!(
+        "{} layers, {:.0} M weights in {}",
+        shape.layers,
+        params as f64 / 1e6,
+        precision.name()
+    );
 
-    let alone = threads == Some(1) && options.text("candle", "yes") == "no";
+    let alone = threads == Some(1) && !with_candle;
     let now = if alone { on_core } else { on_wall };
     let blocks = (prompt + decode).div_ceil(BLOCK_TOKENS);
-    let cache: CacheDType = options.text("cache", dtype.name()).parse().expect("a kind of cache");
-    let ops = CpuOps::new(dtype, threads).expect("the CPU engine").with_cache(cache);
+    let cache = options.text("cache", precision.cache_dtype().name());
+    let cache: CacheDType = cache.parse().expect("a kind of cache");
+    let types = WeightTypes::new(precision, &config);
+    let ops = CpuOps::new(types, threads).expect("the CPU engine").with_cache(cache);
+    let start = Instant::now();
     let variant = ops.variant().name();
     let cpu = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(())).expect("a model");
     let mut engines: Vec<(&str, Box<dyn Model>)> = vec![(variant, Box::new(cpu))];
-    if options.text("candle", "yes") == "yes" {
+    println!("loaded in {:.2} s", start.elapsed().as_secs_f64());
+    if with_candle {
         let ops = CandleOps::new(candle_core::Device::Cpu, dtype);
         let ops = ops.with_cache(cache).expect("a cache that candle has");
         let candle = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(()));
@@ -77,6 +91,7 @@ fn main() {
     // Weights a row passes through: the embedding is only looked up.
     let active = params - (shape.vocab * shape.hidden) as u64;
     let body = active - (shape.vocab * shape.hidden) as u64;
+    let bytes = MemoryPlan::new(&config, precision, cache, 0).weights * active / params;
     let depth = options.text("depth", "no") == "yes";
     let start = if depth { prompt } else { 0 };
     let tokens = Random(2).tokens(prompt, shape.vocab);
@@ -92,7 +107,7 @@ fn main() {
                 (prompt - start) as f64 / prefill,
                 2.0 * body as f64 * (prompt - start) as f64 / prefill / 1e9,
                 1.0 / step,
-                active as f64 * dtype.size() as f64 / step / 1e9,
+                bytes as f64 / step / 1e9,
             );
         }
     }

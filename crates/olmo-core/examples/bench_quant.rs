@@ -80,18 +80,14 @@ fn main() {
                 let one = many.narrow(0, 0, 1).unwrap();
                 (QMatMul::from_qtensor(w).unwrap(), many, one)
             });
-            let rival = |x: &Tensor| {
-                if let Some((w, ..)) = &candle {
-                    drop(black_box(w.forward(x).unwrap()));
-                }
-            };
+            let rival = |w: &QMatMul, x: &Tensor| drop(black_box(w.forward(x).unwrap()));
             let mut best = [f64::INFINITY; 4];
             for _ in 0..rounds {
                 note(&mut best[0], now, 1, || ours(&many));
-                note(&mut best[2], now, 20, || ours(&one));
-                if let Some((_, many, one)) = &candle {
-                    note(&mut best[1], now, 1, || rival(many));
-                    note(&mut best[3], now, 20, || rival(one));
+                note(&mut best[2], now, 200, || ours(&one));
+                if let Some((w, many, one)) = &candle {
+                    note(&mut best[1], now, 1, || rival(w, many));
+                    note(&mut best[3], now, 200, || rival(w, one));
                 }
             }
             let products = 2.0 * (rows * outputs * inputs) as f64 / 1e9;

@@ -135,10 +135,7 @@ pub(super) fn load(
         Device::Cpu => {
             let types = match (options.dtype, dtype) {
                 (None, Precision::Quantized(_)) => WeightTypes::Stored,
-                (_, Precision::Quantized(scheme)) => {
-                    WeightTypes::Mixed(scheme, Box::new(config.clone()))
-                }
-                (_, Precision::Float(dtype)) => WeightTypes::Float(dtype),
+                (_, precision) => WeightTypes::new(precision, &config),
             };
             let ops = CpuOps::new(types, options.threads)?.with_cache(cache_dtype);
             let threads = ops.threads();

@@ -23,7 +23,7 @@ pub use workspace::Tensor;
 
 use crate::cache::{CacheDType, CacheShape};
 use crate::config::{AttentionKind, ModelConfig};
-use crate::dtype::{DType, TensorType};
+use crate::dtype::{DType, Precision, TensorType};
 use crate::model::{Batch, RopeTable};
 use crate::ops::Ops;
 use crate::quant::Scheme;
@@ -50,6 +50,14 @@ impl From<DType> for WeightTypes {
 }
 
 impl WeightTypes {
+    /// Those that a precision means in this model.
+    pub fn new(precision: Precision, config: &ModelConfig) -> WeightTypes {
+        match precision {
+            Precision::Float(dtype) => WeightTypes::Float(dtype),
+            Precision::Quantized(scheme) => WeightTypes::Mixed(scheme, Box::new(config.clone())),
+        }
+    }
+
     fn of(&self, weight: &TensorData) -> TensorType {
         match self {
             WeightTypes::Stored => weight.dtype,

@@ -54,7 +54,7 @@ impl Format for Q4_0 {
                 for m in 0..M {
                     let x = I::input(x.q.add(((2 * i + half) * M + m) * 4));
                     for n in 0..N {
-                        dots[m][n] = I::dot(dots[m][n], w[n][half], x);
+                        dots[m][n] = I::dot::<M>(dots[m][n], w[n][half], x);
                     }
                 }
             }

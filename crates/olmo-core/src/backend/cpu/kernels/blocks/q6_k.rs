@@ -122,7 +122,7 @@ impl Format for Q6K {
                                 let quad = 8 * pair + 2 * i + half;
                                 let x = I::input(x.q.add((quad * M + m) * 4));
                                 for n in 0..N {
-                                    dots[m][n] = I::dot(dots[m][n], w[n][half], x);
+                                    dots[m][n] = I::dot::<M>(dots[m][n], w[n][half], x);
                                 }
                             }
                         }

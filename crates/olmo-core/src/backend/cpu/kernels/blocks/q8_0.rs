@@ -74,7 +74,7 @@ impl Format for Q8_0 {
                     for m in 0..M {
                         let x = I::input(x.q.add((i * M + m) * 4));
                         for n in 0..N {
-                            dots[m][n] = I::dot(dots[m][n], w[n], x);
+                            dots[m][n] = I::dot::<M>(dots[m][n], w[n], x);
                         }
                     }
                 }

@@ -74,11 +74,15 @@ impl Integers for Avx2 {
         [_mm256_setzero_si256(); 2]
     }
     #[inline(always)]
-    unsafe fn dot(dots: Two, w: Two, x: __m256i) -> Two {
-        [
-            in_order(_mm256_add_epi16(dots[0], _mm256_maddubs_epi16(w[0], x))),
-            in_order(_mm256_add_epi16(dots[1], _mm256_maddubs_epi16(w[1], x))),
-        ]
+    unsafe fn dot<const ROWS: usize>(dots: Two, w: Two, x: __m256i) -> Two {
+        let dots = [
+            _mm256_add_epi16(dots[0], _mm256_maddubs_epi16(w[0], x)),
+            _mm256_add_epi16(dots[1], _mm256_maddubs_epi16(w[1], x)),
+        ];
+        match ROWS {
+            1 => dots,
+            _ => [in_order(dots[0]), in_order(dots[1])],
+        }
     }
     #[inline(always)]
     unsafe fn load_pairs(p: *const u8) -> Two {

@@ -58,7 +58,7 @@ impl Integers for Avx512 {
         _mm512_setzero_si512()
     }
     #[inline(always)]
-    unsafe fn dot(dots: __m512i, w: __m512i, x: __m512i) -> __m512i {
+    unsafe fn dot<const ROWS: usize>(dots: __m512i, w: __m512i, x: __m512i) -> __m512i {
         _mm512_dpbusd_epi32(dots, w, x)
     }
     #[inline(always)]

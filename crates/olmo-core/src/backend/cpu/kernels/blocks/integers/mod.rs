@@ -55,8 +55,13 @@ pub trait Integers: Lanes {
     unsafe fn input(p: *const i8) -> Self::Input;
 
     unsafe fn no_dots() -> Self::Dots;
-    /// Adds, in each lane, the four products of unsigned weights and signed activations.
-    unsafe fn dot(dots: Self::Dots, w: Self::Bytes, x: Self::Input) -> Self::Dots;
+    /// Adds, in each lane, the four products of unsigned weights and signed activations. `ROWS` is how
+    /// many rows the weights are used for in turn.
+    unsafe fn dot<const ROWS: usize>(
+        dots: Self::Dots,
+        w: Self::Bytes,
+        x: Self::Input,
+    ) -> Self::Dots;
 
     /// Two signed bytes of lane 0, of lane 1, and so on: 32 bytes.
     unsafe fn load_pairs(p: *const u8) -> Self::Pairs;

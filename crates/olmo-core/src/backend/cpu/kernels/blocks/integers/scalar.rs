@@ -64,7 +64,7 @@ impl Integers for Scalar {
         [0; LANES]
     }
     #[inline(always)]
-    unsafe fn dot(dots: [i32; LANES], w: Quads, x: [i8; 4]) -> [i32; LANES] {
+    unsafe fn dot<const ROWS: usize>(dots: [i32; LANES], w: Quads, x: [i8; 4]) -> [i32; LANES] {
         each!(i => dots[i] + (0..4).map(|k| i32::from(w[i][k]) * i32::from(x[k])).sum::<i32>())
     }
     #[inline(always)]
