@@ -79,7 +79,6 @@ export {
   type QuantizeOptions,
   type QuantizeProgress,
   quantize,
-  type Scheme,
 } from './quantize.js'
 export { chooseRevision } from './revisions/choose.js'
 export { filterRevisions, type RevisionFilter } from './revisions/filter.js'

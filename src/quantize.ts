@@ -7,13 +7,10 @@ import { native } from './native.js'
 import { checkOptions, type DType } from './options.js'
 import { checkSignal, watch } from './signal.js'
 
-/** A mix of block formats, by llama.cpp's name for it. */
-export type Scheme = 'q8_0' | 'q4_0' | 'q4_k_m' | 'q5_k_m' | 'q6_k'
-
 /** Options of {@link quantize}. */
 export interface QuantizeOptions {
   /** The type of the new file's matrices; norms stay f32. */
-  type: Scheme | DType
+  type: DType
 
   /**
    * A text file, or a file of llama.cpp's `llama-imatrix` in GGUF. The model runs over the text to learn

@@ -75,10 +75,10 @@ pub fn quantize(
     options: &Options,
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<Summary> {
-    if let Some(count) = options.threads.filter(|count| !(1..=1024).contains(count)) {
-        return Err(Error::option("threads", count, "it must be from 1 to 1024"));
+    if let Some(threads) = options.threads.filter(|threads| !(1..=1024).contains(threads)) {
+        return Err(Error::option("threads", threads, "it must be from 1 to 1024"));
     }
-    let threads = options.threads.unwrap_or(0); // none: rayon counts the cores
+    let threads = options.threads.unwrap_or(0); // rayon then counts the cores
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| Error::Internal(format!("threads: {error}")))?;
     let source = ModelSource::open(&options.model)?;
