@@ -18,6 +18,15 @@ impl TensorType {
         }
     }
 
+    /// The numbers to compute with where there are only floats: its own, or f16, whose range and
+    /// precision blocks are made for.
+    pub fn float(self) -> DType {
+        match self {
+            TensorType::Float(dtype) => dtype,
+            TensorType::Block(_) => DType::F16,
+        }
+    }
+
     /// Bytes of that many elements in a row; `None` if they are not whole blocks, or too many.
     pub fn bytes(self, elements: usize) -> Option<usize> {
         match self {

@@ -9,7 +9,7 @@ use crate::backend::cpu::{CpuOps, WeightTypes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::dtype::{DType, Precision, TensorType};
+use crate::dtype::{Precision, TensorType};
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{weight_shapes, Model, Runtime};
 use crate::tokenizer::Tokenizer;
@@ -113,9 +113,8 @@ pub(super) fn load(
         (device, _) => device.resolve(),
     };
     let stored = checkpoint.dtype();
-    let dtype = options.dtype.unwrap_or(match (device, stored) {
-        // Whose range and precision blocks are made for.
-        (Device::Cuda(_) | Device::Metal, TensorType::Block(_)) => DType::F16.into(),
+    let dtype = options.dtype.unwrap_or(match device {
+        Device::Cuda(_) | Device::Metal => stored.float().into(),
         _ => Precision::of_stored(stored),
     });
     let cache_dtype = options.cache_dtype.unwrap_or(dtype.cache_dtype().into());

@@ -14,7 +14,6 @@ use super::Progress;
 use crate::backend::cpu::CpuOps;
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
-use crate::dtype::{DType, TensorType};
 use crate::generate::ModelSource;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{weight_shapes, Batch, Input, Model, Probe, Runtime};
@@ -102,10 +101,7 @@ pub fn of_ids(
 ) -> Result<Importance> {
     let config = source.config()?;
     let checkpoint = source.checkpoint()?;
-    let dtype = match checkpoint.dtype() {
-        TensorType::Float(dtype) => dtype,
-        TensorType::Block(_) => DType::F16,
-    };
+    let dtype = checkpoint.dtype().float();
     let window = WINDOW.min(config.max_position_embeddings).min(ids.len());
     let total = (ids.len() / window * window) as u64;
     let cache: CacheDType = dtype.into();
