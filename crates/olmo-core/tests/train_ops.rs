@@ -23,7 +23,10 @@ struct Case {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let sizes = (1usize..3, 1usize..4, 1usize..4, 1usize..9, 1usize..40, 5usize..90);
+    // A state of one or two numbers is left with next to no freedom once its mean square is
+    // one: its gradient is what remains of two numbers that cancel, mere rounding in f32.
+    let hidden_sizes = 4usize..40;
+    let sizes = (1usize..3, 1usize..4, 1usize..4, 1usize..9, hidden_sizes, 5usize..90);
     (sizes, 3usize..40, 1usize..3, any::<u64>()).prop_flat_map(
         |((layers, kv_heads, group, half_dim, hidden, vocab), mlp, instances, seed)| {
             let shape = ModelShape {
