@@ -127,9 +127,12 @@ proptest! {
         for (ours, expected) in ours.iter().zip(&expected) {
             prop_assert_eq!(&ours.name, &expected.name);
             let scale = expected.gradient.iter().fold(0.0f32, |a, b| a.max(b.abs()));
+            // A wrong term is off by hundredths at least. In one of some thousand random models
+            // RMSNorm's cancelling terms leave two ways through f32 3e-4 apart; torch's
+            // gradients, in `train_golden`, are held to 1e-4 on models without that.
             for (a, b) in ours.gradient.iter().zip(&expected.gradient) {
                 prop_assert!(
-                    (a - b).abs() <= 1e-5 + 1e-4 * scale,
+                    (a - b).abs() <= 1e-5 + 1e-3 * scale,
                     "{}: {} and {} of {}", ours.name, a, b, scale
                 );
             }
