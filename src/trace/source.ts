@@ -42,15 +42,20 @@ async function inFolder(run: string): Promise<Checkpoint[]> {
   const found: Checkpoint[] = []
   for (const name of (await readdir(run)).sort()) {
     const path = join(run, name)
-    const isCheckpoint = await exists(join(path, 'config.json'))
-    if (!isCheckpoint) continue
+    if (!(await isCheckpoint(path))) continue
     found.push({ ...numbers(name), fetch: async () => path, release: async () => {} })
   }
   if (found.length > 0) return found
-  const itself = (await exists(join(run, 'config.json')))
+  const itself = (await isCheckpoint(run))
     ? 'it is a checkpoint itself, and no run'
     : 'a run has a folder for each, named as in stage1-step1000-tokens5B'
   throw new CheckpointError('INVALID_FILE', `${run} has no checkpoints in it: ${itself}`)
+}
+
+/** Whether something is a folder with a checkpoint in it: one of Hugging Face's, or a GGUF file. */
+async function isCheckpoint(path: string): Promise<boolean> {
+  const names: string[] = await readdir(path).catch(() => [])
+  return names.includes('config.json') || names.some((name) => name.endsWith('.gguf'))
 }
 
 async function onHub(repo: string, options: PullOptions): Promise<Checkpoint[]> {

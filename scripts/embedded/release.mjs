@@ -1,0 +1,81 @@
+// Makes what this package ships of a finished training run: the model itself, a few of its
+// checkpoints in 8 bits, and the measured parts of its card.
+//
+//     node scripts/embedded/release.mjs RUN DATA [--out models] [CHECKPOINT…]
+//
+// RUN is the folder that `olmo2 train` wrote, DATA the one that `olmo2 prepare` wrote. Checkpoints
+// are names of folders in RUN; without any, those of the steps below. The last one in training
+// becomes the model. The weights go into the repository once: look at the card before that.
+import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { writeAtomically } from '../../dist/src/hub/files.js'
+import { Olmo2, quantize, readMetrics, scoreHeldOut, trainPlot } from '../../dist/src/index.js'
+import { inTrainingOrder } from '../../dist/src/revisions/order.js'
+import { parseRevision } from '../../dist/src/revisions/parse.js'
+import { fillCard, samplesList, scoresTable, validationTable } from './card.mjs'
+import { samples } from './samples.mjs'
+
+const RECIPE = 'models/recipe'
+/** Steps of stage 1 that are shipped: each about twice the one before, as a model learns. */
+const STEPS = [0, 25, 100, 200, 400, 800, 1600, 3200, 4700]
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { out: { type: 'string', default: 'models' } },
+})
+const [run, data, ...named] = positionals
+const MODEL = join(values.out, 'olmo2-5m')
+const CHECKPOINTS = join(values.out, 'olmo2-5m-checkpoints')
+
+if (!run || !data)
+  throw new Error('usage: node scripts/embedded/release.mjs RUN DATA [CHECKPOINT…]')
+
+const all = inTrainingOrder(
+  (await readdir(run)).map((name) => parseRevision(name)).filter((revision) => revision !== null),
+)
+const last = all.at(-1)
+if (!last) throw new Error(`${run} has no checkpoints in it`)
+const chosen = all.filter(({ name, stage, step }) =>
+  named.length > 0 ? named.includes(name) : stage === 1 && STEPS.includes(step),
+)
+
+await copyModel(join(run, last.name), MODEL)
+for (const { name } of chosen) await quantizeCheckpoint(name)
+await writeCard()
+
+async function copyModel(from, to) {
+  await mkdir(to, { recursive: true })
+  const files = ['config.json', 'generation_config.json', 'tokenizer.json', 'model.safetensors']
+  for (const file of files) await copyFile(join(from, file), join(to, file))
+  // The dialogues it has read say `User:` and `Assistant:`, nothing else marks a turn.
+  const config = JSON.parse(await readFile(join(from, 'tokenizer_config.json'), 'utf8'))
+  config.chat_template = await readFile(join(RECIPE, 'chat_template.jinja'), 'utf8')
+  await writeAtomically(join(to, 'tokenizer_config.json'), `${JSON.stringify(config, null, 2)}\n`)
+}
+
+async function quantizeCheckpoint(name) {
+  const folder = join(CHECKPOINTS, name)
+  await mkdir(folder, { recursive: true })
+  const { bytes } = await quantize(join(run, name), join(folder, 'model-q8_0.gguf'), {
+    type: 'q8_0',
+  })
+  console.log(`${folder}: ${(bytes / 1e6).toFixed(1)} MB`)
+}
+
+async function writeCard() {
+  const card = await readFile(join(RECIPE, 'card.md'), 'utf8')
+  const metrics = await readMetrics(run)
+  await writeAtomically(join(MODEL, 'training.svg'), trainPlot(metrics, 'olmo2-5m'))
+  const model = await Olmo2.load(MODEL, { dtype: 'f32' })
+  try {
+    const parts = {
+      scores: scoresTable(await scoreHeldOut(model, data)),
+      validation: validationTable(metrics),
+      samples: samplesList(await samples(model)),
+    }
+    await writeAtomically(join(MODEL, 'README.md'), fillCard(card, parts))
+  } finally {
+    await model.dispose()
+  }
+}
