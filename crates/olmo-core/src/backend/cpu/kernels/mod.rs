@@ -342,7 +342,7 @@ compile!(
 compile!(
     #[target_feature(enable = "neon")]
     neon, Variant::Neon, lanes::neon::Neon<blocks::integers::neon::Widening>,
-    tile: 3 x 2, queries: 2,
+    tile: 2 x 2, queries: 2,
     blocks: lanes::neon::Neon<blocks::integers::neon::Widening>, 2 x 1
 );
 
@@ -350,6 +350,6 @@ compile!(
 compile!(
     #[target_feature(enable = "neon,dotprod")]
     neon_dotprod, Variant::NeonDotprod, lanes::neon::Neon<blocks::integers::neon::DotProduct>,
-    tile: 3 x 2, queries: 2,
+    tile: 2 x 2, queries: 2,
     blocks: lanes::neon::Neon<blocks::integers::neon::DotProduct>, 4 x 1
 );

@@ -19,29 +19,22 @@ impl<P> Neon<P> {
     }
 }
 
-/// An operation on each of the four registers.
-macro_rules! each {
+/// Something of each of the four registers. `$i` is a constant, so that nothing is left to unroll.
+macro_rules! registers {
+    (@ $i:ident $value:expr, $n:literal) => {{
+        const $i: usize = $n;
+        $value
+    }};
     ($i:ident => $value:expr) => {
-        Neon::new([
-            {
-                const $i: usize = 0;
-                $value
-            },
-            {
-                const $i: usize = 1;
-                $value
-            },
-            {
-                const $i: usize = 2;
-                $value
-            },
-            {
-                const $i: usize = 3;
-                $value
-            },
-        ])
+        [
+            registers!(@ $i $value, 0),
+            registers!(@ $i $value, 1),
+            registers!(@ $i $value, 2),
+            registers!(@ $i $value, 3),
+        ]
     };
 }
+pub(in super::super) use registers;
 
 // SAFETY: every function asks of its caller what `Lanes` states: the CPU has NEON, as every arm64 that
 // Rust knows, and a pointer is valid for sixteen elements. Loads and stores here demand no alignment
@@ -53,7 +46,7 @@ impl<P: Copy> Lanes for Neon<P> {
     }
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
-        each!(I => vld1q_f32(p.add(4 * I)))
+        Neon::new(registers!(I => vld1q_f32(p.add(4 * I))))
     }
     #[inline(always)]
     unsafe fn load_f16(p: *const f16) -> Self {
@@ -62,7 +55,9 @@ impl<P: Copy> Lanes for Neon<P> {
     }
     #[inline(always)]
     unsafe fn load_bf16(p: *const bf16) -> Self {
-        each!(I => vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p.add(4 * I).cast()))))
+        Neon::new(
+            registers!(I => vreinterpretq_f32_u32(vshll_n_u16::<16>(vld1_u16(p.add(4 * I).cast())))),
+        )
     }
     #[inline(always)]
     unsafe fn load_i8(p: *const i8) -> Self {
@@ -83,38 +78,37 @@ impl<P: Copy> Lanes for Neon<P> {
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
-        each!(I => vaddq_f32(self.0[I], other.0[I]))
+        Neon::new(registers!(I => vaddq_f32(self.0[I], other.0[I])))
     }
     #[inline(always)]
     unsafe fn sub(self, other: Self) -> Self {
-        each!(I => vsubq_f32(self.0[I], other.0[I]))
+        Neon::new(registers!(I => vsubq_f32(self.0[I], other.0[I])))
     }
     #[inline(always)]
     unsafe fn mul(self, other: Self) -> Self {
-        each!(I => vmulq_f32(self.0[I], other.0[I]))
+        Neon::new(registers!(I => vmulq_f32(self.0[I], other.0[I])))
     }
     #[inline(always)]
     unsafe fn div(self, other: Self) -> Self {
-        each!(I => vdivq_f32(self.0[I], other.0[I]))
+        Neon::new(registers!(I => vdivq_f32(self.0[I], other.0[I])))
     }
     #[inline(always)]
     unsafe fn fma(self, factor: Self, addend: Self) -> Self {
-        each!(I => vfmaq_f32(addend.0[I], self.0[I], factor.0[I]))
+        Neon::new(registers!(I => vfmaq_f32(addend.0[I], self.0[I], factor.0[I])))
     }
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
-        each!(I => larger(self.0[I], other.0[I]))
+        Neon::new(registers!(I => larger(self.0[I], other.0[I])))
     }
     #[inline(always)]
     unsafe fn select_lt(self, other: Self, yes: Self, no: Self) -> Self {
-        each!(I => vbslq_f32(vcltq_f32(self.0[I], other.0[I]), yes.0[I], no.0[I]))
+        Neon::new(registers!(I => vbslq_f32(vcltq_f32(self.0[I], other.0[I]), yes.0[I], no.0[I])))
     }
     #[inline(always)]
     unsafe fn low_bits_to_exponent(self) -> Self {
-        each!(I => {
-            let bits = vshlq_n_u32::<23>(vreinterpretq_u32_f32(self.0[I]));
-            vreinterpretq_f32_u32(vaddq_u32(bits, vdupq_n_u32(1f32.to_bits())))
-        })
+        let bits = registers!(I => vshlq_n_u32::<23>(vreinterpretq_u32_f32(self.0[I])));
+        let one = vdupq_n_u32(1f32.to_bits());
+        Neon::new(registers!(I => vreinterpretq_f32_u32(vaddq_u32(bits[I], one))))
     }
     #[inline(always)]
     unsafe fn sum(self) -> f32 {

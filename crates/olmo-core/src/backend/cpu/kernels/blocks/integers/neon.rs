@@ -3,7 +3,7 @@
 use std::arch::aarch64::*;
 use std::arch::asm;
 
-use super::super::super::lanes::neon::Neon;
+use super::super::super::lanes::neon::{registers, Neon};
 use super::Integers;
 
 /// Lanes 0–3, 4–7, 8–11 and 12–15.
@@ -27,30 +27,6 @@ pub trait Products: Copy {
     /// All that was added, in each lane.
     unsafe fn total(dots: Self::Dots) -> Sums;
     unsafe fn dot_signed(sums: Sums, w: Bytes, x: Self::Input) -> Sums;
-}
-
-/// An operation on each of the four registers.
-macro_rules! each {
-    ($i:ident => $value:expr) => {
-        [
-            {
-                const $i: usize = 0;
-                $value
-            },
-            {
-                const $i: usize = 1;
-                $value
-            },
-            {
-                const $i: usize = 2;
-                $value
-            },
-            {
-                const $i: usize = 3;
-                $value
-            },
-        ]
-    };
 }
 
 /// Products of bytes in 16 bits each, for any arm64.
@@ -87,12 +63,12 @@ impl Products for Widening {
     }
     #[inline(always)]
     unsafe fn total(dots: [int16x8_t; 8]) -> Sums {
-        each!(I => vpaddq_s32(vpaddlq_s16(dots[2 * I]), vpaddlq_s16(dots[2 * I + 1])))
+        registers!(I => vpaddq_s32(vpaddlq_s16(dots[2 * I]), vpaddlq_s16(dots[2 * I + 1])))
     }
     /// Two products of −128 · 127 fit 16 bits.
     #[inline(always)]
     unsafe fn dot_signed(sums: Sums, w: Bytes, x: int8x16_t) -> Sums {
-        each!(I => {
+        registers!(I => {
             let w = vreinterpretq_s8_u8(w[I]);
             let low = vmull_s8(vget_low_s8(w), vget_low_s8(x));
             vpadalq_s16(sums[I], vpaddq_s16(low, vmull_high_s8(w, x)))
@@ -135,7 +111,7 @@ impl Products for DotProduct {
     }
     #[inline(always)]
     unsafe fn dot(dots: Sums, w: Bytes, x: f32) -> Sums {
-        each!(I => sdot(dots[I], w[I], x))
+        registers!(I => sdot(dots[I], w[I], x))
     }
     #[inline(always)]
     unsafe fn total(dots: Sums) -> Sums {
@@ -181,7 +157,7 @@ impl<P: Products> Integers for Neon<P> {
 
     #[inline(always)]
     unsafe fn load_bytes(p: *const u8) -> Bytes {
-        each!(I => vld1q_u8(p.add(16 * I)))
+        registers!(I => vld1q_u8(p.add(16 * I)))
     }
     #[inline(always)]
     unsafe fn store_bytes(bytes: Bytes, p: *mut u8) {
@@ -191,27 +167,27 @@ impl<P: Products> Integers for Neon<P> {
     }
     #[inline(always)]
     unsafe fn low(bytes: Bytes) -> Bytes {
-        each!(I => vandq_u8(bytes[I], vdupq_n_u8(15)))
+        registers!(I => vandq_u8(bytes[I], vdupq_n_u8(15)))
     }
     #[inline(always)]
     unsafe fn high(bytes: Bytes) -> Bytes {
-        each!(I => vshrq_n_u8::<4>(bytes[I]))
+        registers!(I => vshrq_n_u8::<4>(bytes[I]))
     }
     #[inline(always)]
     unsafe fn or(a: Bytes, b: Bytes) -> Bytes {
-        each!(I => vorrq_u8(a[I], b[I]))
+        registers!(I => vorrq_u8(a[I], b[I]))
     }
     #[inline(always)]
     unsafe fn bit_to_fifth(bytes: Bytes, i: usize) -> Bytes {
-        each!(I => vandq_u8(moved(bytes[I], 4 - i as i8), vdupq_n_u8(16)))
+        registers!(I => vandq_u8(moved(bytes[I], 4 - i as i8), vdupq_n_u8(16)))
     }
     #[inline(always)]
     unsafe fn two_bits_to_fifth(bytes: Bytes, i: usize) -> Bytes {
-        each!(I => vandq_u8(moved(bytes[I], 4 - 2 * i as i8), vdupq_n_u8(48)))
+        registers!(I => vandq_u8(moved(bytes[I], 4 - 2 * i as i8), vdupq_n_u8(48)))
     }
     #[inline(always)]
     unsafe fn flip_signs(bytes: Bytes) -> Bytes {
-        each!(I => veorq_u8(bytes[I], vdupq_n_u8(128)))
+        registers!(I => veorq_u8(bytes[I], vdupq_n_u8(128)))
     }
     #[inline(always)]
     unsafe fn input(p: *const i8) -> P::Input {
@@ -228,7 +204,10 @@ impl<P: Products> Integers for Neon<P> {
     #[inline(always)]
     unsafe fn load_pairs(p: *const u8) -> [[int16x8_t; 2]; 2] {
         let int8x16x2_t(first, second) = vld2q_s8(p.cast());
-        [first, second].map(|bytes| [vmovl_s8(vget_low_s8(bytes)), vmovl_high_s8(bytes)])
+        [
+            [vmovl_s8(vget_low_s8(first)), vmovl_high_s8(first)],
+            [vmovl_s8(vget_low_s8(second)), vmovl_high_s8(second)],
+        ]
     }
     #[inline(always)]
     unsafe fn scale_of(pairs: [[int16x8_t; 2]; 2], which: usize) -> Sums {
@@ -255,7 +234,7 @@ impl<P: Products> Integers for Neon<P> {
     #[inline(always)]
     unsafe fn add_scaled(sums: Sums, dots: P::Dots, scale: Sums) -> Sums {
         let dots = P::total(dots);
-        each!(I => vmlaq_s32(sums[I], dots[I], scale[I]))
+        registers!(I => vmlaq_s32(sums[I], dots[I], scale[I]))
     }
     #[inline(always)]
     unsafe fn dot_pairs(sums: Sums, pairs: [[int16x8_t; 2]; 2], x: P::Input) -> Sums {
@@ -265,7 +244,7 @@ impl<P: Products> Integers for Neon<P> {
     }
     #[inline(always)]
     unsafe fn minus_32_times(a: Sums, b: Sums) -> Sums {
-        each!(I => vsubq_s32(a[I], vshlq_n_s32::<5>(b[I])))
+        registers!(I => vsubq_s32(a[I], vshlq_n_s32::<5>(b[I])))
     }
     #[inline(always)]
     unsafe fn start_signed(_minus_128_times_sum: i32) -> Sums {
@@ -277,7 +256,7 @@ impl<P: Products> Integers for Neon<P> {
     }
     #[inline(always)]
     unsafe fn to_f32(sums: Sums) -> Self {
-        Neon::new(each!(I => vcvtq_f32_s32(sums[I])))
+        Neon::new(registers!(I => vcvtq_f32_s32(sums[I])))
     }
 }
 
