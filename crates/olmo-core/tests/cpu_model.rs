@@ -70,7 +70,10 @@ fn bits(x: &[f32]) -> Vec<u32> {
 
 #[test]
 fn logits_agree_with_candle() {
-    for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::F16, 2e-2), (DType::BF16, 2e-1)] {
+    // On arm64 with arithmetic in f16, candle's products are summed in it: 2.7e-2 were seen there, with our
+    // scalar kernels too, beside 5.9e-3 on CPUs without.
+    let f16 = if cfg!(target_arch = "aarch64") { 4e-2 } else { 2e-2 };
+    for (dtype, tolerance) in [(DType::F32, 1e-4), (DType::F16, f16), (DType::BF16, 2e-1)] {
         let (_folder, config, checkpoint) = random_model(&SHAPE, dtype, 1);
         let candle = CandleOps::new(candle_core::Device::Cpu, dtype);
         let cpu = CpuOps::new(dtype, Some(2)).unwrap();

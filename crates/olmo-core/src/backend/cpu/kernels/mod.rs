@@ -41,17 +41,28 @@ pub enum Variant {
     /// The same with VNNI, for weights in blocks. Only on request: its tests have not run on such a CPU
     /// yet.
     Avx512Vnni,
+    /// Any arm64.
+    Neon,
+    /// arm64 with dot products of bytes (the extension `dotprod`), for weights in blocks.
+    NeonDotprod,
 }
 
 /// The environment variable that overrides the choice of kernels, for tests and comparisons.
 const OVERRIDE: &str = "OLMO2_KERNELS";
 
 impl Variant {
-    pub const ALL: [Variant; 4] =
-        [Variant::Avx512Vnni, Variant::Avx512, Variant::Avx2, Variant::Scalar];
+    pub const ALL: [Variant; 6] = [
+        Variant::Avx512Vnni,
+        Variant::Avx512,
+        Variant::Avx2,
+        Variant::NeonDotprod,
+        Variant::Neon,
+        Variant::Scalar,
+    ];
 
     /// Those that are chosen without being asked for, best first.
-    const TRUSTED: [Variant; 3] = [Variant::Avx512, Variant::Avx2, Variant::Scalar];
+    const TRUSTED: [Variant; 5] =
+        [Variant::Avx512, Variant::Avx2, Variant::NeonDotprod, Variant::Neon, Variant::Scalar];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -59,6 +70,8 @@ impl Variant {
             Variant::Avx2 => "avx2",
             Variant::Avx512 => "avx512",
             Variant::Avx512Vnni => "avx512vnni",
+            Variant::Neon => "neon",
+            Variant::NeonDotprod => "neondotprod",
         }
     }
 
@@ -80,7 +93,13 @@ impl Variant {
             #[cfg(target_arch = "x86_64")]
             Variant::Avx512Vnni => (has_avx512() && is_x86_feature_detected!("avx512vnni"))
                 .then_some(&avx512vnni::KERNELS),
-            #[cfg(not(target_arch = "x86_64"))]
+            #[cfg(target_arch = "aarch64")]
+            Variant::Neon => Some(&neon::KERNELS),
+            #[cfg(target_arch = "aarch64")]
+            Variant::NeonDotprod => {
+                std::arch::is_aarch64_feature_detected!("dotprod").then_some(&neon_dotprod::KERNELS)
+            }
+            // Those of other kinds of CPU.
             _ => None,
         }
     }
@@ -317,4 +336,20 @@ compile!(
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
     avx512vnni, Variant::Avx512Vnni, lanes::avx512::Avx512, tile: 6 x 4, queries: 6,
     blocks: lanes::avx512::Avx512, 8 x 2
+);
+
+#[cfg(target_arch = "aarch64")]
+compile!(
+    #[target_feature(enable = "neon")]
+    neon, Variant::Neon, lanes::neon::Neon<blocks::integers::neon::Widening>,
+    tile: 2 x 2, queries: 2,
+    blocks: lanes::neon::Neon<blocks::integers::neon::Widening>, 2 x 1
+);
+
+#[cfg(target_arch = "aarch64")]
+compile!(
+    #[target_feature(enable = "neon,dotprod")]
+    neon_dotprod, Variant::NeonDotprod, lanes::neon::Neon<blocks::integers::neon::DotProduct>,
+    tile: 2 x 2, queries: 2,
+    blocks: lanes::neon::Neon<blocks::integers::neon::DotProduct>, 4 x 1
 );

@@ -33,8 +33,8 @@ impl Format for Q8_0 {
         block.dequantize(out);
     }
 
-    /// A panel has weights plus 128, which are not negative: in one plane, or, for kernels that sum in
-    /// 16 bits, in a plane of low and a plane of high halves.
+    /// A panel has the weights, or weights plus 128, which are not negative: in one plane, or, for kernels
+    /// that sum in 16 bits, in a plane of low and a plane of high halves.
     fn panel_bytes<I: Integers>() -> usize {
         match I::WIDE {
             true => QUADS * QUAD,
@@ -45,7 +45,8 @@ impl Format for Q8_0 {
     #[inline(always)]
     unsafe fn unpack<I: Integers>(integers: *const u8, panel: *mut u8) {
         for i in 0..QUADS {
-            let q = I::flip_signs(I::load_bytes(integers.add(i * QUAD)));
+            let signed = I::load_bytes(integers.add(i * QUAD));
+            let q = if I::SIGNED { signed } else { I::flip_signs(signed) };
             if I::WIDE {
                 I::store_bytes(q, panel.add(i * QUAD));
             } else {
@@ -63,7 +64,7 @@ impl Format for Q8_0 {
         totals: &mut [[I; N]; M],
     ) {
         let mut sums = [[I::zero(); N]; M];
-        if PANEL {
+        if PANEL && !I::SIGNED {
             for m in 0..M {
                 sums[m] = [I::splat_sum(*x.sums.add(M + m)); N];
             }

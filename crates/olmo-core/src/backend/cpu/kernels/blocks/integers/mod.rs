@@ -5,6 +5,8 @@
 pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512vnni;
+#[cfg(target_arch = "aarch64")]
+pub mod neon;
 pub mod scalar;
 
 use super::super::lanes::Lanes;
@@ -33,9 +35,13 @@ pub trait Integers: Lanes {
     /// An i32 a lane.
     type Sums: Copy;
 
-    /// Whether [`Integers::Dots`] have 32 bits. Else they have 16, which take eight quads of 4-bit
+    /// Whether [`Integers::Dots`] take all quads that have one scale, as sums of 32 bits do: eight of 4-bit,
+    /// 5-bit or 8-bit weights, or four of 6-bit ones. Else they have 16 bits and take eight quads of 4-bit
     /// weights (15 · 127 · 2 · 8 = 30480), four of 5-bit and two of 6-bit ones.
     const WIDE: bool;
+    /// Whether [`Integers::dot_signed`] is as quick as [`Integers::dot`]. A panel of `q8_0` then has signed
+    /// weights, and `dot` meets none of more than six bits.
+    const SIGNED: bool = false;
 
     unsafe fn load_bytes(p: *const u8) -> Self::Bytes;
     unsafe fn store_bytes(bytes: Self::Bytes, p: *mut u8);
