@@ -24,7 +24,7 @@ function runModule(source: string) {
 test('require gives the same names, and they work', async (t) => {
   const cjs: typeof esm = createRequire(import.meta.url)('olmo2')
   t.deepEqual(Object.keys(cjs).sort(), Object.keys(esm).sort())
-  const model = await cjs.Olmo2.load()
+  const model = await cjs.Olmo2.load(tiny)
   t.is((await model.generate(PROMPT, { maxNewTokens: 1 })).text, ' again')
   await model.dispose()
   await t.throwsAsync(cjs.Olmo2.load('/no/such'), { instanceOf: cjs.CheckpointError })

@@ -2,11 +2,14 @@ import { join } from 'node:path'
 
 import { packageRoot } from './package.js'
 
-/**
- * The checkpoint that comes with this package, relative to its folder. Until the trained one is
- * there, a tiny random one from the tests stands in: it runs, but writes no sense.
- */
-const EMBEDDED_MODEL = 'crates/olmo-core/tests/golden/tiny-mha-f32'
+/** The run that the model in this package comes from, relative to the package's folder. */
+const RUN = 'models/olmo2-5m-checkpoints'
+
+/** Its checkpoint that stands for the model until the run is at its end. */
+const CHECKPOINT = 'stage1-step600-tokens5M'
 
 /** The folder of the model that is used where no path is given. */
-export const embeddedModel: string = join(packageRoot, EMBEDDED_MODEL)
+export const embeddedModel: string = join(packageRoot, RUN, CHECKPOINT)
+
+/** The folder of that run. Its other checkpoints are in the repository only, not in npm's package. */
+export const embeddedRun: string = join(packageRoot, RUN)

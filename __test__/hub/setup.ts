@@ -5,8 +5,8 @@ import { join, relative } from 'node:path'
 
 import type { ExecutionContext } from 'ava'
 
-import { embeddedModel } from '../../src/embedded.js'
 import { type PullInternals, type PullOptions, pull } from '../../src/hub/pull.js'
+import { tiny } from '../support.js'
 import { MockHub, type MockRepo } from './mock-hub.js'
 
 export const ID = 'allenai/OLMo-2-mock'
@@ -58,10 +58,8 @@ export function repo(files: Record<string, Buffer>, more: Partial<MockRepo> = {}
 
 /** The files of the tiny model in this repository. */
 export async function tinyModel(): Promise<Record<string, Buffer>> {
-  const names = (await readdir(embeddedModel)).filter((name) => name !== 'reference.safetensors')
-  const entries = names
-    .sort()
-    .map(async (name) => [name, await readFile(join(embeddedModel, name))])
+  const names = (await readdir(tiny)).filter((name) => name !== 'reference.safetensors')
+  const entries = names.sort().map(async (name) => [name, await readFile(join(tiny, name))])
   return Object.fromEntries(await Promise.all(entries))
 }
 

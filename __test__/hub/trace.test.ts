@@ -17,6 +17,7 @@ import {
   traceCsv,
 } from '../../src/index.js'
 import { selectCheckpoints } from '../../src/trace/select.js'
+import { tiny } from '../support.js'
 import { breakCheckpoint, checkpoint, makeRun, run } from './run-folder.js'
 import { COMMIT, ID, OTHER_COMMIT, repo, startHub, temporaryFolder } from './setup.js'
 
@@ -58,7 +59,7 @@ test('asks every checkpoint of a run, in the order of training', async (t) => {
 test('gives of a checkpoint what its model gives', async (t) => {
   const folder = await runFolder(t)
   const [found] = (await all(trace(folder, request, { revisions: 'latest' }))) as TracePoint[]
-  await using model = await Olmo2.load()
+  await using model = await Olmo2.load(tiny)
   const { tokenizer, info } = model
   for (const [index, text] of request.continuations.entries()) {
     const { logprob, tokens } = await model.score(request.prompt, text)

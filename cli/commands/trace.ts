@@ -1,5 +1,8 @@
+import { stat } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import type { Command, OptionValues } from 'commander'
 
+import { embeddedRun } from '../../src/embedded.js'
 import { writeAtomically } from '../../src/hub/files.js'
 import {
   isFailure,
@@ -10,6 +13,7 @@ import {
   trace as traceModel,
   tracePlot,
 } from '../../src/index.js'
+import { UsageError } from '../failure.js'
 import { toNumber } from '../generation-options.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
@@ -25,7 +29,11 @@ export function trace(program: Command): void {
     .description(
       'run one prompt over the checkpoints of a training run: how does a model learn it?',
     )
-    .argument('<run>', 'a model on the hub, or a folder with a folder for each checkpoint')
+    .argument(
+      '[run]',
+      'a model on the hub, or a folder with a folder for each checkpoint ' +
+        "(default: the embedded model's own)",
+    )
     .requiredOption('-p, --prompt <text>', 'the prompt')
     .option(
       '-c, --continuation <text>',
@@ -55,7 +63,8 @@ function append(text: string, before: string[] = []): string[] {
   return [...before, text]
 }
 
-async function run(source: string, values: OptionValues): Promise<void> {
+async function run(given: string | undefined, values: OptionValues): Promise<void> {
+  const source = given ?? (await ownRun())
   const request = requestOf(values)
   const file = await TraceFile.open(`${values.out}.json`, source, request)
   const status = new StatusLine()
@@ -67,6 +76,19 @@ async function run(source: string, values: OptionValues): Promise<void> {
   }
   note(`written: ${values.out}.json, ${values.out}.csv, ${values.out}.svg`)
   if (file.results.every(isFailure)) process.exitCode = 1
+}
+
+/** The run of the embedded model, in a clone of the repository. */
+async function ownRun(): Promise<string> {
+  const isThere = await stat(join(embeddedRun, 'metrics.jsonl')).then(
+    (found) => found.isFile(),
+    () => false,
+  )
+  if (isThere) return relative('', embeddedRun)
+  throw new UsageError(
+    'name a run, as in allenai/OLMo-2-0425-1B: ' +
+      "the embedded model's other checkpoints are in the project's repository only",
+  )
 }
 
 function requestOf({ prompt, continuation, text, maxNewTokens }: OptionValues): TraceRequest {
