@@ -3,19 +3,17 @@
 Writes tests/golden/train/<name>/{config.json, model.safetensors, reference.safetensors}. Everything
 is f32 on one thread. The loss is OLMo's: mean cross-entropy of each row's next token, plus 1e-5
 times the mean of log-sum-exp squared (olmo/train.py, `cross_entropy_loss`).
-
-    python scripts/golden/make_train.py
 """
 
 import json
 import math
-from pathlib import Path
 
 import torch
+from common import out_dir
 from safetensors.torch import save_file
 from transformers import Olmo2Config, Olmo2ForCausalLM
 
-OUT = Path(__file__).resolve().parents[2] / "crates/olmo-core/tests/golden/train"
+OUT = out_dir(__doc__) / "train"
 Z_LOSS = 1e-5
 
 MODELS = {
