@@ -162,7 +162,10 @@ fn guesses_do_not_change_an_answer() {
     for options in [greedy(80), told, penalised, many] {
         let expected = collect(&engine(), &prompts, &options).unwrap();
         let guessing = GenerationOptions { prompt_lookup_num_tokens: 6, ..options };
-        assert_eq!(collect(&engine(), &prompts, &guessing).unwrap(), expected);
+        let guessed = collect(&engine(), &prompts, &guessing).unwrap();
+        // How much the prompts share of the cache depends on when the engine takes them up.
+        let content = |answers: &[Answer]| answers.iter().map(content).collect::<Vec<_>>();
+        assert_eq!(content(&guessed), content(&expected));
     }
 }
 
