@@ -46,12 +46,20 @@ await writeCard()
 
 async function copyModel(from, to) {
   await mkdir(to, { recursive: true })
-  const files = ['config.json', 'generation_config.json', 'tokenizer.json', 'model.safetensors']
+  const files = ['config.json', 'tokenizer.json', 'model.safetensors']
   for (const file of files) await copyFile(join(from, file), join(to, file))
+  // The likeliest text of so small a model soon repeats itself.
+  const generation = JSON.parse(await readFile(join(from, 'generation_config.json'), 'utf8'))
+  Object.assign(generation, { do_sample: true, temperature: 0.7, top_p: 0.9 })
+  await writeJson(join(to, 'generation_config.json'), generation)
   // The dialogues it has read say `User:` and `Assistant:`, nothing else marks a turn.
   const config = JSON.parse(await readFile(join(from, 'tokenizer_config.json'), 'utf8'))
   config.chat_template = await readFile(join(RECIPE, 'chat_template.jinja'), 'utf8')
-  await writeAtomically(join(to, 'tokenizer_config.json'), `${JSON.stringify(config, null, 2)}\n`)
+  await writeJson(join(to, 'tokenizer_config.json'), config)
+}
+
+function writeJson(path, value) {
+  return writeAtomically(path, `${JSON.stringify(value, null, 2)}\n`)
 }
 
 async function quantizeCheckpoint(name) {
