@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { Command, OptionValues } from 'commander'
 
 import { embeddedRun } from '../../src/embedded.js'
-import { writeAtomically } from '../../src/hub/files.js'
+import { fileSize, writeAtomically } from '../../src/hub/files.js'
 import {
   isFailure,
   TraceFile,
@@ -80,11 +79,8 @@ async function run(given: string | undefined, values: OptionValues): Promise<voi
 
 /** The run of the embedded model, in a clone of the repository. */
 async function ownRun(): Promise<string> {
-  const isThere = await stat(join(embeddedRun, 'metrics.jsonl')).then(
-    (found) => found.isFile(),
-    () => false,
-  )
-  if (isThere) return relative('', embeddedRun)
+  const record = await fileSize(join(embeddedRun, 'metrics.jsonl'))
+  if (record !== undefined) return relative('', embeddedRun)
   throw new UsageError(
     'name a run, as in allenai/OLMo-2-0425-1B: ' +
       "the embedded model's other checkpoints are in the project's repository only",

@@ -23,11 +23,9 @@ export const PROMPTS = [
   'User: I am looking for a restaurant in San Jose.\nAssistant:',
 ]
 
-/** What is sampled with; the seed is the prompt's number. */
-export const SAMPLING = { doSample: true, temperature: 0.7, topP: 0.9 }
-
 /**
- * Greedy and sampled continuations of every prompt.
+ * Greedy continuations of every prompt, and those sampled as the model does by default; the seed is
+ * the prompt's number.
  *
  * @param {import('olmo2').Olmo2} model
  * @param {number} maxNewTokens
@@ -36,7 +34,7 @@ export async function samples(model, maxNewTokens = 80) {
   const taken = []
   for (const [seed, prompt] of PROMPTS.entries()) {
     const greedy = await model.generate(prompt, { maxNewTokens, doSample: false })
-    const sampled = await model.generate(prompt, { maxNewTokens, ...SAMPLING, seed })
+    const sampled = await model.generate(prompt, { maxNewTokens, seed })
     taken.push({ prompt, greedy: greedy.text, sampled: sampled.text })
   }
   return taken
