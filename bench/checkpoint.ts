@@ -4,7 +4,7 @@ import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { root } from './root.js'
-import { type Shape, tensors } from './shapes.js'
+import { EMBEDDINGS, HEAD, type Shape, tensors } from './shapes.js'
 import { vocabulary } from './vocabulary.js'
 
 /** Standard deviation of OLMo 2's initial weights. */
@@ -15,12 +15,23 @@ const CHUNK = 1 << 22
 
 const EOS = '<|endoftext|>'
 
+/** What the weights make of a text. */
+export type Content =
+  /** Norms are 1, so that the numbers in the model stay in the range of a trained one's. */
+  | 'noise'
+  /** After token `i` comes `i + 1`: the layers add nothing, and the head knows each token's predecessor. */
+  | 'counting'
+
 /**
  * Writes a checkpoint with random weights in bf16, the same for the same seed, unless it is there
- * already: `config.json`, `tokenizer.json`, `model.safetensors`. Norms are 1, so that the numbers in
- * the model stay in the range of a trained one's.
+ * already: `config.json`, `tokenizer.json`, `model.safetensors`.
  */
-export async function randomCheckpoint(folder: string, shape: Shape, seed: number): Promise<void> {
+export async function randomCheckpoint(
+  folder: string,
+  shape: Shape,
+  seed: number,
+  content: Content = 'noise',
+): Promise<void> {
   if (existsSync(join(folder, 'model.safetensors'))) return
   await mkdir(folder, { recursive: true })
   const eos = shape.vocab_size - 1
@@ -44,7 +55,7 @@ export async function randomCheckpoint(folder: string, shape: Shape, seed: numbe
   await writeFile(join(folder, 'config.json'), JSON.stringify(config, null, 2))
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(await tokenizer(shape)))
   await writeFile(join(folder, 'tokenizer_config.json'), JSON.stringify(settings))
-  await writeWeights(join(folder, 'model.safetensors'), shape, seed)
+  await writeWeights(join(folder, 'model.safetensors'), shape, seed, content)
 }
 
 /** dolma2's way of cutting, with a made-up vocabulary of the model's size. */
@@ -62,7 +73,13 @@ async function tokenizer({ vocab_size }: Shape): Promise<object> {
   }
 }
 
-async function writeWeights(path: string, shape: Shape, seed: number): Promise<void> {
+async function writeWeights(
+  path: string,
+  shape: Shape,
+  seed: number,
+  content: Content,
+): Promise<void> {
+  const source = content === 'noise' ? weights : countingWeights
   const header: Record<string, object> = {}
   let offset = 0
   for (const [name, size] of tensors(shape)) {
@@ -82,7 +99,7 @@ async function writeWeights(path: string, shape: Shape, seed: number): Promise<v
     await file.write(length)
     await file.write(json)
     for (const [name, size] of tensors(shape))
-      for (const chunk of weights(name, size, seed)) await file.write(chunk)
+      for (const chunk of source(name, size, seed)) await file.write(chunk)
     await file.sync()
   } catch (error) {
     await rm(partial, { force: true })
@@ -107,6 +124,22 @@ function* weights(name: string, size: number[], seed: number): Generator<Uint16A
     draw(chunk)
     yield chunk
   }
+}
+
+/** The same but for what makes it count. */
+function* countingWeights(name: string, size: number[], seed: number): Generator<Uint16Array> {
+  if (/post_\w+_layernorm/.test(name)) {
+    yield new Uint16Array(elements(size))
+    return
+  }
+  if (name !== HEAD) {
+    yield* weights(name, size, seed)
+    return
+  }
+  // A token is likeliest after the one whose embedding its row of the head is.
+  const [vocab = 0, hidden = 0] = size
+  yield new Uint16Array(hidden)
+  yield* weights(EMBEDDINGS, [vocab - 1, hidden], seed)
 }
 
 /**

@@ -38,10 +38,13 @@ export const shapes = {
 
 export type ShapeName = keyof typeof shapes
 
+export const EMBEDDINGS = 'model.embed_tokens.weight'
+export const HEAD = 'lm_head.weight'
+
 /** The weights of a shape in the order of a file, each a name and `[rows, columns]` or `[length]`. */
 export function* tensors(shape: Shape): Generator<[string, number[]]> {
   const { hidden_size: hidden, intermediate_size: intermediate, vocab_size: vocab } = shape
-  yield ['model.embed_tokens.weight', [vocab, hidden]]
+  yield [EMBEDDINGS, [vocab, hidden]]
   for (let layer = 0; layer < shape.num_hidden_layers; layer += 1) {
     const name = (part: string) => `model.layers.${layer}.${part}.weight`
     for (const part of ['q_proj', 'k_proj', 'v_proj', 'o_proj'])
@@ -55,5 +58,5 @@ export function* tensors(shape: Shape): Generator<[string, number[]]> {
     yield [name('post_feedforward_layernorm'), [hidden]]
   }
   yield ['model.norm.weight', [hidden]]
-  yield ['lm_head.weight', [vocab, hidden]]
+  yield [HEAD, [vocab, hidden]]
 }

@@ -1,9 +1,10 @@
 //! The CPU engine: the operations on own buffers, with own kernels and own threads.
 //!
 //! Activations are f32 in buffers of a [`workspace`]; weights and cache are in the dtype asked for
-//! and are widened in registers. Weights in blocks are multiplied with integers. [`threads`] share each operation out so that every number is
-//! computed by one of them, and [`kernels`] fix the order of every sum: a row's result is the same
-//! bits in any company, on any number of threads and on any CPU.
+//! and are widened in registers. Weights in blocks are multiplied with integers, weights in bf16 with bf16
+//! where the CPU can. [`threads`] share each operation out so that every number is computed by one of them,
+//! and [`kernels`] fix the order of every sum: a row's result is the same bits in any company and on any
+//! number of threads.
 
 mod attention;
 mod cache;

@@ -1,12 +1,15 @@
 //! Shares matrix products out among the threads.
 
+use half::bf16;
+
 use super::kernels::blocks::activations::{Activations, Layout};
 use super::kernels::blocks::{self, GROUP, PANEL_BYTES, TASK_OUTPUTS};
-use super::kernels::lanes::LANES;
+use super::kernels::factors::step;
+use super::kernels::lanes::Element;
 use super::kernels::matmul::{self, Product, CHUNK, PANEL_OUTPUTS};
 use super::workspace::{Parts, Tensor};
 use super::{CpuOps, Matrix};
-use crate::dtype::TensorType;
+use crate::dtype::{DType, TensorType};
 use crate::quant::BlockType;
 use crate::{Error, Result};
 
@@ -72,17 +75,20 @@ impl CpuOps {
     }
 
     /// The rows as [`matmul`](matmul::matmul) wants them; none if they lie so already.
-    fn packed(&self, x: &Tensor) -> Result<Option<Tensor>> {
-        if x.rows == 1 && x.width.is_multiple_of(LANES) {
+    fn packed<T: Element>(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        if T::DTYPE == DType::F32 && x.rows == 1 && x.width.is_multiple_of(step::<f32>()) {
             return Ok(None);
         }
+        // Tensors count in f32: half of the room, where numbers are of two bytes, stays empty.
         let mut packed = self.workspace.tensor(1, matmul::packed_len(x.rows, x.width))?;
         let target = Parts::new(&mut packed);
         let (tile, per_task) = (self.kernels.tile_rows, super::rows_per_task(x.width));
         self.threads.run(x.rows.div_ceil(per_task), |task, _| {
             for row in task * per_task..x.rows.min((task + 1) * per_task) {
                 // SAFETY: there is room for all rows, and no other task has this one.
-                unsafe { matmul::pack(x.row(row), row, x.rows, tile, target.as_mut_ptr()) }
+                unsafe {
+                    matmul::pack::<T>(x.row(row), row, x.rows, tile, target.as_mut_ptr().cast())
+                }
             }
         });
         Ok(Some(packed))
@@ -108,17 +114,25 @@ impl CpuOps {
 /// Rows in every form that some weights need.
 struct Rows<'a> {
     x: &'a Tensor,
-    packed: Option<Tensor>,
+    /// In f32 and in bf16; `x` itself may do instead of the former.
+    packed: [Option<Tensor>; 2],
     /// In blocks of 32 and of 256.
     quantized: [Option<Tensor>; 2],
 }
 
 impl Rows<'_> {
     fn new<'a>(ops: &CpuOps, x: &'a Tensor, weights: &[&Matrix]) -> Result<Rows<'a>> {
-        let mut rows = Rows { x, packed: None, quantized: [None, None] };
+        let mut rows = Rows { x, packed: [None, None], quantized: [None, None] };
         for weight in weights {
             match weight.kind {
-                TensorType::Float(_) if rows.packed.is_none() => rows.packed = ops.packed(x)?,
+                TensorType::Float(dtype) => {
+                    let [in_f32, in_bf16] = &mut rows.packed;
+                    match ops.kernels.activations(dtype) {
+                        DType::BF16 if in_bf16.is_none() => *in_bf16 = ops.packed::<bf16>(x)?,
+                        DType::F32 if in_f32.is_none() => *in_f32 = ops.packed::<f32>(x)?,
+                        _ => {}
+                    }
+                }
                 TensorType::Block(kind) if rows.quantized[form(kind)].is_none() => {
                     rows.quantized[form(kind)] = Some(ops.quantized(x, kind)?);
                 }
@@ -147,16 +161,20 @@ impl Rows<'_> {
         match weight.kind {
             // SAFETY: the activations are packed for these sizes, the weights hold the outputs from
             // `first` on, and the panel has room; the rest is the caller's promise.
-            TensorType::Float(dtype) => ops.kernels.matmul(dtype)(&Product {
-                x: self.packed.as_ref().unwrap_or(self.x).as_ptr(),
-                rows,
-                inputs,
-                w,
-                outputs,
-                y,
-                y_stride,
-                panel: panel.as_mut_ptr(),
-            }),
+            TensorType::Float(dtype) => {
+                let packed =
+                    &self.packed[usize::from(ops.kernels.activations(dtype) != DType::F32)];
+                ops.kernels.matmul(dtype)(&Product {
+                    x: packed.as_ref().unwrap_or(self.x).as_ptr().cast(),
+                    rows,
+                    inputs,
+                    w,
+                    outputs,
+                    y,
+                    y_stride,
+                    panel: panel.as_mut_ptr().cast(),
+                })
+            }
             TensorType::Block(kind) => {
                 let quantized = self.quantized[form(kind)].as_ref().expect("made for all weights");
                 let layout = Layout::new(rows, inputs, kind.block_len());

@@ -2,13 +2,15 @@
 //!
 //! Each kernel is written once over [`lanes`], and compiled once for every kind of CPU. [`Kernels`]
 //! is the table of the compiled functions; one is chosen when an engine starts. All tables give the
-//! same bits, so the choice only changes the time.
+//! same bits, so the choice only changes the time; but for weights in bf16, which some CPUs multiply as
+//! [pairs](factors::Pairs) beside activations in bf16.
 //!
 //! Weights in blocks have kernels over integers ([`blocks`]) in the same manner.
 
 pub mod attention;
 pub mod blocks;
 mod exp;
+pub mod factors;
 pub mod lanes;
 pub mod matmul;
 mod rows;
@@ -25,7 +27,7 @@ use crate::{Error, Result};
 use attention::{KeyBlock, Queries};
 use blocks::activations::{self, Activations};
 use blocks::Format;
-use lanes::Element;
+use factors::{Factors, Pairs, Widened};
 use matmul::Product;
 use stored::{Floats, Stored, Q8_0};
 
@@ -34,13 +36,16 @@ use stored::{Floats, Stored, Q8_0};
 pub enum Variant {
     /// Any CPU, and the meaning of the others.
     Scalar,
+    /// Any CPU, and the meaning of those that multiply pairs of bf16. Only on request.
+    ScalarBf16,
     /// AVX2 with FMA and F16C.
     Avx2,
     /// AVX-512 F, BW, DQ and VL. Weights in blocks use AVX2.
     Avx512,
-    /// The same with VNNI, for weights in blocks. Only on request: its tests have not run on such a CPU
-    /// yet.
+    /// The same with VNNI, for weights in blocks.
     Avx512Vnni,
+    /// The same with BF16, for weights in that.
+    Avx512Bf16,
     /// Any arm64.
     Neon,
     /// arm64 with dot products of bytes (the extension `dotprod`), for weights in blocks.
@@ -51,25 +56,26 @@ pub enum Variant {
 const OVERRIDE: &str = "OLMO2_KERNELS";
 
 impl Variant {
-    pub const ALL: [Variant; 6] = [
+    /// Best first.
+    pub const ALL: [Variant; 8] = [
+        Variant::Avx512Bf16,
         Variant::Avx512Vnni,
         Variant::Avx512,
         Variant::Avx2,
         Variant::NeonDotprod,
         Variant::Neon,
         Variant::Scalar,
+        Variant::ScalarBf16,
     ];
-
-    /// Those that are chosen without being asked for, best first.
-    const TRUSTED: [Variant; 5] =
-        [Variant::Avx512, Variant::Avx2, Variant::NeonDotprod, Variant::Neon, Variant::Scalar];
 
     pub fn name(self) -> &'static str {
         match self {
             Variant::Scalar => "scalar",
+            Variant::ScalarBf16 => "scalarbf16",
             Variant::Avx2 => "avx2",
             Variant::Avx512 => "avx512",
             Variant::Avx512Vnni => "avx512vnni",
+            Variant::Avx512Bf16 => "avx512bf16",
             Variant::Neon => "neon",
             Variant::NeonDotprod => "neondotprod",
         }
@@ -79,10 +85,16 @@ impl Variant {
         self.kernels().is_some()
     }
 
+    /// Whether activations are rounded to bf16 before weights in bf16 multiply them.
+    pub fn rounds_to_bf16(self) -> bool {
+        matches!(self, Variant::ScalarBf16 | Variant::Avx512Bf16)
+    }
+
     /// The functions, if this CPU can run them.
     pub(in crate::backend::cpu) fn kernels(self) -> Option<&'static Kernels> {
         match self {
             Variant::Scalar => Some(&scalar::KERNELS),
+            Variant::ScalarBf16 => Some(&scalar_bf16::KERNELS),
             #[cfg(target_arch = "x86_64")]
             Variant::Avx2 => (is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
@@ -91,8 +103,10 @@ impl Variant {
             #[cfg(target_arch = "x86_64")]
             Variant::Avx512 => has_avx512().then_some(&avx512::KERNELS),
             #[cfg(target_arch = "x86_64")]
-            Variant::Avx512Vnni => (has_avx512() && is_x86_feature_detected!("avx512vnni"))
-                .then_some(&avx512vnni::KERNELS),
+            Variant::Avx512Vnni => has_vnni().then_some(&avx512vnni::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512Bf16 => (has_vnni() && is_x86_feature_detected!("avx512bf16"))
+                .then_some(&avx512bf16::KERNELS),
             #[cfg(target_arch = "aarch64")]
             Variant::Neon => Some(&neon::KERNELS),
             #[cfg(target_arch = "aarch64")]
@@ -108,7 +122,7 @@ impl Variant {
     pub fn choose() -> Result<Variant> {
         match std::env::var(OVERRIDE) {
             Ok(name) => Variant::parse(&name),
-            Err(_) => Ok(Variant::TRUSTED
+            Err(_) => Ok(Variant::ALL
                 .into_iter()
                 .find(|variant| variant.kernels().is_some())
                 .unwrap_or(Variant::Scalar)),
@@ -143,6 +157,11 @@ fn has_avx512() -> bool {
         && is_x86_feature_detected!("f16c")
 }
 
+#[cfg(target_arch = "x86_64")]
+fn has_vnni() -> bool {
+    has_avx512() && is_x86_feature_detected!("avx512vnni")
+}
+
 /// The compiled kernels for one kind of CPU.
 ///
 /// # Safety
@@ -157,6 +176,7 @@ pub struct Kernels {
     /// Rows of a tile of [`Kernels::matmul`], for [`matmul::pack`].
     pub tile_rows: usize,
     matmul: PerDType<unsafe fn(&Product)>,
+    bf16_activations: DType,
     attend: PerDType<Attend>,
     attend_q8_0: Attend,
     pub merge: unsafe fn(whole: &Queries, part: &Queries),
@@ -227,6 +247,14 @@ impl Kernels {
         self.matmul.of(weights)
     }
 
+    /// The dtype that activations are [`matmul::pack`]ed in for [`Kernels::matmul`].
+    pub fn activations(&self, weights: DType) -> DType {
+        match weights {
+            DType::BF16 => self.bf16_activations,
+            _ => DType::F32,
+        }
+    }
+
     /// [`attention::attend`] to a cache of a dtype.
     pub fn attend(&self, cache: CacheDType) -> Attend {
         match cache {
@@ -237,12 +265,13 @@ impl Kernels {
 }
 
 /// Compiles the generic kernels for one kind of CPU. `tile` is the number of rows and of outputs a
-/// matrix product works on at once, `queries` the number of queries attention does, `blocks` the lanes
-/// of integers with the rows and the groups of a tile: as many as the registers hold.
+/// matrix product works on at once, `bf16` how that is done for weights in bf16, `queries` the number of
+/// queries attention does, `blocks` the lanes of integers with the rows and the groups of a tile: as many
+/// as the registers hold.
 macro_rules! compile {
     (
         $(#[$enable:meta])* $name:ident, $variant:expr, $lanes:ty,
-        tile: $rows:literal x $outputs:literal, queries: $queries:literal,
+        tile: $rows:literal x $outputs:literal, bf16: $bf16:ident, queries: $queries:literal,
         blocks: $integers:ty, $block_rows:literal x $groups:literal
     ) => {
         mod $name {
@@ -257,8 +286,8 @@ macro_rules! compile {
                 rows::silu_mul::<$lanes>(gate, up)
             }
             $(#[$enable])*
-            unsafe fn matmul<E: Element>(product: &Product) {
-                matmul::matmul::<$lanes, E, $rows, $outputs>(product)
+            unsafe fn matmul<F: Factors>(product: &Product) {
+                matmul::matmul::<F, $rows, $outputs>(product)
             }
             $(#[$enable])*
             unsafe fn attend<S: Stored>(queries: &Queries, block: &KeyBlock) {
@@ -289,7 +318,12 @@ macro_rules! compile {
                 rms_norm,
                 silu_mul,
                 tile_rows: $rows,
-                matmul: PerDType { f32: matmul::<f32>, f16: matmul::<f16>, bf16: matmul::<bf16> },
+                matmul: PerDType {
+                    f32: matmul::<Widened<$lanes, f32>>,
+                    f16: matmul::<Widened<$lanes, f16>>,
+                    bf16: matmul::<$bf16<$lanes, bf16>>,
+                },
+                bf16_activations: factors::activations::<$bf16<$lanes, bf16>>(),
                 attend: PerDType {
                     f32: attend::<Floats<f32>>,
                     f16: attend::<Floats<f16>>,
@@ -313,28 +347,42 @@ macro_rules! compile {
 }
 
 compile!(
-    scalar, Variant::Scalar, lanes::scalar::Scalar, tile: 1 x 4, queries: 1,
+    scalar, Variant::Scalar, lanes::scalar::Scalar, tile: 1 x 4, bf16: Widened, queries: 1,
+    blocks: lanes::scalar::Scalar, 1 x 1
+);
+
+compile!(
+    scalar_bf16, Variant::ScalarBf16, lanes::scalar::Scalar, tile: 1 x 4, bf16: Pairs, queries: 1,
     blocks: lanes::scalar::Scalar, 1 x 1
 );
 
 #[cfg(target_arch = "x86_64")]
 compile!(
     #[target_feature(enable = "avx2,fma,f16c")]
-    avx2, Variant::Avx2, lanes::avx2::Avx2, tile: 3 x 2, queries: 2,
+    avx2, Variant::Avx2, lanes::avx2::Avx2, tile: 3 x 2, bf16: Widened, queries: 2,
     blocks: lanes::avx2::Avx2, 4 x 1
 );
 
 #[cfg(target_arch = "x86_64")]
 compile!(
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
-    avx512, Variant::Avx512, lanes::avx512::Avx512, tile: 6 x 4, queries: 6,
+    avx512, Variant::Avx512, lanes::avx512::Avx512, tile: 6 x 4, bf16: Widened, queries: 6,
     blocks: lanes::avx2::Avx2, 4 x 1
 );
 
 #[cfg(target_arch = "x86_64")]
 compile!(
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-    avx512vnni, Variant::Avx512Vnni, lanes::avx512::Avx512, tile: 6 x 4, queries: 6,
+    avx512vnni, Variant::Avx512Vnni, lanes::avx512::Avx512, tile: 6 x 4, bf16: Widened, queries: 6,
+    blocks: lanes::avx512::Avx512, 8 x 2
+);
+
+#[cfg(target_arch = "x86_64")]
+compile!(
+    #[target_feature(
+        enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"
+    )]
+    avx512bf16, Variant::Avx512Bf16, lanes::avx512::Avx512, tile: 6 x 4, bf16: Pairs, queries: 6,
     blocks: lanes::avx512::Avx512, 8 x 2
 );
 
@@ -342,7 +390,7 @@ compile!(
 compile!(
     #[target_feature(enable = "neon")]
     neon, Variant::Neon, lanes::neon::Neon<blocks::integers::neon::Widening>,
-    tile: 2 x 2, queries: 2,
+    tile: 2 x 2, bf16: Widened, queries: 2,
     blocks: lanes::neon::Neon<blocks::integers::neon::Widening>, 2 x 1
 );
 
@@ -350,6 +398,6 @@ compile!(
 compile!(
     #[target_feature(enable = "neon,dotprod")]
     neon_dotprod, Variant::NeonDotprod, lanes::neon::Neon<blocks::integers::neon::DotProduct>,
-    tile: 2 x 2, queries: 2,
+    tile: 2 x 2, bf16: Widened, queries: 2,
     blocks: lanes::neon::Neon<blocks::integers::neon::DotProduct>, 4 x 1
 );

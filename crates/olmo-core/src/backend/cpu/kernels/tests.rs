@@ -61,6 +61,44 @@ fn to_bytes<E: Element>(numbers: &[f32]) -> Vec<E> {
     numbers.iter().map(|x| E::from_f32(*x)).collect()
 }
 
+/// The definition of a dot product of pairs, in plain words.
+fn dot_pairs<E: Element>(x: &[f32], w: &[E]) -> f32 {
+    let rounded = |x: f32| bf16::from_f32(x).to_f32();
+    let mut total = 0.0;
+    for (x, w) in x.chunks(CHUNK).zip(w.chunks(CHUNK)) {
+        let number = |i: usize| match i < x.len() {
+            true => (normal(rounded(x[i])), normal(w[i].to_f32())),
+            false => (0.0, 0.0),
+        };
+        let mut lanes = [0.0f32; LANES];
+        for pair in 0..x.len().next_multiple_of(2 * LANES) / 2 {
+            for i in [2 * pair + 1, 2 * pair] {
+                let (x, w) = number(i);
+                lanes[pair % LANES] = normal(x.mul_add(w, lanes[pair % LANES]));
+            }
+        }
+        total += halved(lanes);
+    }
+    total
+}
+
+/// Zero instead of a number that is subnormal.
+fn normal(x: f32) -> f32 {
+    match x.is_subnormal() {
+        true => x * 0.0,
+        false => x,
+    }
+}
+
+fn halved(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        (0..half).for_each(|i| lanes[i] += lanes[i + half]);
+        half /= 2;
+    }
+    lanes[0]
+}
+
 /// The definition of a dot product, in plain words.
 fn dot<E: Element>(x: &[f32], w: &[E]) -> f32 {
     let mut total = 0.0;
@@ -73,16 +111,12 @@ fn dot<E: Element>(x: &[f32], w: &[E]) -> f32 {
             };
             lanes[i % LANES] = x.mul_add(w, lanes[i % LANES]);
         }
-        let mut half = LANES / 2;
-        while half > 0 {
-            (0..half).for_each(|i| lanes[i] += lanes[i + half]);
-            half /= 2;
-        }
-        total += lanes[0];
+        total += halved(lanes);
     }
     total
 }
 
+/// The kernels' product, packed as the engine packs.
 fn product<E: Element>(
     kernels: &Kernels,
     dtype: DType,
@@ -91,23 +125,37 @@ fn product<E: Element>(
     rows: usize,
     inputs: usize,
 ) -> Vec<f32> {
+    match kernels.activations(dtype) {
+        DType::BF16 => product_of::<bf16, E>(kernels, dtype, x, w, rows, inputs),
+        _ => product_of::<f32, E>(kernels, dtype, x, w, rows, inputs),
+    }
+}
+
+fn product_of<X: Element, E: Element>(
+    kernels: &Kernels,
+    dtype: DType,
+    x: &[f32],
+    w: &[E],
+    rows: usize,
+    inputs: usize,
+) -> Vec<f32> {
     let outputs = w.len().checked_div(inputs).unwrap_or(0);
-    let mut packed = vec![f32::NAN; matmul::packed_len(rows, inputs)];
+    let mut packed = vec![X::from_f32(f32::NAN); matmul::packed_len(rows, inputs)];
     for (row, x) in x.chunks_exact(inputs).enumerate() {
         // SAFETY: there is room, and one thread.
-        unsafe { matmul::pack(x, row, rows, kernels.tile_rows, packed.as_mut_ptr()) }
+        unsafe { matmul::pack::<X>(x, row, rows, kernels.tile_rows, packed.as_mut_ptr()) }
     }
     let mut panel = vec![f32::NAN; PANEL_OUTPUTS * CHUNK];
     let mut y = vec![f32::NAN; rows * outputs];
     let product = Product {
-        x: packed.as_ptr(),
+        x: packed.as_ptr().cast(),
         rows,
         inputs,
         w: w.as_ptr().cast(),
         outputs,
         y: y.as_mut_ptr(),
         y_stride: outputs,
-        panel: panel.as_mut_ptr(),
+        panel: panel.as_mut_ptr().cast(),
     };
     // SAFETY: all sizes are as stated, and the table is for this CPU.
     unsafe { kernels.matmul(dtype)(&product) };
@@ -123,15 +171,20 @@ fn check_matmul<E: Element>(
 ) {
     let x = spread(seeds, rows * inputs, 1);
     let w: Vec<E> = to_bytes(&spread(seeds, outputs * inputs, 2));
-    let expected: Vec<f32> = x
-        .chunks_exact(inputs)
-        .flat_map(|x| w.chunks_exact(inputs).map(|w| dot(x, w)).collect::<Vec<_>>())
-        .collect();
+    let expected = |dot: fn(&[f32], &[E]) -> f32| -> Vec<f32> {
+        let rows = x.chunks_exact(inputs);
+        rows.flat_map(|x| w.chunks_exact(inputs).map(move |w| dot(x, w))).collect()
+    };
+    let (of_f32, of_pairs) = (expected(dot), expected(dot_pairs));
     for kernels in runnable() {
+        let expected = match dtype == DType::BF16 && kernels.variant.rounds_to_bf16() {
+            true => &of_pairs,
+            false => &of_f32,
+        };
         let y = product(kernels, dtype, &x, &w, rows, inputs);
         assert_eq!(
             bits(&y),
-            bits(&expected),
+            bits(expected),
             "{} {} [{rows}, {inputs}] · [{outputs}, {inputs}]ᵀ",
             kernels.variant.name(),
             dtype.name()
@@ -153,7 +206,7 @@ fn matmul_at_the_edges_of_tiles_chunks_and_lanes() {
     for dtype in DType::ALL {
         for rows in [1, 2, 3, 5, 6, 7, 13, 49, 54, 55] {
             for outputs in [1, 3, 4, 5, PANEL_OUTPUTS - 1, PANEL_OUTPUTS] {
-                for inputs in [1, 15, 16, 17, 40] {
+                for inputs in [1, 15, 16, 17, 31, 32, 33, 40] {
                     check_matmul_in(dtype, &seeds, rows, inputs, outputs);
                 }
             }

@@ -4,7 +4,7 @@ use std::arch::x86_64::*;
 
 use half::{bf16, f16};
 
-use super::Lanes;
+use super::{Lanes, PairLanes};
 
 pub type Avx512 = __m512;
 
@@ -111,6 +111,28 @@ impl Lanes for Avx512 {
     #[inline(always)]
     unsafe fn prefetch<T>(p: *const T) {
         _mm_prefetch::<_MM_HINT_T1>(p.cast())
+    }
+}
+
+// SAFETY: as above, with AVX-512 BF16 as well and pointers that are valid for 32 elements.
+impl PairLanes for Avx512 {
+    type Pairs = __m512bh;
+
+    #[inline(always)]
+    unsafe fn no_pairs() -> __m512bh {
+        std::mem::transmute(_mm512_setzero_si512())
+    }
+    #[inline(always)]
+    unsafe fn load_pairs(p: *const bf16) -> __m512bh {
+        std::mem::transmute(_mm512_loadu_si512(p.cast()))
+    }
+    #[inline(always)]
+    unsafe fn store_pairs(pairs: __m512bh, p: *mut bf16) {
+        _mm512_storeu_si512(p.cast(), std::mem::transmute::<__m512bh, __m512i>(pairs));
+    }
+    #[inline(always)]
+    unsafe fn add_pairs(self, a: __m512bh, b: __m512bh) -> Self {
+        _mm512_dpbf16_ps(self, a, b)
     }
 }
 

@@ -17,6 +17,8 @@ pub mod scalar;
 
 use half::{bf16, f16};
 
+use crate::dtype::DType;
+
 pub const LANES: usize = 16;
 
 /// A vector of [`LANES`] f32.
@@ -72,28 +74,37 @@ pub trait Lanes: Copy {
     }
 }
 
+/// Lanes that also multiply pairs of bf16 ([`LANES`] pairs, so twice as many numbers).
+///
+/// # Safety
+/// As for [`Lanes`]; pointers are valid for twice as many elements.
+pub trait PairLanes: Lanes {
+    type Pairs: Copy;
+
+    /// Zeros.
+    unsafe fn no_pairs() -> Self::Pairs;
+    unsafe fn load_pairs(p: *const bf16) -> Self::Pairs;
+    unsafe fn store_pairs(pairs: Self::Pairs, p: *mut bf16);
+    /// Adds to lane `i` first the product of the numbers `2 i + 1`, then that of the numbers `2 i`. Each sum
+    /// is rounded once, to nearest even. Subnormal numbers count as zero, and sums that would be subnormal
+    /// become it, whatever the CPU is set to: Intel's definition of `vdpbf16ps`.
+    unsafe fn add_pairs(self, a: Self::Pairs, b: Self::Pairs) -> Self;
+}
+
 /// A number as weights and caches store it.
 pub trait Element: Copy + Send + Sync + 'static {
     const ZERO: Self;
+    const DTYPE: DType;
     fn to_f32(self) -> f32;
     fn from_f32(x: f32) -> Self;
     /// # Safety
     /// As for [`Lanes`].
     unsafe fn load<L: Lanes>(p: *const Self) -> L;
-
-    /// `count` elements and zeros behind them.
-    /// # Safety
-    /// As for [`Lanes`], with `count` elements, at most [`LANES`].
-    #[inline(always)]
-    unsafe fn load_first<L: Lanes>(p: *const Self, count: usize) -> L {
-        let mut lanes = [Self::ZERO; LANES];
-        std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), count);
-        Self::load(lanes.as_ptr())
-    }
 }
 
 impl Element for f32 {
     const ZERO: f32 = 0.0;
+    const DTYPE: DType = DType::F32;
     #[inline(always)]
     fn to_f32(self) -> f32 {
         self
@@ -110,6 +121,7 @@ impl Element for f32 {
 
 impl Element for f16 {
     const ZERO: f16 = f16::ZERO;
+    const DTYPE: DType = DType::F16;
     #[inline(always)]
     fn to_f32(self) -> f32 {
         f16::to_f32(self)
@@ -126,6 +138,7 @@ impl Element for f16 {
 
 impl Element for bf16 {
     const ZERO: bf16 = bf16::ZERO;
+    const DTYPE: DType = DType::BF16;
     #[inline(always)]
     fn to_f32(self) -> f32 {
         bf16::to_f32(self)

@@ -2,7 +2,7 @@
 
 use half::{bf16, f16};
 
-use super::{Lanes, LANES};
+use super::{Lanes, PairLanes, LANES};
 
 pub type Scalar = [f32; LANES];
 
@@ -82,6 +82,41 @@ impl Lanes for Scalar {
     #[inline(always)]
     unsafe fn sums(vectors: [Self; 4]) -> [f32; 4] {
         vectors.map(|vector| halve(vector, |a, b| a + b))
+    }
+}
+
+// SAFETY: as above, with twice as many elements.
+impl PairLanes for Scalar {
+    type Pairs = [bf16; 2 * LANES];
+
+    #[inline(always)]
+    unsafe fn no_pairs() -> Self::Pairs {
+        [bf16::ZERO; 2 * LANES]
+    }
+    #[inline(always)]
+    unsafe fn load_pairs(p: *const bf16) -> Self::Pairs {
+        p.cast::<Self::Pairs>().read_unaligned()
+    }
+    #[inline(always)]
+    unsafe fn store_pairs(pairs: Self::Pairs, p: *mut bf16) {
+        p.cast::<Self::Pairs>().write_unaligned(pairs);
+    }
+    #[inline(always)]
+    unsafe fn add_pairs(self, a: Self::Pairs, b: Self::Pairs) -> Self {
+        let add = |sum, i: usize| {
+            let (a, b) = (normal(a[i].to_f32()), normal(b[i].to_f32()));
+            normal(a.mul_add(b, sum))
+        };
+        each!(i => add(add(self[i], 2 * i + 1), 2 * i))
+    }
+}
+
+/// Zero of the same sign if `x` is subnormal.
+fn normal(x: f32) -> f32 {
+    if x.is_subnormal() {
+        0f32.copysign(x)
+    } else {
+        x
     }
 }
 
