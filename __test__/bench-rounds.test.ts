@@ -12,6 +12,7 @@ import { markdown, type Report, withResults } from '../bench/report.js'
 import { binaryPackage } from '../bench/rival.js'
 import { type Result, summary, turn } from '../bench/rounds.js'
 import { shapes, tensors } from '../bench/shapes.js'
+import { texts } from '../bench/texts.js'
 import { vocabulary } from '../bench/vocabulary.js'
 import { parseMetric } from '../src/bench/metrics.js'
 import { root, temporaryFolder } from './support.js'
@@ -154,6 +155,20 @@ test('the benchmark prints one object', async (t) => {
     t.is(rival, null)
     t.is(ratio, null)
   }
+})
+
+test('guesses are measured on a model that counts', async (t) => {
+  const folder = await temporaryFolder()
+  const flags = ['--shape', 'tiny', '--rounds', '1', '--threads', '1', '--types', 'q8_0']
+  const program = join(root, 'dist/bench/lookup.js')
+  // It fails if the model does not count, so the texts are what they are meant to be.
+  const { stdout } = await execaNode(program, [...flags, '--dir', folder])
+  const rows = stdout.split('\n').slice(2)
+  t.deepEqual(
+    rows.map((row) => row.split(' | ')[1]),
+    texts.map(({ name }) => name),
+  )
+  for (const row of rows) t.regex(row, /( \| \d+\.\d+){5} \|$/)
 })
 
 test('the benchmark refuses what it cannot do', async (t) => {

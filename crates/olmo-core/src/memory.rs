@@ -1,10 +1,11 @@
 //! What a model needs of memory, worked out before anything is loaded.
 
+use crate::backend::cpu::packed_bytes;
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, Precision, TensorType};
 use crate::generate::PREFILL_CHUNK;
-use crate::model::weight_shapes;
+use crate::model::{weight_shapes, EMBEDDING};
 use crate::{Error, Result};
 
 /// Bytes a loaded model takes.
@@ -111,8 +112,17 @@ fn weights(config: &ModelConfig, precision: Precision) -> u64 {
             Precision::Quantized(scheme) => scheme.tensor_type(&name, &shape, config),
         };
         let (rows, columns) = shape.split_at(shape.len() - 1);
-        let row = stored.bytes(columns[0]).expect("a scheme gives types that fit");
-        rows.iter().product::<usize>() as u64 * row as u64
+        let rows = rows.iter().product::<usize>();
+        match stored {
+            // Embeddings that are not the head, too, are only looked up, and stay as in a file.
+            TensorType::Block(kind) if name != EMBEDDING || config.tie_word_embeddings => {
+                packed_bytes(kind, rows, columns[0]) as u64
+            }
+            _ => {
+                let row = stored.bytes(columns[0]).expect("a scheme gives types that fit");
+                rows as u64 * row as u64
+            }
+        }
     };
     weight_shapes(config).into_iter().map(bytes).sum()
 }
@@ -160,7 +170,7 @@ pub fn human_bytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::Scheme;
+    use crate::quant::{BlockType, Scheme};
     use std::path::Path;
 
     /// OLMo 2 1B, as published.
@@ -186,6 +196,30 @@ mod tests {
         let norms = 16 * 4 * 2048 + 2048;
         assert_eq!(plan.weights, (1_484_916_736 - norms) / 32 * 34 + norms * 4);
         assert_eq!(plan.cache(), 272 << 20, "34 bytes for 32 numbers");
+    }
+
+    /// A block of `q4_k` takes 148 bytes as the kernels have it (2,368 for sixteen rows), 144 in a file.
+    #[test]
+    fn blocks_count_as_the_kernels_have_them() {
+        let config = olmo2_1b();
+        let scheme = Scheme::Q4KM;
+        let plan = MemoryPlan::new(
+            &config,
+            Precision::Quantized(scheme),
+            CacheDType::Float(DType::F16),
+            4096,
+        );
+        let bytes = weight_shapes(&config).into_iter().map(|(name, shape)| {
+            let elements: usize = shape.iter().product();
+            match scheme.tensor_type(&name, &shape, &config) {
+                TensorType::Block(BlockType::Q4K) if name == EMBEDDING => elements / 256 * 144,
+                TensorType::Block(BlockType::Q4K) => elements / 256 * 148,
+                TensorType::Block(BlockType::Q6K) => elements / 256 * 210,
+                TensorType::Float(DType::F32) => elements * 4,
+                other => panic!("{name} in {}", other.name()),
+            }
+        });
+        assert_eq!(plan.weights, bytes.sum::<usize>() as u64);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 mod cpu_support;
 
+use half::{bf16, f16};
+
 use cpu_support::{random_model, random_weights, write_weights, Folder, Random, Shape, Weight};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant, WeightTypes};
@@ -141,6 +143,44 @@ fn quantized_logits_agree_with_dequantized_weights() {
         println!("{}: {mean} on average, {difference} at most, of {spread}", scheme.name());
         assert!(mean < mean_tolerance * spread, "{} {mean}", scheme.name());
         assert!(difference < tolerance * spread, "{} {difference}", scheme.name());
+    }
+}
+
+/// Weights of two bytes run as the numbers they are: with the same cache, the bits are those of f32. Where
+/// activations are rounded to bf16 as well, the difference is what eight bits leave of it.
+#[test]
+fn halves_run_as_the_numbers_they_are() {
+    let round = |dtype, x: f32| match dtype {
+        DType::F16 => f16::from_f32(x).to_f32(),
+        _ => bf16::from_f32(x).to_f32(),
+    };
+    for dtype in [DType::F16, DType::BF16] {
+        let (_folder, config, narrow) = random_model(&SHAPE, dtype, 31);
+        let folder = Folder::new();
+        let weights = random_weights(&config, 31).into_iter().map(|weight| {
+            let values = weight.values.iter().map(|x| round(dtype, *x)).collect();
+            Weight { values, ..weight }
+        });
+        let wide = write_weights(&folder, weights.collect(), DType::F32);
+        let tokens = Random(32).tokens(70, SHAPE.vocab);
+        let run = |dtype, checkpoint, variant| {
+            let ops = CpuOps::with_variant(dtype, Some(2), variant).unwrap();
+            let ops = ops.with_cache(DType::F32.into());
+            let mut model =
+                Runtime::load(ops, &config, checkpoint, BLOCKS, &mut |_| Ok(())).unwrap();
+            in_chunks(&mut model, &tokens, &[9, 2, 4], 70)
+        };
+        let expected = run(DType::F32, &wide, Variant::Scalar);
+        for variant in Variant::ALL.into_iter().filter(|variant| variant.is_supported()) {
+            let got = run(dtype, &narrow, variant);
+            if dtype == DType::BF16 && variant.rounds_to_bf16() {
+                let difference = largest_difference(&expected, &got);
+                println!("{}: {difference:e}", variant.name());
+                assert!(difference > 0.0 && difference < 1e-1, "{} {difference}", variant.name());
+            } else {
+                assert_eq!(bits(&got), bits(&expected), "{} {}", variant.name(), dtype.name());
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::ops::Ops;
 use crate::weights::Checkpoint;
 use crate::Result;
 
-const EMBEDDING: &str = "model.embed_tokens.weight";
+pub const EMBEDDING: &str = "model.embed_tokens.weight";
 const FINAL_NORM: &str = "model.norm.weight";
 const OUTPUT: &str = "lm_head.weight";
 

@@ -8,7 +8,7 @@ mod rope;
 mod runtime;
 
 pub use batch::{Batch, Span};
-pub use decoder::{weight_shapes, Decoder};
+pub use decoder::{weight_shapes, Decoder, EMBEDDING};
 pub use probe::{Input, Probe, Silent};
 pub use rope::RopeTable;
 pub use runtime::{Model, Runtime};

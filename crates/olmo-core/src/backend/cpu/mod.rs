@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub use cache::Cache;
 pub use kernels::Variant;
 pub use matrix::Matrix;
+pub use packed::packed_bytes;
 pub use workspace::Tensor;
 
 use crate::cache::{CacheDType, CacheShape};

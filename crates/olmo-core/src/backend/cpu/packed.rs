@@ -18,16 +18,22 @@ pub struct Packed {
     buffer: Buffer,
 }
 
+/// Bytes that a matrix in blocks takes. Scales lie apart and groups are whole, so it is a little more than
+/// in a file.
+pub fn packed_bytes(kind: BlockType, outputs: usize, inputs: usize) -> usize {
+    group_bytes(kind, inputs).saturating_mul(outputs.div_ceil(GROUP))
+}
+
 impl Packed {
     /// Packs a tensor of whole blocks, which is quantised first if it is not in such blocks. One group is
     /// in work on each thread, so hardly more memory is needed than the result takes.
     pub fn new(weight: &TensorData, kind: BlockType, threads: &Threads) -> Result<Packed> {
         let (outputs, inputs) = (weight.shape[0], weight.shape[1]);
         let bytes = group_bytes(kind, inputs);
-        let groups = outputs.div_ceil(GROUP);
-        let mut buffer = zeroed(weight, bytes.saturating_mul(groups), TensorType::Block(kind))?;
+        let whole = packed_bytes(kind, outputs, inputs);
+        let mut buffer = zeroed(weight, whole, TensorType::Block(kind))?;
         // SAFETY: so many bytes were allocated, are zeroed, and nobody else knows them yet.
-        let all = unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr(), bytes * groups) };
+        let all = unsafe { std::slice::from_raw_parts_mut(buffer.as_mut_ptr(), whole) };
         let all = Parts::new(all);
         each_rows(weight, kind, GROUP, threads, |group, rows| {
             // SAFETY: no other task has this group.
