@@ -14,6 +14,10 @@
 //! A pass of a few rows takes little longer than one of a single row, since both read all weights. The
 //! tokens are those of generation one by one, as rows are the same bits in any company.
 //!
+//! Where the text differs from a passage of the prompt in one token, as at a correction, the passage is
+//! followed on behind it: waiting for two tokens that agree would take two passes of one. Not so where the
+//! text repeats itself; a loop that ends seldom goes on.
+//!
 //! Source: "Prompt Lookup Decoding" (Saxena, 2023), `PromptLookupCandidateGenerator` of transformers.
 //! That takes the first place it finds; here it is the one where most tokens agree.
 
@@ -36,23 +40,35 @@ const LEAST_AGREEMENT: usize = 2;
 pub struct Lookup {
     most: usize,
     max_agreement: usize,
+    prompt_len: usize,
     account: f64,
+    /// Where the last guess was taken from.
+    taken: usize,
+    /// Where the passage goes on that was right until a moment ago.
+    passage: Option<usize>,
 }
 
 impl Lookup {
     /// Guesses `most` tokens at a time. Of the tokens before, `max_agreement` are looked at, at
     /// least 1.
-    pub fn new(most: usize, max_agreement: usize) -> Lookup {
-        Lookup { most, max_agreement, account: ADVANCE }
+    pub fn new(most: usize, max_agreement: usize, prompt_len: usize) -> Lookup {
+        Lookup { most, max_agreement, prompt_len, account: ADVANCE, taken: 0, passage: None }
     }
 
     /// The tokens that may follow `tokens`: some that followed their end before. At most `room`, and
     /// no more than the account allows in a pass that `company` sequences share.
-    pub fn guess<'a>(&self, tokens: &'a [u32], room: usize, company: usize) -> &'a [u32] {
+    pub fn guess<'a>(&mut self, tokens: &'a [u32], room: usize, company: usize) -> &'a [u32] {
         let affordable = (self.account / (COST * company as f64)) as usize; // none of a negative
         let count = self.most.min(room).min(affordable);
-        match (count > 0).then(|| self.place(tokens)).flatten() {
-            Some(place) => &tokens[place..tokens.len().min(place + count)],
+        if count == 0 {
+            return &[];
+        }
+        let passage = self.passage.filter(|place| *place < self.prompt_len);
+        match self.place(tokens).or(passage) {
+            Some(place) => {
+                self.taken = place;
+                &tokens[place..tokens.len().min(place + count)]
+            }
             None => &[],
         }
     }
@@ -60,6 +76,7 @@ impl Lookup {
     /// Takes note that `right` of `guessed` tokens came, and one more.
     pub fn learn(&mut self, guessed: usize, right: usize, company: usize) {
         // In company the cost is everybody's, the gain this sequence's alone.
+        self.passage = (right > 0).then_some(self.taken + right + 1);
         let cost = COST * (guessed * company) as f64;
         self.account += ALLOWANCE * (right + 1) as f64 + right as f64 - cost;
         // What long copying earned must not be spent on long guessing in vain.
@@ -94,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_longest_agreement_is_continued() {
-        let lookup = Lookup { account: 100.0, ..Lookup::new(3, 8) };
+        let mut lookup = Lookup { account: 100.0, ..Lookup::new(3, 8, 12) };
         let text = [1, 2, 3, 7, 7, 7, 9, 2, 3, 8, 8, 8, 1, 2, 3];
         assert_eq!(lookup.guess(&text, 9, 1), [7, 7, 7], "three tokens agree at the first place");
         assert_eq!(lookup.guess(&text[1..], 9, 1), [8, 8, 8], "two at both: the latest");
@@ -104,10 +121,32 @@ mod tests {
         for nothing in [&[][..], &[1], &[1, 2, 3], &[5, 1, 6, 1]] {
             assert!(lookup.guess(nothing, 9, 1).is_empty(), "{nothing:?}");
         }
-        let alone = Lookup { account: 100.0, ..Lookup::new(3, 1) };
+        let mut alone = Lookup { account: 100.0, ..Lookup::new(3, 1, 12) };
         assert_eq!(alone.guess(&[5, 1, 6, 1], 9, 1), [6, 1], "where one token is all to look at");
-        let short = Lookup { account: 100.0, ..Lookup::new(3, 2) };
+        let mut short = Lookup { account: 100.0, ..Lookup::new(3, 2, 12) };
         assert_eq!(short.guess(&text, 9, 1), [8, 8, 8], "where the third is not looked at");
+    }
+
+    /// A correction in a copy takes one pass, which finds it, and no more.
+    #[test]
+    fn a_passage_goes_on_behind_a_correction() {
+        let passage = [1, 2, 3, 4, 5, 60, 7, 8, 9, 10, 11, 12];
+        let mut lookup = Lookup { account: 100.0, ..Lookup::new(3, 8, 12) };
+        let mut text = [&passage[..], &[1, 2]].concat();
+        let mut passes = Vec::new();
+        for _ in 0..3 {
+            let guesses = lookup.guess(&text, 9, 1).to_vec();
+            let next = text[text.len() - 1] + 1;
+            let right = guesses.iter().zip(next..).take_while(|(guess, token)| **guess == *token);
+            let right = right.count();
+            lookup.learn(guesses.len(), right, 1);
+            text.extend((next..).take(right + 1));
+            passes.push(guesses);
+        }
+        assert_eq!(passes, [[3, 4, 5], [7, 8, 9], [11, 12, 1]]);
+        // Not if nothing of it was right.
+        lookup.learn(3, 0, 1);
+        assert!(lookup.guess(&[8, 8, 1, 2, 3], 9, 1).is_empty());
     }
 
     /// Guesses that are never right cost less than 5 % of the passes, and those that always are soon
@@ -116,7 +155,7 @@ mod tests {
     fn guesses_are_given_up_where_they_are_wrong() {
         let text = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2];
         for company in [1, 2, 7] {
-            let mut lookup = Lookup::new(7, 8);
+            let mut lookup = Lookup::new(7, 8, 12);
             let (mut cost, tokens) = (0.0, 100);
             for _ in 0..tokens {
                 let guessed = lookup.guess(&text, 9, company).len();
@@ -126,7 +165,7 @@ mod tests {
             assert!(cost <= 0.05 * tokens as f64, "{cost} passes in {tokens}, {company} together");
             assert!(company > 1 || cost > 0.0);
         }
-        let mut lookup = Lookup::new(7, 8);
+        let mut lookup = Lookup::new(7, 8, 12);
         for _ in 0..20 {
             lookup.learn(0, 0, 1);
         }

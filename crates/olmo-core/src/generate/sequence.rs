@@ -97,7 +97,7 @@ impl Sequence {
             sampler,
             lookup: match options.prompt_lookup_num_tokens {
                 0 => None,
-                most => Some(Lookup::new(most, options.max_matching_ngram_size)),
+                most => Some(Lookup::new(most, options.max_matching_ngram_size, prompt_len)),
             },
             step: Vec::new(),
             tokenizer: tokenizer.clone(),
@@ -173,7 +173,7 @@ impl Sequence {
     pub fn decode_step(&mut self, most: usize, company: usize) -> &[u32] {
         self.step.clear();
         self.step.extend(self.tokens.last());
-        if let Some(lookup) = &self.lookup {
+        if let Some(lookup) = &mut self.lookup {
             // The step brings one token more than it guesses, and there is room up to the limit.
             let room = (self.limit - self.tokens.len()).saturating_sub(1);
             self.step.extend(lookup.guess(&self.tokens, room.min(most), company));
