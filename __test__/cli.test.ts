@@ -249,7 +249,9 @@ test('Ctrl-C ends generate with 130, and what came stays', async (t) => {
   const { exitCode, stdout, stderr, signal } = await running
   t.is(signal, undefined)
   t.is(exitCode, 130)
-  t.true(stdout.startsWith(answer.text))
+  // How far it comes until the signal is there is a matter of speed.
+  t.true(stdout.length > 0)
+  t.true(stdout.startsWith(answer.text) || answer.text.startsWith(stdout))
   t.is(stderr, '')
 })
 

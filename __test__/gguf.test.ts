@@ -63,7 +63,8 @@ test('a checkpoint is quantised while it loads', async (t) => {
     await using loaded = await Olmo2.load(tiny, { dtype, device: 'cpu' })
     t.is(loaded.info.dtype, dtype)
     t.is(loaded.info.cacheDtype, 'f16')
-    t.true(loaded.info.memory.weights < 0.3 * 4 * loaded.info.numParameters)
+    // A little more than a quarter: the MLP's way down keeps 16 bits, and outputs are packed by sixteen.
+    t.true(loaded.info.memory.weights < (4 * loaded.info.numParameters) / 3)
     const answer = await loaded.generate(PROMPT, { maxNewTokens: 4, minNewTokens: 4 })
     t.is(answer.usage.generatedTokens, 4)
   }
