@@ -1,4 +1,4 @@
-import { once } from 'node:events'
+import { on, once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -244,14 +244,17 @@ test('Ctrl-C ends generate with 130, and what came stays', async (t) => {
   const running = execa(process.execPath, [command, 'generate', PROMPT, '--model', longWinded], {
     reject: false,
   })
-  await once(running.stdout, 'data')
+  // When the signal comes is for the test to say, not for the machine's speed.
+  let came = 0
+  for await (const [chunk] of on(running.stdout, 'data')) {
+    came += String(chunk).length
+    if (came >= answer.text.length) break
+  }
   running.kill('SIGINT')
   const { exitCode, stdout, stderr, signal } = await running
   t.is(signal, undefined)
   t.is(exitCode, 130)
-  // How far it comes until the signal is there is a matter of speed.
-  t.true(stdout.length > 0)
-  t.true(stdout.startsWith(answer.text) || answer.text.startsWith(stdout))
+  t.true(stdout.startsWith(answer.text))
   t.is(stderr, '')
 })
 

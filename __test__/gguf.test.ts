@@ -59,12 +59,15 @@ test('every type is named and runs', async (t) => {
 })
 
 test('a checkpoint is quantised while it loads', async (t) => {
-  for (const dtype of ['q8_0', 'q4_0'] as const) {
+  // The MLP's way down keeps 16 bits here, and 517 tokens of the head are packed as 528.
+  for (const [dtype, share] of [
+    ['q8_0', 0.301],
+    ['q4_0', 0.218],
+  ] as const) {
     await using loaded = await Olmo2.load(tiny, { dtype, device: 'cpu' })
     t.is(loaded.info.dtype, dtype)
     t.is(loaded.info.cacheDtype, 'f16')
-    // A little more than a quarter: the MLP's way down keeps 16 bits, and outputs are packed by sixteen.
-    t.true(loaded.info.memory.weights < (4 * loaded.info.numParameters) / 3)
+    t.true(loaded.info.memory.weights < share * 4 * loaded.info.numParameters)
     const answer = await loaded.generate(PROMPT, { maxNewTokens: 4, minNewTokens: 4 })
     t.is(answer.usage.generatedTokens, 4)
   }

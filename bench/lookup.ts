@@ -8,6 +8,7 @@ import { Olmo2 } from '../src/index.js'
 import { randomCheckpoint } from './checkpoint.js'
 import { ggufFile } from './files.js'
 import { root } from './root.js'
+import { turn } from './rounds.js'
 import { type ShapeName, shapes } from './shapes.js'
 import { type Text, texts } from './texts.js'
 
@@ -44,7 +45,7 @@ for (const dtype of flags.types.split(',')) {
     // The first only fills the cache.
     for (let round = -1; round < flags.rounds; round += 1) {
       const found: [number, number] = [0, 0]
-      for (const which of round % 2 === 0 ? [0, 1] : [1, 0])
+      for (const which of turn(round, found.length))
         found[which] = await speed(model, text, which * flags.guesses)
       if (round >= 0) rounds.push(found)
     }

@@ -85,9 +85,10 @@ impl Variant {
         self.kernels().is_some()
     }
 
-    /// Whether activations are rounded to bf16 before weights in bf16 multiply them.
+    /// Whether activations are rounded to bf16 before weights in bf16 multiply them; false if this CPU
+    /// lacks the instructions.
     pub fn rounds_to_bf16(self) -> bool {
-        matches!(self, Variant::ScalarBf16 | Variant::Avx512Bf16)
+        self.kernels().is_some_and(|kernels| kernels.activations(DType::BF16) == DType::BF16)
     }
 
     /// The functions, if this CPU can run them.

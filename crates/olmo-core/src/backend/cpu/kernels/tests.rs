@@ -125,25 +125,16 @@ fn product<E: Element>(
     rows: usize,
     inputs: usize,
 ) -> Vec<f32> {
-    match kernels.activations(dtype) {
-        DType::BF16 => product_of::<bf16, E>(kernels, dtype, x, w, rows, inputs),
-        _ => product_of::<f32, E>(kernels, dtype, x, w, rows, inputs),
-    }
-}
-
-fn product_of<X: Element, E: Element>(
-    kernels: &Kernels,
-    dtype: DType,
-    x: &[f32],
-    w: &[E],
-    rows: usize,
-    inputs: usize,
-) -> Vec<f32> {
     let outputs = w.len().checked_div(inputs).unwrap_or(0);
-    let mut packed = vec![X::from_f32(f32::NAN); matmul::packed_len(rows, inputs)];
+    let mut packed = vec![f32::NAN; matmul::packed_len(rows, inputs)];
+    let pack = |row, x, to: *mut f32| match kernels.activations(dtype) {
+        // SAFETY: there is room, more than enough of it for bf16, and one thread.
+        DType::BF16 => unsafe { matmul::pack::<bf16>(x, row, rows, kernels.tile_rows, to.cast()) },
+        // SAFETY: as above.
+        _ => unsafe { matmul::pack::<f32>(x, row, rows, kernels.tile_rows, to) },
+    };
     for (row, x) in x.chunks_exact(inputs).enumerate() {
-        // SAFETY: there is room, and one thread.
-        unsafe { matmul::pack::<X>(x, row, rows, kernels.tile_rows, packed.as_mut_ptr()) }
+        pack(row, x, packed.as_mut_ptr());
     }
     let mut panel = vec![f32::NAN; PANEL_OUTPUTS * CHUNK];
     let mut y = vec![f32::NAN; rows * outputs];
