@@ -354,6 +354,26 @@ test('plot and prepare say what is wrong', async (t) => {
   t.regex(large.stderr, /--vocab-size is 4096, but this little text gives \d+ tokens at most/)
 })
 
+test('prepare stops when it is told to', async (t) => {
+  const folder = await temporaryFolder()
+  const text = join(folder, 'text')
+  await writeStories(text, 20_000) // so that it is not done before it is stopped
+  const options = { text, out: join(folder, 'out'), vocabSize: 300 }
+  const controller = new AbortController()
+  const stopped = prepare({
+    ...options,
+    signal: controller.signal,
+    onProgress: (what) => what === 'reading the text' && controller.abort(new Error('enough')),
+  })
+  await t.throwsAsync(stopped, { message: 'enough' })
+  const signal = AbortSignal.abort(new Error('before'))
+  await t.throwsAsync(prepare({ ...options, signal }), { message: 'before' })
+  const onProgress = () => {
+    throw new Error('thrown')
+  }
+  await t.throwsAsync(prepare({ ...options, onProgress }), { message: 'thrown' })
+})
+
 test('prepare returns what the manifest says, and measures baselines', async (t) => {
   const folder = await temporaryFolder()
   const told: string[] = []

@@ -1,11 +1,11 @@
 import { dirname } from 'node:path'
 
-import { CancelledError, crossing, crossingAsync, OptionError, ResourceError } from './errors.js'
+import { crossing, crossingAsync, OptionError, ResourceError } from './errors.js'
 import { freeSpace, gib } from './hub/download/space.js'
 import { locateModel } from './hub/locate.js'
 import { native } from './native.js'
 import { checkOptions, type DType } from './options.js'
-import { checkSignal, watch } from './signal.js'
+import { cancellable, checkSignal } from './signal.js'
 
 /** Options of {@link quantize}. */
 export interface QuantizeOptions {
@@ -105,8 +105,7 @@ export async function quantize(
       ...(threads !== undefined && { threads }),
     }),
   )
-  const watching = watch(signal, () => running.cancel())
-  try {
+  return cancellable(signal, running, async () => {
     for (;;) {
       const progress = await running.progress()
       if (progress === null) break
@@ -114,13 +113,7 @@ export async function quantize(
     }
     const { bytes, numParameters, types } = await crossingAsync(() => running.finish())
     return { path: out, bytes, bitsPerWeight: (8 * bytes) / numParameters, types }
-  } catch (error) {
-    running.cancel()
-    if (error instanceof CancelledError) signal?.throwIfAborted()
-    throw error
-  } finally {
-    watching.stop()
-  }
+  })
 }
 
 async function checkSpace(need: number, out: string): Promise<void> {

@@ -2,6 +2,7 @@ import type { Command, OptionValues } from 'commander'
 
 import { type PreparedData, prepare as prepareText } from '../../src/index.js'
 import { toNumber } from '../generation-options.js'
+import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
 import { StatusLine } from '../ui/status.js'
@@ -29,7 +30,9 @@ async function run({ json, ...options }: OptionValues): Promise<void> {
   const status = new StatusLine()
   const { text, out } = options
   const onProgress = (what: string) => (process.stderr.isTTY ? status.set(what) : note(what))
-  const data = await prepareText({ ...options, text, out, onProgress }).finally(() => {
+  const data = await interruptible((signal) =>
+    prepareText({ ...options, text, out, signal, onProgress }),
+  ).finally(() => {
     status.clear()
   })
   if (json) return writeJson(data)

@@ -2,6 +2,7 @@ import { camelCaseKeys } from '../camel-case.js'
 import { crossing, crossingAsync, EngineError, OptionError } from '../errors.js'
 import { native } from '../native.js'
 import { checkOptions } from '../options.js'
+import { cancellable, checkSignal } from '../signal.js'
 
 /** Options of {@link prepare}. */
 export interface PrepareOptions {
@@ -20,7 +21,12 @@ export interface PrepareOptions {
   context?: number
   /** Orders of n-gram models to measure on the held-out text. Default: none. */
   baseline?: readonly number[]
-  /** Is told what begins. */
+  /**
+   * Stops the work, which then rejects with the signal's reason. It ends the document it is at first, or
+   * the tokenizer if it learns that, some seconds for a hundred megabytes of text.
+   */
+  signal?: AbortSignal
+  /** Is told what begins. If it throws, the work stops and rejects with that. */
   onProgress?: (what: string) => void
 }
 
@@ -81,19 +87,22 @@ export interface PreparedData {
  *
  * @throws {CheckpointError} if the text cannot be read
  * @throws {OptionError} if an option is out of its range, such as a vocabulary too large for the text
+ * @throws the signal's reason, if it aborts
  */
 export async function prepare(options: PrepareOptions): Promise<PreparedData> {
   checkOptions(options, { vocabSize: 'count', seed: 'seed', context: 'count' }, [
     'text',
     'out',
     'baseline',
+    'signal',
     'onProgress',
   ])
-  const { text, out, vocabSize, seed, context, baseline = [], onProgress } = options
+  const { text, out, vocabSize, seed, context, baseline = [], signal, onProgress } = options
   for (const [name, path] of Object.entries({ text, out })) {
     if (typeof path !== 'string') throw new OptionError(name, `option \`${name}\` is no path`)
   }
   checkOptions({ baseline }, { baseline: 'ids' })
+  checkSignal(signal)
   const running = crossing(() =>
     native().prepare({
       text,
@@ -104,14 +113,16 @@ export async function prepare(options: PrepareOptions): Promise<PreparedData> {
       ...(context !== undefined && { context }),
     }),
   )
-  for (;;) {
-    const events = await crossingAsync(() => running.next())
-    if (events === null) throw new EngineError('INTERNAL', 'internal error: nothing was prepared')
-    for (const event of events) {
-      if (event.type === 'Progress') onProgress?.(event.what)
-      else return toPrepared(event.manifest, event.baselines)
+  return cancellable(signal, running, async () => {
+    for (;;) {
+      const events = await crossingAsync(() => running.next())
+      if (events === null) throw new EngineError('INTERNAL', 'internal error: nothing was prepared')
+      for (const event of events) {
+        if (event.type === 'Done') return toPrepared(event.manifest, event.baselines)
+        onProgress?.(event.what)
+      }
     }
-  }
+  })
 }
 
 function toPrepared(manifest: string, baselines: string): PreparedData {

@@ -9,6 +9,7 @@
 //! go to `OUT/baseline.json`.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use olmo_core::prepare::baseline::{measure_all, Baseline};
@@ -47,11 +48,12 @@ fn run() -> Result<(), String> {
     options.out = out.ok_or("--out DIR is needed")?;
 
     let start = Instant::now();
+    let never = AtomicBool::new(false);
     let mut say = |what: &str| eprintln!("{:6.1} s  {what}", start.elapsed().as_secs_f64());
-    let manifest = prepare(&options, &mut say).map_err(|error| error.to_string())?;
+    let manifest = prepare(&options, &never, &mut say).map_err(|error| error.to_string())?;
     print_manifest(&manifest);
     let baselines =
-        measure_all(&options.out, &orders, &mut say).map_err(|error| error.to_string())?;
+        measure_all(&options.out, &orders, &never, &mut say).map_err(|error| error.to_string())?;
     print_baselines(&baselines);
     say("done");
     Ok(())

@@ -4,6 +4,7 @@
 //! TypeScript library maps each to an error class.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -95,6 +96,14 @@ impl Error {
             Error::Cancelled => "CANCELLED",
             Error::Disposed => "DISPOSED",
             Error::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// Fails with [`Error::Cancelled`] if the flag is set: what long work asks between two of its parts.
+    pub fn if_cancelled(flag: &AtomicBool) -> Result<()> {
+        match flag.load(Ordering::Relaxed) {
+            true => Err(Error::Cancelled),
+            false => Ok(()),
         }
     }
 

@@ -4,8 +4,9 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use olmo_core::prepare::baseline::measure;
+use olmo_core::prepare::baseline::{measure, measure_all};
 use olmo_core::prepare::tokens::{read_tokens, write_tokens};
 use olmo_core::prepare::{bpe, prepare, Manifest, Options, TokenFile};
 use olmo_core::tokenizer::Tokenizer;
@@ -13,6 +14,8 @@ use proptest::prelude::*;
 use support::{tokenizer, TempDir};
 
 const EOS: u16 = 496;
+
+static NEVER: AtomicBool = AtomicBool::new(false);
 
 /// Stories of a few sentences, no two alike.
 fn stories(count: usize, hero: &str) -> String {
@@ -54,7 +57,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 fn the_manifest_says_what_the_files_hold() {
     let folder = TempDir::new();
     let options = options(&folder);
-    let manifest = prepare(&options, &mut |_| ()).unwrap();
+    let manifest = prepare(&options, &NEVER, &mut |_| ()).unwrap();
     assert_eq!(Manifest::read(&options.out).unwrap(), manifest);
     assert_eq!((manifest.vocab_size, manifest.eos_token_id), (330, 309));
     let tokenizer = Tokenizer::from_dir(&options.out.join("tokenizer")).unwrap();
@@ -91,13 +94,13 @@ fn the_manifest_says_what_the_files_hold() {
 fn the_same_text_gives_the_same_bytes() {
     let folder = TempDir::new();
     let mut options = options(&folder);
-    prepare(&options, &mut |_| ()).unwrap();
+    prepare(&options, &NEVER, &mut |_| ()).unwrap();
     let first = contents(&options.out);
     assert_eq!(first.len(), 2 + 4 + 1, "{:?}", first.keys());
-    prepare(&options, &mut |_| ()).unwrap();
+    prepare(&options, &NEVER, &mut |_| ()).unwrap();
     assert!(first == contents(&options.out));
     options.seed += 1;
-    prepare(&options, &mut |_| ()).unwrap();
+    prepare(&options, &NEVER, &mut |_| ()).unwrap();
     assert!(first != contents(&options.out));
 }
 
@@ -106,7 +109,7 @@ fn the_same_text_gives_the_same_bytes() {
 fn the_tokenizer_learns_from_training_text_alone() {
     let folder = TempDir::new();
     let options = options(&folder);
-    let manifest = prepare(&options, &mut |_| ()).unwrap();
+    let manifest = prepare(&options, &NEVER, &mut |_| ()).unwrap();
     let learnt = std::fs::read_to_string(options.out.join("tokenizer/tokenizer.json")).unwrap();
     let texts = |validation: bool| -> Vec<String> {
         let tokenizer = Tokenizer::from_dir(&options.out.join("tokenizer")).unwrap();
@@ -129,7 +132,7 @@ fn tokens_are_little_endian_and_end_with_eos() {
     let folder = TempDir::new();
     let tokenizer = tokenizer("tiny-mha-f32");
     let file = Path::new("train/x.npy");
-    let entry = write_tokens(folder.path(), file, &["!\"", "~"], &tokenizer).unwrap();
+    let entry = write_tokens(folder.path(), file, &["!\"", "~"], &tokenizer, &NEVER).unwrap();
     let path = folder.path().join(file);
     assert_eq!(std::fs::read(&path).unwrap(), [0, 0, 1, 0, 0xF0, 1, 93, 0, 0xF0, 1]);
     assert_eq!(read_tokens(&path).unwrap(), [0, 1, EOS, 93, EOS]);
@@ -144,7 +147,7 @@ fn tokens_are_little_endian_and_end_with_eos() {
     assert!(error.ends_with("x.npy: it ends in the middle of a 16-bit token"), "{error}");
     // Its tokens' ids go beyond 16 bits.
     let dolma2 = support::tokenizer("dolma2-subset");
-    assert!(write_tokens(folder.path(), file, &["text"], &dolma2).is_err());
+    assert!(write_tokens(folder.path(), file, &["text"], &dolma2, &NEVER).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), [1, 2, 3], "what failed leaves no trace");
     assert!(!path.with_extension("npy.partial").exists());
 }
@@ -154,10 +157,48 @@ fn a_place_that_cannot_be_written_is_named() {
     let folder = TempDir::new();
     let mut options = options(&folder);
     options.out = options.text.join("foxes.txt");
-    let error = prepare(&options, &mut |_| ()).unwrap_err();
+    let error = prepare(&options, &NEVER, &mut |_| ()).unwrap_err();
     assert_eq!(error.code(), "IO");
     assert!(error.to_string().starts_with("cannot write "), "{error}");
     assert!(error.to_string().contains("foxes.txt"), "{error}");
+}
+
+#[test]
+fn called_off_it_leaves_whole_files_and_no_manifest() {
+    let folder = TempDir::new();
+    let options = options(&folder);
+    let stop_at = |part: &str| {
+        let cancelled = AtomicBool::new(false);
+        let mut progress = |what: &str| cancelled.store(what == part, Ordering::Relaxed);
+        prepare(&options, &cancelled, &mut progress).unwrap_err()
+    };
+    assert_eq!(stop_at("reading the text").code(), "CANCELLED");
+    assert!(!options.out.exists());
+    assert_eq!(stop_at("encoding foxes").code(), "CANCELLED");
+    let written: Vec<PathBuf> = contents(&options.out).into_keys().collect();
+    let whole = [
+        "tokenizer/tokenizer.json",
+        "tokenizer/tokenizer_config.json",
+        "train/crows.npy",
+        "validation/crows.npy",
+    ];
+    assert_eq!(written, whole.map(|file| options.out.join(file)));
+
+    let file = Path::new("x.npy");
+    let error = write_tokens(
+        &options.out,
+        file,
+        &["text"],
+        &tokenizer("tiny-mha-f32"),
+        &AtomicBool::new(true),
+    );
+    assert_eq!(error.unwrap_err().code(), "CANCELLED");
+    assert_eq!(contents(&options.out).len(), written.len(), "not even a temporary file");
+
+    prepare(&options, &NEVER, &mut |_| ()).unwrap();
+    let orders_left = measure_all(&options.out, &[1], &AtomicBool::new(true), &mut |_| ());
+    assert_eq!(orders_left.unwrap_err().code(), "CANCELLED");
+    assert!(!options.out.join("baseline.json").exists());
 }
 
 #[test]
@@ -166,7 +207,7 @@ fn manifests_that_are_none_are_refused() {
     let options = options(&folder);
     let file = options.out.join("manifest.json");
     assert_eq!(Manifest::read(&options.out).unwrap_err().code(), "IO");
-    prepare(&options, &mut |_| ()).unwrap();
+    prepare(&options, &NEVER, &mut |_| ()).unwrap();
     let json = std::fs::read_to_string(&file).unwrap();
     std::fs::write(&file, json.replace("uint16", "uint32")).unwrap();
     let error = Manifest::read(&options.out).unwrap_err().to_string();
@@ -182,7 +223,7 @@ fn manifests_that_are_none_are_refused() {
 fn a_baseline_is_measured_by_source() {
     let folder = TempDir::new();
     let options = options(&folder);
-    let manifest = prepare(&options, &mut |_| ()).unwrap();
+    let manifest = prepare(&options, &NEVER, &mut |_| ()).unwrap();
     let five = measure(&options.out, 5).unwrap();
     let one = measure(&options.out, 1).unwrap();
     let mut bits = 0.0;
@@ -215,7 +256,7 @@ proptest! {
         let text = text.repeat(20_000 / text.len().max(1) + 1);
         let folder = TempDir::new();
         let file = Path::new("x.npy");
-        write_tokens(folder.path(), file, &[&text], &tokenizer).unwrap();
+        write_tokens(folder.path(), file, &[&text], &tokenizer, &NEVER).unwrap();
         let got = read_tokens(&folder.path().join(file)).unwrap();
         let whole = tokenizer.encode(&text, false).unwrap();
         let expected: Vec<u16> = whole.into_iter().map(|id| id as u16).chain([EOS]).collect();

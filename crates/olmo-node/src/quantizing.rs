@@ -1,15 +1,13 @@
 //! A model on its way into a file of another type.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
 
-use async_channel::Receiver;
-use napi::bindgen_prelude::{spawn_blocking, Env};
+use napi::bindgen_prelude::Env;
 use napi_derive::napi;
 use olmo_core::quantize as core;
 
-use crate::error::{js_error, promise, promise_blocking, Promise, Result};
+use crate::background::Background;
+use crate::error::{js_error, promise_blocking, Promise, Result};
 
 #[napi(object, object_to_js = false)]
 pub struct QuantizeOptions {
@@ -55,9 +53,7 @@ pub fn quantized_size(env: &Env, model: String, target: String) -> Promise<f64> 
 /// Works in the background. Whoever wants to know how far it is asks with `progress()`.
 #[napi]
 pub struct Quantizing {
-    progress: Receiver<core::Progress>,
-    outcome: Receiver<olmo_core::Result<core::Summary>>,
-    cancelled: Arc<AtomicBool>,
+    work: Background<core::Progress, core::Summary>,
 }
 
 /// Starts to write a model in another type.
@@ -70,22 +66,8 @@ pub fn quantize(options: QuantizeOptions) -> Result<Quantizing> {
         importance: options.imatrix.map(PathBuf::from),
         threads: options.threads.map(|threads| threads as usize),
     };
-    // One place: what nobody has asked for yet is replaced by what is newer.
-    let (progress_in, progress) = async_channel::bounded(1);
-    let (outcome_in, outcome) = async_channel::bounded(1);
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let stop = cancelled.clone();
-    spawn_blocking(move || {
-        let result = core::quantize(&options, &mut |progress| {
-            if stop.load(Ordering::Relaxed) {
-                return Err(olmo_core::Error::Cancelled);
-            }
-            let _ = progress_in.force_send(progress);
-            Ok(())
-        });
-        let _ = outcome_in.try_send(result);
-    });
-    Ok(Quantizing { progress, outcome, cancelled })
+    let work = Background::start(move |progress| core::quantize(&options, progress));
+    Ok(Quantizing { work })
 }
 
 #[napi]
@@ -93,42 +75,43 @@ impl Quantizing {
     /// The next news; null when there will be none.
     #[napi(catch_unwind, ts_return_type = "Promise<QuantizeProgress | null>")]
     pub fn progress(&self, env: &Env) -> Promise<Option<QuantizeProgress>> {
-        let progress = self.progress.clone();
-        promise(env, async move {
-            let news = progress.recv().await.ok();
-            Ok(news.map(|progress| {
-                let (step, done, total) = match progress {
-                    core::Progress::Text { done, total } => ("text", done, total),
-                    core::Progress::Weights { done, total } => ("weights", done, total),
-                };
-                QuantizeProgress { step: step.into(), done: done as f64, total: total as f64 }
-            }))
-        })
+        self.work.progress(env, QuantizeProgress::from)
     }
 
     /// What was written, once it is. To be asked for once.
     #[napi(catch_unwind, ts_return_type = "Promise<Quantized>")]
     pub fn finish(&self, env: &Env) -> Promise<Quantized> {
-        let outcome = self.outcome.clone();
-        promise(env, async move {
-            let ended = |_| olmo_core::Error::Internal("the work ended without a result".into());
-            let summary = outcome.recv().await.map_err(ended)??;
-            let types = summary.types.into_iter().map(|(name, (tensors, bytes))| QuantizedType {
-                r#type: name.into(),
-                tensors: tensors as u32,
-                bytes: bytes as f64,
-            });
-            Ok(Quantized {
-                bytes: summary.bytes as f64,
-                num_parameters: summary.num_params as f64,
-                types: types.collect(),
-            })
-        })
+        self.work.outcome(env, Quantized::from)
     }
 
     /// Stops the work; `finish()` then rejects, and nothing is left of the file.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
-        self.cancelled.store(true, Ordering::Relaxed);
+        self.work.cancel();
+    }
+}
+
+impl From<core::Progress> for QuantizeProgress {
+    fn from(progress: core::Progress) -> Self {
+        let (step, done, total) = match progress {
+            core::Progress::Text { done, total } => ("text", done, total),
+            core::Progress::Weights { done, total } => ("weights", done, total),
+        };
+        QuantizeProgress { step: step.into(), done: done as f64, total: total as f64 }
+    }
+}
+
+impl From<core::Summary> for Quantized {
+    fn from(summary: core::Summary) -> Self {
+        let types = summary.types.into_iter().map(|(name, (tensors, bytes))| QuantizedType {
+            r#type: name.into(),
+            tensors: tensors as u32,
+            bytes: bytes as f64,
+        });
+        Quantized {
+            bytes: summary.bytes as f64,
+            num_parameters: summary.num_params as f64,
+            types: types.collect(),
+        }
     }
 }

@@ -226,6 +226,7 @@ impl From<core::Progress> for TrainingEvent {
 #[napi]
 pub struct Preparation {
     events: Receiver<olmo_core::Result<PreparationEvent>>,
+    cancelled: Arc<AtomicBool>,
 }
 
 #[napi(object, object_to_js = false)]
@@ -255,17 +256,19 @@ pub fn prepare(options: PrepareOptions) -> Result<Preparation> {
     core_options.context = options.context.map_or(core_options.context, |n| n as usize);
     let orders: Vec<usize> = options.baseline.into_iter().map(|order| order as usize).collect();
     let (tell, events) = async_channel::unbounded();
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let stop = cancelled.clone();
     on_thread("olmo2-prepare", tell, move |tell| {
         let mut say = |what: &str| {
             let _ = tell.try_send(Ok(PreparationEvent::Progress { what: what.into() }));
         };
-        let manifest = core_prepare::prepare(&core_options, &mut say)?;
-        let baselines = baseline::measure_all(&core_options.out, &orders, &mut say)?;
+        let manifest = core_prepare::prepare(&core_options, &stop, &mut say)?;
+        let baselines = baseline::measure_all(&core_options.out, &orders, &stop, &mut say)?;
         let (manifest, baselines) = (manifest.to_json(), baseline::to_json(&baselines));
         let _ = tell.try_send(Ok(PreparationEvent::Done { manifest, baselines }));
         Ok(())
     })?;
-    Ok(Preparation { events })
+    Ok(Preparation { events, cancelled })
 }
 
 #[napi]
@@ -275,5 +278,11 @@ impl Preparation {
     pub fn next(&self, env: &Env) -> Promise<Option<Vec<PreparationEvent>>> {
         let events = self.events.clone();
         promise(env, async move { all_ready(&events).await })
+    }
+
+    /// Stops the work as soon as it can be stopped; then `next` rejects.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.cancelled.store(true, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,7 @@
 //! Bits per byte of an n-gram model on the held-out documents.
 
 use std::path::Path;
+use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use super::files::write_file;
 use super::kneser_ney::KneserNey;
 use super::manifest::Manifest;
 use super::tokens::read_tokens;
-use crate::Result;
+use crate::{Error, Result};
 
 /// How well a model knows one source's held-out documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -61,14 +62,17 @@ pub fn measure(folder: &Path, order: usize) -> Result<Baseline> {
 }
 
 /// Measures models of several orders and writes their scores to `baseline.json`, if there are any.
+/// `cancelled` stops the work between two of them.
 pub fn measure_all(
     folder: &Path,
     orders: &[usize],
+    cancelled: &AtomicBool,
     progress: &mut dyn FnMut(&str),
 ) -> Result<Vec<Baseline>> {
     let mut baselines = Vec::new();
     for &order in orders {
         progress(&format!("measuring {order}-grams"));
+        Error::if_cancelled(cancelled)?;
         baselines.push(measure(folder, order)?);
     }
     if !baselines.is_empty() {

@@ -20,11 +20,12 @@ mod pieces;
 pub mod tokens;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
 pub use held_out::HeldOut;
 pub use manifest::{Manifest, SourceEntry, TokenFile, MANIFEST};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// What [`prepare`] does.
 #[derive(Debug, Clone)]
@@ -63,18 +64,28 @@ impl Options {
 /// - `train/SOURCE.npy` and `validation/SOURCE.npy` for each source,
 /// - `manifest.json`, last, so that a folder with one is whole.
 ///
-/// `progress` is told what begins.
-pub fn prepare(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Manifest> {
-    progress("reading the text");
+/// `progress` is told what begins. Once `cancelled` is set the work fails with [`Error::Cancelled`] after
+/// the document it is at, or after the split or the tokenizer if it is at one of those; a file that is not
+/// whole is removed.
+pub fn prepare(
+    options: &Options,
+    cancelled: &AtomicBool,
+    progress: &mut dyn FnMut(&str),
+) -> Result<Manifest> {
+    let mut begin = |what: &str| {
+        progress(what);
+        Error::if_cancelled(cancelled)
+    };
+    begin("reading the text")?;
     let sources = documents::read_folder(&options.text)?;
-    progress("choosing documents to hold out");
+    begin("choosing documents to hold out")?;
     let splits = options.held_out.split(&sources, options.seed);
     let part = |index: usize, held_out: bool| -> Vec<&str> {
         let documents = sources[index].documents().zip(&splits[index].held_out);
         documents.filter(|(_, &held)| held == held_out).map(|(text, _)| text).collect()
     };
 
-    progress("learning the tokenizer");
+    begin("learning the tokenizer")?;
     let training: Vec<&str> = (0..sources.len()).flat_map(|index| part(index, false)).collect();
     let bpe = bpe::train(training.into_iter(), options.vocab_size)?;
     let tokenizer_sha256 = bpe.write(&options.out.join("tokenizer"), options.context)?;
@@ -82,11 +93,12 @@ pub fn prepare(options: &Options, progress: &mut dyn FnMut(&str)) -> Result<Mani
 
     let mut entries = Vec::new();
     for (index, source) in sources.iter().enumerate() {
-        progress(&format!("encoding {}", source.name));
+        begin(&format!("encoding {}", source.name))?;
         let write = |split: &str, held_out: bool| {
             // Not joined as a path, so that the manifest is the same on Windows.
             let file = format!("{split}/{}.npy", source.name);
-            tokens::write_tokens(&options.out, Path::new(&file), &part(index, held_out), &tokenizer)
+            let documents = part(index, held_out);
+            tokens::write_tokens(&options.out, Path::new(&file), &documents, &tokenizer, cancelled)
         };
         entries.push(SourceEntry {
             name: source.name.clone(),

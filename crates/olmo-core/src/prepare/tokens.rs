@@ -5,7 +5,7 @@
 //! as OLMo's do, though numpy's header is not there: `numpy.memmap(file, dtype="uint16")`.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::documents::END_OF_TEXT;
 use super::files::{read_file, NewFile};
@@ -14,19 +14,20 @@ use super::pieces::pieces;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
-/// Encodes documents and writes them to `folder/file`.
+/// Encodes documents and writes them to `folder/file`, unless `cancelled` gets set before it is whole.
 pub fn write_tokens(
     folder: &Path,
     file: &Path,
     documents: &[&str],
     tokenizer: &Tokenizer,
+    cancelled: &AtomicBool,
 ) -> Result<TokenFile> {
     let eos = end_of_text(tokenizer)?;
     let mut out = NewFile::create(&folder.join(file))?;
     let (mut tokens, mut bytes) = (0u64, 0u64);
     // A round at a time, so that at most some thousand documents' tokens are in memory.
     for round in documents.chunks(4096) {
-        for (document, ids) in round.iter().zip(encode_all(round, tokenizer, eos)?) {
+        for (document, ids) in round.iter().zip(encode_all(round, tokenizer, eos, cancelled)?) {
             bytes += document.len() as u64;
             tokens += ids.len() as u64;
             let raw: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
@@ -54,7 +55,12 @@ pub(crate) fn end_of_text(tokenizer: &Tokenizer) -> Result<u16> {
 }
 
 /// The tokens of each document, the last of each being `eos`; on all processors.
-fn encode_all(documents: &[&str], tokenizer: &Tokenizer, eos: u16) -> Result<Vec<Vec<u16>>> {
+fn encode_all(
+    documents: &[&str],
+    tokenizer: &Tokenizer,
+    eos: u16,
+    cancelled: &AtomicBool,
+) -> Result<Vec<Vec<u16>>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let worker = || -> Result<Vec<(usize, Vec<u16>)>> {
@@ -62,6 +68,7 @@ fn encode_all(documents: &[&str], tokenizer: &Tokenizer, eos: u16) -> Result<Vec
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             let Some(document) = documents.get(index) else { return Ok(done) };
+            Error::if_cancelled(cancelled)?;
             done.push((index, encode(document, tokenizer, eos)?));
         }
     };

@@ -1,7 +1,7 @@
 //! A run: stage 1, then the anneals of stage 2, then their average.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -278,9 +278,7 @@ impl Trainer {
         let first = self.step * batch_size as u64;
         let mut sums = LossSums::default();
         for micro in (0..batch_size).step_by(micro_batch_size) {
-            if self.cancelled.load(Ordering::Relaxed) {
-                return Err(Error::Cancelled);
-            }
+            Error::if_cancelled(&self.cancelled)?;
             let mut examples = Examples::default();
             for index in micro..batch_size.min(micro + micro_batch_size) {
                 let tokens = mix.instance(first + index as u64)?;

@@ -1,6 +1,6 @@
 //! Loss on held-out text, by source.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use super::config::{HeldOutConfig, TrainConfig, ValidationConfig};
 use super::data::{document_lengths, open_files, TokenFile};
@@ -51,9 +51,7 @@ impl HeldOut {
         for file in &self.files {
             let mut start = 0;
             while start + 1 < file.len() && left > 0 {
-                if cancelled.load(Ordering::Relaxed) {
-                    return Err(Error::Cancelled);
-                }
+                Error::if_cancelled(cancelled)?;
                 let end = file.len().min(start + config.sequence_length);
                 let end = end.min(start.saturating_add(left).saturating_add(1));
                 let tokens = file.read(start..end, config.model.vocab_size)?;
