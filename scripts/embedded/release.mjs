@@ -4,8 +4,8 @@
 //     node scripts/embedded/release.mjs RUN DATA [--out models] [CHECKPOINT…]
 //
 // RUN is the folder that `olmo2 train` wrote, DATA the one that `olmo2 prepare` wrote. Checkpoints
-// are names of folders in RUN; without any, those of the steps below. The last one in training
-// becomes the model. The weights go into the repository once: look at the card before that.
+// are names of folders in RUN; without any, the end of stage 1. The last one in training becomes
+// the model. The weights go into the repository once: look at the card before that.
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -17,8 +17,6 @@ import { fillCard, samplesList, scoresTable, validationTable } from './card.mjs'
 import { samples } from './samples.mjs'
 
 const RECIPE = 'models/recipe'
-/** Steps of stage 1 that are shipped, early ones closer together. Step 600 is there in bf16. */
-const STEPS = [25, 100, 200, 400, 2000, 4700]
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -36,8 +34,9 @@ const all = inTrainingOrder(
 )
 const last = all.at(-1)
 if (!last) throw new Error(`${run} has no checkpoints in it`)
-const chosen = all.filter(({ name, stage, step }) =>
-  named.length > 0 ? named.includes(name) : stage === 1 && STEPS.includes(step),
+const endOfStage1 = all.filter(({ stage }) => stage === 1).at(-1)
+const chosen = all.filter((revision) =>
+  named.length > 0 ? named.includes(revision.name) : revision === endOfStage1,
 )
 
 await copyModel(join(run, last.name), MODEL)
