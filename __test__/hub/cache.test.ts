@@ -133,9 +133,19 @@ test('does not prune what is being fetched', async (t) => {
   const half = `${folder.blob(etag)}.olmo2.incomplete`
   await writeFile(half, 'half')
   const lock = await acquireLock(folder.lock(etag), instantRetry())
+  // A file that was fetched before it, for the same snapshot that does not show yet.
+  const done = folder.blob('b'.repeat(64))
+  await writeFile(done, 'whole')
   t.deepEqual((await pruneCache({ cacheDir })).paths, [])
   lock.release()
-  t.deepEqual((await pruneCache({ cacheDir })).paths, [half])
+  t.deepEqual((await pruneCache({ cacheDir })).paths, [half, done])
+})
+
+test('passes over what is no snapshot', async (t) => {
+  const { cacheDir, folder } = await twoRevisions(t)
+  const before = await listCache({ cacheDir })
+  await writeFile(join(folder.snapshots, '.DS_Store'), 'left by a file manager')
+  t.deepEqual(await listCache({ cacheDir }), before)
 })
 
 test('finds what is damaged, and what is missing', async (t) => {

@@ -53,6 +53,8 @@ export class MockHub {
   readonly renamed: Record<string, string> = {}
   readonly seen: Seen[] = []
   readonly #faults: { match: (seen: Seen) => boolean; fault: Fault; times: number }[] = []
+  /** Addresses given out so far; each has its number in its signature. */
+  #signatures = 0
   readonly #hub: Server
   readonly #cdn: Server
   /** Where the hub is. */
@@ -176,7 +178,11 @@ export class MockHub {
     }
     const sha = sha256(content)
     const linked = { 'x-linked-etag': `"${sha}"`, 'x-linked-size': String(content.length) }
-    reply.redirect(`${this.cdn}/blobs/${sha}?signature=secret`, 302, { ...facts, ...linked })
+    this.#signatures += 1
+    reply.redirect(`${this.cdn}/blobs/${sha}?signature=secret${this.#signatures}`, 302, {
+      ...facts,
+      ...linked,
+    })
   }
 
   #content(reply: Reply, path: string) {

@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 
 import test from 'ava'
 
-import { OptionError } from '../../src/errors.js'
+import { HubError, OptionError } from '../../src/errors.js'
 import { acquireLock } from '../../src/hub/cache/lock.js'
 import { Limit, together } from '../../src/hub/download/limit.js'
 import { Ranges } from '../../src/hub/download/ranges.js'
@@ -158,6 +158,11 @@ test('tokens come from the options, then HF_TOKEN, then the file', async (t) => 
   t.is(await token({ HF_TOKEN: 'hf_env' }, { token: false }), undefined)
   t.is(await token({ HF_TOKEN: 'hf_env', HF_HUB_DISABLE_IMPLICIT_TOKEN: '1' }), undefined)
   t.is(await token({ HF_HOME: join(home, 'nothing') }), undefined)
+  t.is(await token({ HF_TOKEN: 'hf_wrap\r\nped\n' }), 'hf_wrapped')
+  const error = await t.throwsAsync(token({ HF_TOKEN: '[profile] hf_hidden' }), {
+    instanceOf: OptionError,
+  })
+  t.false(inspect(error).includes('hidden'))
 })
 
 test('proxies are those of the environment', (t) => {
@@ -171,6 +176,15 @@ test('proxies are those of the environment', (t) => {
     'http://small:1',
   )
   t.is(proxy('https://huggingface.co/x', { ALL_PROXY: 'http://all:1' }), 'http://all:1')
+  const wrong = (env: Record<string, string>, message: RegExp) => {
+    const error = t.throws(() => proxy('https://huggingface.co/x', env), {
+      instanceOf: HubError,
+      message,
+    })
+    t.false(inspect(error).includes('s#cret'))
+  }
+  wrong({ ALL_PROXY: 'socks5://me:s#cret@127.0.0.1:1080' }, /ALL_PROXY names is no address/)
+  wrong({ https_proxy: 'http://me:s#cret@proxy:8080' }, /HTTPS_PROXY names is no address/)
   for (const list of [
     '*',
     'huggingface.co',

@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
@@ -73,6 +73,27 @@ test('asks nothing for a commit that is there', async (t) => {
   const again = await pullFrom(hub, cache, { revision: COMMIT })
   t.is(again.source, 'cache')
   t.deepEqual(hub.seen, [])
+})
+
+test('completes what another program fetched a part of', async (t) => {
+  const { hub, cache } = await start(t)
+  const whole = await pullFrom(hub, cache)
+  const part = async () => {
+    await rm(join(cache, FOLDER, '.no_exist'), { recursive: true })
+    await rm(join(whole.path, 'tokenizer_config.json'))
+  }
+  await part()
+  t.deepEqual((await pullFrom(hub, cache, { offline: true })).files, [
+    ...['config.json', 'generation_config.json', 'model.safetensors', 'tokenizer.json'],
+  ])
+  const fetched = await pullFrom(hub, cache)
+  t.deepEqual([fetched.files, fetched.path], [whole.files, whole.path])
+  await part()
+  hub.fault(/tree/, { do: 'status', status: 500 }, 100)
+  const usable = await pullFrom(hub, cache, { revision: COMMIT })
+  t.deepEqual([usable.source, usable.files.length], ['cache', 4])
+  hub.clearFaults()
+  t.deepEqual((await pullFrom(hub, cache, { revision: COMMIT })).files, whole.files)
 })
 
 test('fetches of a new commit what is new in it', async (t) => {

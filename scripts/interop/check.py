@@ -230,13 +230,13 @@ def folder_name():
 
 
 def listing(folder):
-    """All that is in a folder, links with where they lead; without what only Python keeps for itself."""
+    """All that is in a folder, links with where they lead; without what only one of the two notes there."""
     lines = []
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
             lines.append(f"{name} -> {os.readlink(path)}")
-        elif path.is_file() and "/trees/" not in name:
+        elif path.is_file() and "/trees/" not in name and "/.no_exist/" not in name:
             lines.append(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()[:16]}")
     return "\n".join(sorted(lines)) + "\n"
 

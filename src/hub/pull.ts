@@ -4,6 +4,7 @@ import { HubError } from '../errors.js'
 import { chooseRevision, isLoose } from '../revisions/choose.js'
 import { revisionsOf } from '../revisions/list.js'
 import { suggestRevision } from '../revisions/nearest.js'
+import { isWhole, noteAbsent } from './cache/absent.js'
 import { type CachedModel, findCached, missingOf } from './cache/find.js'
 import { RepoFolder } from './cache/layout.js'
 import { writeRef } from './cache/refs.js'
@@ -105,12 +106,20 @@ class Pull {
     this.#options.signal?.throwIfAborted()
     const revision = await this.#resolveName(this.#options.revision ?? 'main')
     const cached = await findCached(this.#folder, revision, file)
-    if (cached && (offline || isCommit(revision))) return this.#result(revision, cached, 'cache')
+    if (cached && offline) return this.#result(revision, cached, 'cache')
     if (offline) throw await this.#notCached(revision)
-    const commit = await this.#resolveCommit(revision, cached !== undefined)
-    if (cached && commit === undefined) return this.#result(revision, cached, 'cache')
-    if (cached && commit === cached.commit) return this.#result(revision, cached, 'hub')
-    return this.#fetch(revision, commit ?? revision)
+    const isAll = cached && (file !== undefined || (await isWhole(this.#folder, cached.commit)))
+    if (isAll && isCommit(revision)) return this.#result(revision, cached, 'cache')
+    try {
+      const commit = await this.#resolveCommit(revision, cached !== undefined)
+      if (isAll && commit === cached.commit) return this.#result(revision, cached, 'hub')
+      return await this.#fetch(revision, commit)
+    } catch (error) {
+      this.#options.signal?.throwIfAborted()
+      if (cached && error instanceof HubError && isOutage(error))
+        return this.#result(revision, cached, 'cache')
+      throw error
+    }
   }
 
   /** The name of a revision that is asked for by what it is. */
@@ -125,12 +134,9 @@ class Pull {
     throw new HubError('REVISION_NOT_FOUND', message, { repo: this.#repo, revision })
   }
 
-  /**
-   * The commit that a revision means now; undefined if it means itself, or if the hub cannot say but
-   * there is something to fall back on.
-   */
-  async #resolveCommit(revision: string, hasFallback: boolean): Promise<string | undefined> {
-    if (isCommit(revision)) return undefined
+  /** The commit that a revision means now. */
+  async #resolveCommit(revision: string, hasFallback: boolean): Promise<string> {
+    if (isCommit(revision)) return revision
     const { signal } = this.#options
     // With a fallback, the first failure is enough.
     const retries = hasFallback ? 0 : this.#client.retry.retries
@@ -140,7 +146,6 @@ class Pull {
       signal?.throwIfAborted()
       if (!(error instanceof HubError)) throw error
       if (error.code === 'REVISION_NOT_FOUND') throw await this.#withSuggestion(error, revision)
-      if (hasFallback && isOutage(error)) return undefined
       throw error
     }
   }
@@ -162,22 +167,47 @@ class Pull {
       const files = await this.#chooseFiles(all, revision, commit)
       await this.#checkSpace(files, commit)
       await tagCacheFolder(cacheDir)
-      const fetched = await this.#fetchBlobs(files, commit)
-      // Only now does anything show: a snapshot is whole from the beginning.
+      const fetched = new Set<string>()
       const withLinks = symlinks && (await symlinksWork(cacheDir))
-      const isFresh = ({ path }: HubFile) => fetched.includes(path)
-      // Those that are copied come before those that are moved: they may be the same content.
-      for (const file of [...files].sort((a, b) => Number(isFresh(a)) - Number(isFresh(b)))) {
-        if (await findPointer(this.#folder, commit, file)) continue
-        await placePointer(this.#folder, commit, file, {
-          symlinks: withLinks,
-          fresh: isFresh(file),
-        })
+      for (let turn = 0; ; turn += 1) {
+        for (const path of await this.#fetchBlobs(files, commit)) fetched.add(path)
+        // Only now does anything show: a snapshot is whole from the beginning.
+        if (await this.#place(files, commit, fetched, withLinks)) break
+        if (turn > 0) throw this.#lost(revision)
       }
       await writeRef(this.#folder, revision, commit)
-      const paths = files.map(({ path }) => path)
-      return this.#result(revision, { commit, files: paths }, 'hub', fetched)
+      if (this.#options.file === undefined) await noteAbsent(this.#folder, commit, all)
+      const paths = files.map(({ path }) => path).sort()
+      return this.#result(revision, { commit, files: paths }, 'hub', [...fetched])
     })
+  }
+
+  /**
+   * Makes all files visible in the snapshot.
+   *
+   * @returns false if not all are there, as someone has removed some from the cache since they came
+   */
+  async #place(
+    files: HubFile[],
+    commit: string,
+    fetched: ReadonlySet<string>,
+    symlinks: boolean,
+  ): Promise<boolean> {
+    const isFresh = ({ path }: HubFile) => fetched.has(path)
+    // Those that are copied come before those that are moved: they may be the same content.
+    for (const file of [...files].sort((a, b) => Number(isFresh(a)) - Number(isFresh(b)))) {
+      if (await findPointer(this.#folder, commit, file)) continue
+      if (!(await findBlob(this.#folder, file))) return false
+      await placePointer(this.#folder, commit, file, { symlinks, fresh: isFresh(file) })
+    }
+    for (const file of files) if (!(await findPointer(this.#folder, commit, file))) return false
+    return true
+  }
+
+  #lost(revision: string): HubError {
+    const repo = this.#repo
+    const message = `files of ${repo} vanish from the cache ${this.#folder.cacheDir} while they are fetched: stop what removes them, and pull again`
+    return new HubError('CACHE_NOT_WRITABLE', message, { repo, revision })
   }
 
   async #chooseFiles(all: HubFile[], revision: string, commit: string): Promise<HubFile[]> {

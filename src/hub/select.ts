@@ -2,7 +2,7 @@ import { HubError } from '../errors.js'
 import type { HubFile } from './client.js'
 
 /** What the engine reads of a checkpoint beside its weights, and the tokenizer's own files. */
-const SMALL_FILES = [
+export const SMALL_FILES = [
   'config.json',
   'generation_config.json',
   'tokenizer.json',

@@ -75,9 +75,14 @@ async function readToken(given: string | false | undefined, env: Environment) {
   )
 }
 
-/** Line ends around a token are an accident of how it was stored. */
+/** Line ends around a token, or in it, are an accident of how it was stored. */
 function secret(text: string | undefined): Secret | undefined {
-  const token = text?.trim()
+  const token = text?.replace(/[\r\n]/g, '').trim()
+  // What cannot stand in a header would be shown by the error that says so.
+  if (token && !/^[\x21-\x7e]+$/.test(token)) {
+    const message = 'option `token` (or HF_TOKEN) holds characters that no token has; copy it anew'
+    throw new OptionError('token', message)
+  }
   return token ? new Secret(token) : undefined
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
-import { shardNames, WEIGHTS, WEIGHTS_INDEX } from '../select.js'
+import { SMALL_FILES, shardNames, WEIGHTS, WEIGHTS_INDEX } from '../select.js'
 import type { RepoFolder } from './layout.js'
 import { readRef } from './refs.js'
 import { findPointer } from './snapshot.js'
@@ -44,7 +44,10 @@ async function searchCache(folder: RepoFolder, revision: string, file?: string):
   for (const name of needed) {
     if (!(await findPointer(folder, commit, name))) return { missing: `it lacks ${name}` }
   }
-  return { found: { commit, files: needed } }
+  const more = file === undefined ? SMALL_FILES.filter((name) => !needed.includes(name)) : []
+  const files = [...needed]
+  for (const name of more) if (await findPointer(folder, commit, name)) files.push(name)
+  return { found: { commit, files: files.sort() } }
 }
 
 async function neededFiles(folder: RepoFolder, commit: string): Promise<string[]> {

@@ -10,6 +10,7 @@ import { checkRelativePath } from '../names.js'
  *   refs/main                                the commit that a branch or tag meant last
  *   blobs/403450e234…                        a file's content, named by its hash
  *   snapshots/2439f60e…/model.safetensors    a link to ../../blobs/403450e234…
+ *   .no_exist/2439f60e…/chat_template.jinja  says that the commit has no such file
  * .locks/models--allenai--OLMo-2-1124-7B/403450e234….lock
  * ```
  */
@@ -54,6 +55,15 @@ export class RepoFolder {
 
   pointer(commit: string, file: string): string {
     return join(this.snapshot(commit), checkRelativePath(file, 'file name', this.repo))
+  }
+
+  absences(commit: string): string {
+    return join(this.path, '.no_exist', commit)
+  }
+
+  /** An empty file there says that a commit has no file of that name. */
+  absence(commit: string, file: string): string {
+    return join(this.absences(commit), checkRelativePath(file, 'file name', this.repo))
   }
 
   lock(etag: string): string {

@@ -1,4 +1,5 @@
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 
 import { crossing, HubError } from '../../errors.js'
 import { native } from '../../native.js'
@@ -32,6 +33,8 @@ export async function pruneCache(options: RemoveOptions = {}): Promise<Removed> 
   const removed: Removed = { paths: [], size: 0 }
   for (const { repo, snapshots } of await listCache(options)) {
     const folder = new RepoFolder(cacheDir, repo)
+    // Whoever fetches shows the files only when all are there: until then nothing leads to them.
+    if (await isBeingFilled(folder)) continue
     const detached = snapshots.filter(({ refs }) => refs.length === 0)
     await removeSnapshots(folder, detached, removed, options.dryRun)
     await removeLeftovers(folder, detached, removed, options.dryRun)
@@ -90,6 +93,7 @@ async function removeSnapshots(
       if (of === commit) await remove(folder, folder.ref(name))
     }
     await remove(folder, path)
+    await remove(folder, folder.absences(commit))
   }
 }
 
@@ -123,11 +127,21 @@ async function removeLeftovers(
   }
 }
 
+/** Whether someone holds the lock of any content of a repository. */
+async function isBeingFilled(folder: RepoFolder): Promise<boolean> {
+  const names = await readdir(folder.locks).catch(() => [])
+  return names.some((name) => isLocked(join(folder.locks, name)))
+}
+
 /** Whether someone holds the lock of the content that a file is for. */
 function isBeingFetched(folder: RepoFolder, path: string): boolean {
   const [etag = ''] = path.slice(folder.blobs.length + 1).split('.')
+  return isLocked(folder.lock(etag))
+}
+
+function isLocked(file: string): boolean {
   try {
-    const lock = crossing(() => native().tryLockFile(folder.lock(etag)))
+    const lock = crossing(() => native().tryLockFile(file))
     lock?.release()
     return lock === null
   } catch {

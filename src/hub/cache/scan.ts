@@ -1,7 +1,7 @@
 import { lstat, readdir, readlink, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 
-import { fileSize } from '../files.js'
+import { fileSize, systemCode } from '../files.js'
 import { type HubOptions, readSettings } from '../settings.js'
 import { RepoFolder, repoOfFolder } from './layout.js'
 import { listCachedRefs } from './refs.js'
@@ -49,13 +49,19 @@ export async function listCache(options: HubOptions = {}): Promise<CachedRepo[]>
 /** What the cache holds of one repository. */
 export async function scanRepo(folder: RepoFolder): Promise<CachedRepo> {
   const refs = [...(await listCachedRefs(folder))]
-  const commits = await readdir(folder.snapshots).catch(() => [])
-  const snapshots = await Promise.all(
+  const entries = await readdir(folder.snapshots, { withFileTypes: true }).catch(() => [])
+  // Not what a file manager may have left there.
+  const commits = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name)
+  const found = await Promise.all(
     commits.sort().map((commit) => {
       const names = refs.filter(([, of]) => of === commit).map(([name]) => name)
-      return scanSnapshot(folder, commit, names.sort())
+      return scanSnapshot(folder, commit, names.sort()).catch((error) => {
+        if (systemCode(error) !== 'ENOENT') throw error
+        return undefined // Someone removes it at this moment.
+      })
     }),
   )
+  const snapshots = found.filter((snapshot) => snapshot !== undefined)
   const blobs = await readdir(folder.blobs).catch(() => [])
   const sizes = new Map<string, number>()
   for (const name of blobs) sizes.set(name, (await fileSize(folder.blob(name))) ?? 0)

@@ -36,13 +36,17 @@ export async function transfer(
   context: TransferContext,
 ): Promise<void> {
   const source = new Source(file, context)
-  try {
-    await fetchPieces(source, partial, partial.missing(context.pieceSize), context)
-  } catch (error) {
-    if (!(error instanceof RangeIgnored)) throw error
-    // Then all of it in one piece, from the beginning.
-    await partial.restart()
-    await fetchPieces(source, partial, [{ start: 0, end: file.size }], context)
+  const backoff = new Backoff(context.client.retry, context.signal)
+  for (let whole = false; ; whole = true) {
+    const pieces = whole ? [{ start: 0, end: file.size }] : partial.missing(context.pieceSize)
+    try {
+      return await fetchPieces(source, partial, pieces, context)
+    } catch (error) {
+      if (!(error instanceof RangeIgnored)) throw error
+      // Then all of it in one piece, from the beginning; again, if that was cut off as well.
+      if (whole) await backoff.wait(source.cutOff())
+      await partial.restart()
+    }
   }
 }
 
@@ -115,12 +119,17 @@ class Source {
       if (response.url !== '') this.#location = response.url
       return response
     } catch (error) {
-      // A signed address grows old; the hub gives a new one.
-      if (this.#location === undefined || !(error instanceof HubError) || !isStale(error))
-        throw error
-      this.#location = undefined
+      // A signed address grows old; the hub gives a new one, to the first who asks.
+      if (location === this.#origin || !(error instanceof HubError) || !isStale(error)) throw error
+      if (this.#location === location) this.#location = undefined
       return this.#open(range, signal)
     }
+  }
+
+  /** The error of a file that was cut off where it cannot be gone on with. */
+  cutOff(): HubError {
+    const cause = new Error('the connection was cut, and the server gives files only as a whole')
+    return unreachable(new URL(this.#location ?? this.#origin), cause)
   }
 
   async *#bytes(
