@@ -327,6 +327,12 @@ test('a file that is no config, or not there, is an error that names it', async 
     code: 'INVALID_FILE',
     message: /x: holds no token to predict/,
   })
+  const infinite = join(place, 'infinite.yaml')
+  await writeFile(infinite, 'z_loss: .inf\n')
+  await t.throwsAsync(train(infinite), {
+    code: 'INVALID_CONFIG',
+    message: /infinite\.yaml: `z_loss` is Infinity/,
+  })
   await t.throwsAsync(train(7 as never), { instanceOf: OptionError })
   await t.throwsAsync(train(file, { resum: true } as never), { instanceOf: OptionError })
 })

@@ -27,9 +27,15 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
   // The library checks what is in it, before anything is shown.
   const config = await readTrainConfig(file)
   let display: TrainDisplay | undefined
-  const written: Promise<void>[] = []
+  let written = Promise.resolve()
+  let unread: { error: unknown } | undefined
   const onProgress = (event: TrainEvent) => {
-    if (json) written.push(writeJson(event))
+    if (unread) throw unread.error // which ends the run as Ctrl-C does
+    if (json) {
+      written = writeJson(event).catch((error: unknown) => {
+        unread ??= { error }
+      })
+    }
     if (json && !process.stderr.isTTY) return
     display ??= new TrainDisplay(totalSteps(config), note, Boolean(process.stderr.isTTY))
     display.update(event, stepsBefore(config, event))
@@ -42,7 +48,7 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
       })
       return trainModel(file, { resume, signal, onProgress })
     })
-    await Promise.all(written)
+    await written
     display?.clear()
     if (json) return await writeJson({ type: 'done', ...summary })
     const loss = summary.loss === null ? '' : `, loss ${summary.loss.toFixed(4)} in the last step`

@@ -49,7 +49,11 @@ export function validationTable(metrics, most = 14) {
   // At each moment all sources are measured, one after the other.
   const all = found
     .filter(({ source }) => source === names[0])
-    .map(({ stage, step }) => found.filter((one) => one.stage === stage && one.step === step))
+    .map(({ stage, ingredient, step }) =>
+      found.filter(
+        (one) => one.stage === stage && one.ingredient === ingredient && one.step === step,
+      ),
+    )
   const every = Math.ceil(all.length / most)
   const rows = all
     .filter((_, index) => (all.length - 1 - index) % every === 0)

@@ -4,8 +4,9 @@
 //     node scripts/embedded/release.mjs RUN DATA [--out models] [CHECKPOINT…]
 //
 // RUN is the folder that `olmo2 train` wrote, DATA the one that `olmo2 prepare` wrote. Checkpoints
-// are names of folders in RUN; without any, the end of stage 1. The last one in training becomes
-// the model. The weights go into the repository once: look at the card before that.
+// are names of folders in RUN; without any, the end of stage 1. The average of the anneals, or else
+// the last checkpoint in training, becomes the model. The weights go into the repository once: look
+// at the card before that.
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -17,6 +18,8 @@ import { fillCard, samplesList, scoresTable, validationTable } from './card.mjs'
 import { samples } from './samples.mjs'
 
 const RECIPE = 'models/recipe'
+/** The folder in a run with the average of several anneals. */
+const SOUP = 'stage2-soup'
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -29,18 +32,16 @@ const CHECKPOINTS = join(values.out, 'olmo2-5m-checkpoints')
 if (!run || !data)
   throw new Error('usage: node scripts/embedded/release.mjs RUN DATA [CHECKPOINT…]')
 
+const folders = await readdir(run)
 const all = inTrainingOrder(
-  (await readdir(run)).map((name) => parseRevision(name)).filter((revision) => revision !== null),
+  folders.map((name) => parseRevision(name)).filter((revision) => revision !== null),
 )
-const last = all.at(-1)
-if (!last) throw new Error(`${run} has no checkpoints in it`)
-const endOfStage1 = all.filter(({ stage }) => stage === 1).at(-1)
-const chosen = all.filter((revision) =>
-  named.length > 0 ? named.includes(revision.name) : revision === endOfStage1,
-)
+const endOfStage1 = all.findLast(({ stage }) => stage === 1)
+if (!endOfStage1) throw new Error(`${run} has no checkpoints in it`)
+const model = folders.find((name) => name === SOUP) ?? all.at(-1).name
 
-await copyModel(join(run, last.name), MODEL)
-for (const { name } of chosen) await quantizeCheckpoint(name)
+await copyModel(join(run, model), MODEL)
+for (const name of named.length > 0 ? named : [endOfStage1.name]) await quantizeCheckpoint(name)
 await writeCard()
 
 async function copyModel(from, to) {

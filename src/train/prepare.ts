@@ -1,7 +1,7 @@
 import { camelCaseKeys } from '../camel-case.js'
-import { crossing, crossingAsync, EngineError, OptionError } from '../errors.js'
+import { crossing, crossingAsync, EngineError } from '../errors.js'
 import { native } from '../native.js'
-import { checkOptions } from '../options.js'
+import { checkOptions, type OptionKind } from '../options.js'
 import { cancellable, checkSignal } from '../signal.js'
 
 /** Options of {@link prepare}. */
@@ -68,6 +68,16 @@ export interface BaselineScore {
   bitsPerByte: number
 }
 
+const kinds = {
+  text: 'text',
+  out: 'text',
+  vocabSize: 'count',
+  seed: 'seed',
+  context: 'count',
+  baseline: 'idList',
+  onProgress: 'listener',
+} as const satisfies Record<string, OptionKind>
+
 /** What {@link prepare} made; most of it also stands in `manifest.json`. */
 export interface PreparedData {
   dtype: 'uint16'
@@ -90,18 +100,9 @@ export interface PreparedData {
  * @throws the signal's reason, if it aborts
  */
 export async function prepare(options: PrepareOptions): Promise<PreparedData> {
-  checkOptions(options, { vocabSize: 'count', seed: 'seed', context: 'count' }, [
-    'text',
-    'out',
-    'baseline',
-    'signal',
-    'onProgress',
-  ])
+  checkOptions(options, kinds, ['signal'])
   const { text, out, vocabSize, seed, context, baseline = [], signal, onProgress } = options
-  for (const [name, path] of Object.entries({ text, out })) {
-    if (typeof path !== 'string') throw new OptionError(name, `option \`${name}\` is no path`)
-  }
-  checkOptions({ baseline }, { baseline: 'ids' })
+  checkOptions({ text: text ?? null, out: out ?? null }, kinds)
   checkSignal(signal)
   const running = crossing(() =>
     native().prepare({

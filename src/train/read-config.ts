@@ -42,8 +42,19 @@ export interface ConfigText {
 export async function configText(config: TrainConfig | string): Promise<ConfigText> {
   if (typeof config === 'string') {
     const read = await readTrainConfig(config)
-    return { config: read, json: JSON.stringify(read), file: config }
+    return { config: read, json: toJson(read, config), file: config }
   }
-  if (isConfig(config)) return { config, json: JSON.stringify(config), file: 'config' }
+  if (isConfig(config)) return { config, json: toJson(config, 'config'), file: 'config' }
   throw new OptionError('config', 'option `config` must be a config, or the path of a YAML file')
+}
+
+/** JSON would write `null`, a missing value, for a number that is none. */
+function toJson(config: TrainConfig, file: string): string {
+  return JSON.stringify(config, (key, value: unknown) => {
+    if (typeof value !== 'number' || Number.isFinite(value)) return value
+    throw new CheckpointError(
+      'INVALID_CONFIG',
+      `${file}: \`${key}\` is ${value}, which is no number`,
+    )
+  })
 }

@@ -3,7 +3,7 @@ import type { TrainingEvent } from '#native'
 import { CancelledError, crossing, crossingAsync, EngineError } from '../errors.js'
 import { native } from '../native.js'
 import { checkOptions } from '../options.js'
-import { checkSignal } from '../signal.js'
+import { checkSignal, watch } from '../signal.js'
 import type { TrainConfig } from './config.js'
 import type { TrainEvent, TrainSummary } from './events.js'
 import { configText } from './read-config.js'
@@ -45,36 +45,38 @@ export async function train(
   config: TrainConfig | string,
   options: TrainOptions = {},
 ): Promise<TrainSummary> {
-  checkOptions(options, { resume: 'flag' }, ['signal', 'onProgress'])
+  checkOptions(options, { resume: 'flag', onProgress: 'listener' }, ['signal'])
   const { resume = false, signal, onProgress } = options
   checkSignal(signal)
   const { json, file } = await configText(config)
   checkSignal(signal)
   const running = crossing(() => native().train(json, file, resume))
-  let stopped: { reason: unknown } | undefined
-  const stop = (reason: unknown) => {
-    stopped ??= { reason }
-    running.cancel()
-  }
-  const abort = () => stop(signal?.reason)
-  signal?.addEventListener('abort', abort, { once: true })
+  let thrown: { error: unknown } | undefined
+  const watching = watch(signal, () => running.cancel())
   try {
     for (;;) {
       const events = await crossingAsync(() => running.next())
       if (events === null) break
       for (const event of events) {
-        if (event.type === 'Done') return toSummary(event)
+        if (event.type === 'Done') {
+          if (thrown) throw thrown.error
+          return toSummary(event)
+        }
         try {
           onProgress?.(toEvent(event))
         } catch (error) {
-          stop(error)
+          thrown ??= { error }
+          running.cancel()
         }
       }
     }
   } catch (error) {
-    throw stopped && error instanceof CancelledError ? stopped.reason : error
+    if (!(error instanceof CancelledError)) throw error
+    if (thrown) throw thrown.error
+    signal?.throwIfAborted()
+    throw error
   } finally {
-    signal?.removeEventListener('abort', abort)
+    watching.stop()
   }
   throw new EngineError('INTERNAL', 'internal error: the run ended without a result')
 }

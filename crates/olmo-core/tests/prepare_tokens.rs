@@ -140,7 +140,7 @@ fn tokens_are_little_endian_and_end_with_eos() {
     // printf '\0\0\1\0\360\1]\0\360\1' | sha256sum
     let expected = "b4cd35dbdd6a18927e3001fd8ddd069da55f973e506a3e80c87169713d0513c5";
     assert_eq!(entry.sha256, expected);
-    assert!(!path.with_extension("npy.partial").exists());
+    assert_eq!(contents(folder.path()).len(), 1);
 
     std::fs::write(&path, [1, 2, 3]).unwrap();
     let error = read_tokens(&path).unwrap_err().to_string();
@@ -149,7 +149,7 @@ fn tokens_are_little_endian_and_end_with_eos() {
     let dolma2 = support::tokenizer("dolma2-subset");
     assert!(write_tokens(folder.path(), file, &["text"], &dolma2, &NEVER).is_err());
     assert_eq!(std::fs::read(&path).unwrap(), [1, 2, 3], "what failed leaves no trace");
-    assert!(!path.with_extension("npy.partial").exists());
+    assert_eq!(contents(folder.path()).len(), 1);
 }
 
 #[test]
@@ -199,6 +199,28 @@ fn called_off_it_leaves_whole_files_and_no_manifest() {
     let orders_left = measure_all(&options.out, &[1], &AtomicBool::new(true), &mut |_| ());
     assert_eq!(orders_left.unwrap_err().code(), "CANCELLED");
     assert!(!options.out.join("baseline.json").exists());
+}
+
+#[test]
+fn a_folder_prepared_again_is_not_called_whole_meanwhile() {
+    let folder = TempDir::new();
+    let options = options(&folder);
+    prepare(&options, &NEVER, &mut |_| ()).unwrap();
+    measure_all(&options.out, &[1], &NEVER, &mut |_| ()).unwrap();
+    let whole = contents(&options.out);
+    let again = |vocab_size: usize, part: &str| {
+        let cancelled = AtomicBool::new(false);
+        let mut progress = |what: &str| cancelled.store(what == part, Ordering::Relaxed);
+        let error = prepare(&Options { vocab_size, ..options.clone() }, &cancelled, &mut progress);
+        error.unwrap_err().code()
+    };
+    assert_eq!(again(60_000, ""), "INVALID_OPTION");
+    assert_eq!(again(330, "learning the tokenizer"), "CANCELLED");
+    assert!(contents(&options.out) == whole, "nothing was begun, so nothing is lost");
+    assert_eq!(again(330, "encoding foxes"), "CANCELLED");
+    assert!(
+        !options.out.join("manifest.json").exists() && !options.out.join("baseline.json").exists()
+    );
 }
 
 #[test]

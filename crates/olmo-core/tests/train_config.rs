@@ -41,7 +41,7 @@ fn defaults_are_olmo_2_s_recipe_and_paths_start_at_the_file() {
 #[test]
 fn mistakes_are_named_by_their_key() {
     type Change = fn(&mut Value);
-    let cases: [(Change, &str); 13] = [
+    let cases: [(Change, &str); 22] = [
         (
             |j| j["stage1"]["warmup"] = 3.into(),
             "`stage1.warmup` cannot be read: unknown field `warmup`",
@@ -67,6 +67,24 @@ fn mistakes_are_named_by_their_key() {
             "`num_attention_heads` is 5, which does not divide",
         ),
         (|j| drop(j.as_object_mut().unwrap().remove("stage1")), "missing field `stage1`"),
+        (|j| j["device"] = "gpu".into(), "`device` is `gpu`, but cpu, cuda"),
+        (|j| j["z_loss"] = (-1e-5).into(), "`z_loss` is -0.00001"),
+        (|j| j["stage1"]["floor"] = 1.5.into(), "`stage1.floor` is 1.5"),
+        (|j| j["optimizer"] = json!({"betas": [0.9, 1.0]}), "`optimizer.betas` has 1, but less"),
+        (|j| j["optimizer"] = json!({"betas": [-0.9, 0.9]}), "`optimizer.betas` is -0.9"),
+        (|j| j["optimizer"] = json!({"eps": 0}), "`optimizer.eps` is 0, but a number above 0"),
+        (|j| j["optimizer"] = json!({"weight_decay": -1}), "`optimizer.weight_decay` is -1"),
+        (
+            |j| j["validation"] = json!({"interval": 1, "tokens": 0, "sources": []}),
+            "`validation.tokens` is 0",
+        ),
+        (
+            |j| {
+                let source = json!({"name": "tales", "paths": ["t.npy"], "bytes": 0});
+                j["validation"] = json!({"interval": 1, "sources": [source]});
+            },
+            "`validation.sources` gives `tales` no bytes",
+        ),
     ];
     for (change, expected) in cases {
         let mut json = json();
@@ -159,6 +177,16 @@ fn weights_share_out_the_stage() {
     assert!(a.iter().all(|(_, count)| *count == 1));
     assert_eq!(b.iter().map(|(_, count)| count).sum::<usize>(), 20);
     assert!(b.iter().all(|(_, count)| (6..=7).contains(count)), "{b:?}");
+}
+
+#[test]
+fn an_epoch_that_no_memory_holds_is_refused() {
+    let folder = Folder::new("epoch");
+    for (repeat, weight, instances) in [(Some(1e12), None, 1), (None, Some(1.0), u64::MAX)] {
+        let source = SourceConfig { repeat, weight, ..folder.source("tales", 0, 100) };
+        let error = Mix::open(&[source], 10, 6000, 1, instances).err().unwrap().to_string();
+        assert!(error.contains("source `tales` would make an epoch of"), "{error}");
+    }
 }
 
 #[test]

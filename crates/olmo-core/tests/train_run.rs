@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use olmo_core::config::ModelConfig;
+use olmo_core::dtype::DType;
 use olmo_core::model::weight_shapes;
 use olmo_core::train::checkpoint::{list, parse_name, STATE_FILE};
 use olmo_core::train::fused::FusedOps;
@@ -486,6 +487,89 @@ fn resuming_tells_what_the_stages_do_otherwise() {
 }
 
 #[test]
+fn what_is_done_cannot_be_changed() {
+    let folder = Folder::new("settled");
+    finish(&mut Trainer::new(config(&folder.0, two_anneals)).unwrap());
+    let before = names(&folder.0.join("run"));
+    let refused = |change: fn(&mut Value)| {
+        let changed = config(&folder.0, |json| {
+            two_anneals(json);
+            change(json);
+        });
+        Trainer::resume(changed).err().unwrap().to_string()
+    };
+    let error = refused(|json| json["stage2"]["steps"] = 2.into());
+    assert!(error.contains("`stage2.steps` is 2, but 3 are done"), "{error}");
+    let error = refused(|json| json["stage1"]["steps"] = 4.into());
+    assert!(error.contains("`stage1.steps` is 4, but 6 are done"), "{error}");
+    let error = refused(|json| json["stage1"]["steps"] = 8.into());
+    assert!(
+        error.contains("`stage1.steps` was 6 and is 8 now, but that stage is at its end"),
+        "{error}"
+    );
+    let error = refused(|json| json["stage2"]["steps"] = 5.into());
+    assert!(error.contains("`stage2.steps` was 3 and is 5 now"), "{error}");
+    let error = refused(|json| json["stage2"]["seeds"] = json!([42]));
+    assert!(error.contains("`stage2` has no such anneal any more"), "{error}");
+    assert_eq!(names(&folder.0.join("run")), before);
+}
+
+#[test]
+fn one_more_anneal_gets_into_the_average() {
+    let folder = Folder::new("more-anneals");
+    let (first, _) = finish(&mut Trainer::new(config(&folder.0, two_anneals)).unwrap());
+    let soup_of_two = model_bytes(&first.model);
+    let three = config(&folder.0, |json| {
+        two_anneals(json);
+        json["stage2"]["seeds"] = json!([42, 666, 7]);
+    });
+    let (second, _) = finish(&mut Trainer::resume(three).unwrap());
+    assert_eq!(second.model, first.model);
+    let ends =
+        [1, 2, 3].map(|n| folder.0.join(format!("run/stage2-ingredient{n}-step3-tokens768")));
+    let expected = soup::average(&ends, &folder.0, "expected", DType::F32).unwrap();
+    assert!(model_bytes(&second.model) == model_bytes(&expected));
+    assert!(model_bytes(&second.model) != soup_of_two);
+}
+
+#[test]
+fn a_run_that_cannot_read_its_files_leaves_no_trace() {
+    let folder = Folder::new("unread");
+    let refused = |change: fn(&mut Value)| {
+        let wrong = config(&folder.0, |json| {
+            two_anneals(json);
+            change(json);
+        });
+        let error = Trainer::new(wrong).err().unwrap();
+        assert!(!folder.0.join("run").exists(), "{error}");
+        assert_eq!(error.code(), "IO");
+        error.to_string()
+    };
+    assert!(
+        refused(|j| j["stage1"]["data"][0]["paths"] = json!(["trian.bin"])).contains("trian.bin")
+    );
+    assert!(
+        refused(|j| j["stage2"]["data"][0]["paths"] = json!(["anael.bin"])).contains("anael.bin")
+    );
+    assert!(refused(|j| j["tokenizer"] = "tokens".into()).contains("tokens/tokenizer.json"));
+    let held_out = |j: &mut Value| j["validation"]["sources"][0]["paths"] = json!(["hold.bin"]);
+    assert!(refused(held_out).contains("hold.bin"));
+}
+
+#[test]
+fn of_two_checkpoints_to_go_on_from_none_is_guessed() {
+    let folder = Folder::new("which");
+    finish(&mut Trainer::new(config(&folder.0, |_| ())).unwrap());
+    let newest = folder.0.join("run/stage1-step6-tokens2K");
+    let older = folder.0.join("run/stage1-step4-tokens2K");
+    std::fs::rename(newest.join(STATE_FILE), older.join(STATE_FILE)).unwrap();
+    let error = Trainer::resume(config(&folder.0, |_| ())).err().unwrap().to_string();
+    assert!(error.contains("stage1-step6") && error.contains("the older stage1-step4"), "{error}");
+    std::fs::remove_dir_all(newest).unwrap();
+    assert_eq!(Trainer::resume(config(&folder.0, |_| ())).unwrap().moment().step, 4);
+}
+
+#[test]
 fn a_run_goes_on_from_weights_alone() {
     let change = |json: &mut Value| {
         json["stage1"]["steps"] = 90.into();
@@ -516,6 +600,20 @@ fn a_run_goes_on_from_weights_alone() {
     assert_eq!(steps(&seen)[49].learning_rate, steps(&expected)[79].learning_rate);
     let bits = |seen: &[Progress], n: usize| validations(seen)[n].bits_per_byte;
     assert!(bits(&seen, validations(&seen).len() - 1) < bits(&expected, 0), "it learnt nothing");
+
+    // The same from the end of stage 1: the anneal begins as slowly.
+    drop(trainer);
+    std::fs::remove_file(copy.0.join("run/stage1-step90-tokens24K").join(STATE_FILE)).unwrap();
+    let annealed = config(&copy.0, |json| {
+        change(json);
+        json["stage2"] =
+            json!({"data": [{"name": "anneal", "paths": ["anneal.bin"]}], "steps": 60});
+    });
+    let (_, seen) = finish(&mut Trainer::resume(annealed).unwrap());
+    let rates: Vec<f64> = steps(&seen).iter().map(|step| step.learning_rate).collect();
+    let line = |step: usize| rates[50] * (60 - step) as f64 / (60 - 51) as f64;
+    assert!((rates[0] * 50.0 / line(1) - 1.0).abs() < 1e-9, "{rates:?}");
+    assert!((rates[49] / line(50) - 1.0).abs() < 1e-9, "{rates:?}");
 }
 
 #[test]

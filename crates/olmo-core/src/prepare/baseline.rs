@@ -11,6 +11,9 @@ use super::manifest::Manifest;
 use super::tokens::read_tokens;
 use crate::{Error, Result};
 
+/// The file with an n-gram model's scores.
+pub const FILE: &str = "baseline.json";
+
 /// How well a model knows one source's held-out documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Score {
@@ -76,7 +79,7 @@ pub fn measure_all(
         baselines.push(measure(folder, order)?);
     }
     if !baselines.is_empty() {
-        write_file(&folder.join("baseline.json"), to_json(&baselines).as_bytes())?;
+        write_file(&folder.join(FILE), to_json(&baselines).as_bytes())?;
     }
     Ok(baselines)
 }

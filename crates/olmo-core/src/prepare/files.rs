@@ -1,6 +1,7 @@
 //! Files that are whole or not there, and their checksums.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -43,6 +44,14 @@ pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| Error::io(path, error))
 }
 
+/// Removes a file, if there is one.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::write(path, error)),
+        _ => Ok(()),
+    }
+}
+
 /// The SHA-256 of bytes, as lower-case hexadecimal.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
@@ -68,13 +77,23 @@ mod tests {
         drop(file);
         assert_eq!((entries(), read_file(&path).unwrap()), (1, b"old".to_vec()));
 
+        // Two at once: each writes its own, and the last to finish is the one that stays.
+        let (mut one, mut other) =
+            (NewFile::create(&path).unwrap(), NewFile::create(&path).unwrap());
+        one.write(b"one").unwrap();
+        drop(NewFile::create(&path).unwrap());
+        other.write(b"the other").unwrap();
+        other.finish().unwrap();
+        one.finish().unwrap();
+        assert_eq!((entries(), read_file(&path).unwrap()), (1, b"one".to_vec()));
+
         let hash = write_file(&path, b"new").unwrap();
         assert_eq!((entries(), read_file(&path).unwrap()), (1, b"new".to_vec()));
         assert_eq!(hash, sha256(b"new"));
         // A folder stands where the file is to go.
         let error = write_file(&folder.join("deep"), b"x").unwrap_err().to_string();
         assert!(error.starts_with("cannot write ") && error.contains("deep"), "{error}");
-        assert!(!folder.join("deep.partial").exists());
+        assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "no other file");
         fs::remove_dir_all(folder).unwrap();
     }
 }

@@ -88,6 +88,10 @@ pub fn prepare(
     begin("learning the tokenizer")?;
     let training: Vec<&str> = (0..sources.len()).flat_map(|index| part(index, false)).collect();
     let bpe = bpe::train(training.into_iter(), options.vocab_size)?;
+    // From here on a folder of an earlier time is no longer whole.
+    for name in [MANIFEST, baseline::FILE] {
+        files::remove(&options.out.join(name))?;
+    }
     let tokenizer_sha256 = bpe.write(&options.out.join("tokenizer"), options.context)?;
     let tokenizer = bpe.tokenizer()?;
 

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, View};
@@ -106,12 +106,24 @@ pub fn list(output: &Path) -> Result<Vec<(Moment, PathBuf)>> {
     Ok(found)
 }
 
-/// The checkpoint to resume from: the newest that has its state, or the newest if none has.
+/// The newest checkpoint, to resume from. Only a copy of a run can be without its state and have an older
+/// one with it; which of the two is meant nobody can know, so that is an error.
 pub fn newest(output: &Path) -> Result<Option<(Moment, PathBuf)>> {
+    let has_state = |path: &PathBuf| path.join(STATE_FILE).is_file();
     let mut checkpoints = list(output)?;
-    let whole = checkpoints.iter().rposition(|(_, path)| path.join(STATE_FILE).is_file());
-    checkpoints.truncate(whole.map_or(checkpoints.len(), |last| last + 1));
-    Ok(checkpoints.pop())
+    let Some((moment, path)) = checkpoints.pop() else { return Ok(None) };
+    let older = checkpoints.into_iter().rfind(|(_, path)| has_state(path));
+    match older.filter(|_| !has_state(&path)) {
+        None => Ok(Some((moment, path))),
+        Some((_, older)) => Err(Error::InvalidFile {
+            file: path,
+            problem: format!(
+                "it has no {STATE_FILE}, but the older {} has; to go on from this one remove that \
+                 file there, to go on from there move the newer folders away",
+                older.file_name().unwrap_or_default().to_string_lossy()
+            ),
+        }),
+    }
 }
 
 /// Removes what writes that were cut off have left.
@@ -162,8 +174,10 @@ fn sync(path: &Path) -> Result<()> {
     if cfg!(windows) && path.is_dir() {
         return Ok(());
     }
-    let file = File::open(path).map_err(|error| Error::write(path, error))?;
-    file.sync_all().map_err(|error| Error::write(path, error))
+    // Windows flushes only what is open for writing.
+    let file = OpenOptions::new().read(true).write(cfg!(windows)).open(path);
+    let synced = file.and_then(|file| file.sync_all());
+    synced.map_err(|error| Error::write(path, error))
 }
 
 /// Writes the Hugging Face part of a checkpoint into `folder`. Tokenizer files are copied from

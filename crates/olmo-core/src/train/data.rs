@@ -97,6 +97,9 @@ pub fn document_lengths(tokens: &[u32], eos: u32) -> Vec<usize> {
     tokens.split_inclusive(|&id| id == eos).map(<[u32]>::len).collect()
 }
 
+/// Instances of an epoch, whose order is in memory: 4 bytes each.
+const MAX_EPOCH: usize = 1 << 30;
+
 /// The instances of one stage, in order and without end.
 pub struct Mix {
     files: Vec<TokenFile>,
@@ -150,7 +153,19 @@ impl Mix {
                 Some(weight) => instances as f64 * weight / weights,
                 None => range.len() as f64 * source.repeat.unwrap_or(1.0),
             };
-            mix.sources.push((range, (count.round() as usize).max(1)));
+            let count = count.round().max(1.0);
+            let total = mix.epoch_len() as f64 + count;
+            if total > MAX_EPOCH as f64 {
+                return Err(Error::InvalidFile {
+                    file: source.paths[0].clone(),
+                    problem: format!(
+                        "source `{}` would make an epoch of {total} instances, of which {MAX_EPOCH} are \
+                         possible; lower its repeat, or the steps",
+                        source.name
+                    ),
+                });
+            }
+            mix.sources.push((range, count as usize));
         }
         Ok(mix)
     }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod data;
 pub mod fused;
 pub mod init;
+mod inputs;
 mod lock;
 pub mod metrics;
 pub mod network;

@@ -1,7 +1,11 @@
 //! The parts of a run: what each reads, for how long, and at which learning rates.
 
+use std::path::PathBuf;
+
+use super::checkpoint::Moment;
 use super::config::{SourceConfig, TrainConfig};
 use super::schedule::{Decay, Schedule};
+use crate::{Error, Result};
 
 /// Stage 1, or one anneal of stage 2.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +18,49 @@ pub struct Phase {
     /// Decides the order of the data.
     pub seed: u64,
     pub schedule: Schedule,
+}
+
+impl Phase {
+    /// After its last step.
+    pub fn end(&self) -> Moment {
+        Moment { stage: self.stage, ingredient: self.ingredient, step: self.steps }
+    }
+
+    /// Keys of the config that say what is done once a run is in this part.
+    pub fn settled(&self) -> &'static [&'static str] {
+        match (self.stage, self.ingredient) {
+            (1, _) => &[],
+            (_, 1) => &["stage1.steps"],
+            _ => &["stage1.steps", "stage2.steps"],
+        }
+    }
+
+    fn has(&self, moment: Moment) -> bool {
+        (self.stage, self.ingredient) == (moment.stage, moment.ingredient)
+    }
+}
+
+/// The number of the part that a checkpoint is in, `path` of `checkpoints`. Fails if the config asks for
+/// fewer steps than are done.
+pub fn locate(
+    phases: &[Phase],
+    (moment, path): &(Moment, PathBuf),
+    checkpoints: &[(Moment, PathBuf)],
+) -> Result<usize> {
+    let invalid =
+        |key: String, problem: String| Error::InvalidConfig { file: path.clone(), key, problem };
+    let at = phases.iter().position(|phase| phase.has(*moment)).ok_or_else(|| {
+        let problem = "has no such anneal any more, but this checkpoint is of one";
+        invalid("stage2".into(), problem.into())
+    })?;
+    for phase in &phases[..=at] {
+        let last = checkpoints.iter().rfind(|(moment, _)| phase.has(*moment));
+        if let Some((last, _)) = last.filter(|(last, _)| last.step > phase.steps) {
+            let problem = format!("is {}, but {} are done", phase.steps, last.step);
+            return Err(invalid(format!("stage{}.steps", phase.stage), problem));
+        }
+    }
+    Ok(at)
 }
 
 /// All parts of a run, in order.

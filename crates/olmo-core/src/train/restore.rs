@@ -36,13 +36,19 @@ pub struct Restored {
 }
 
 /// The optimizer of a checkpoint; completes the learner's weights where the model file is rounded.
-/// One that was left without its state gets a new optimizer.
-pub fn restore(learner: &mut dyn Learner, config: &TrainConfig, path: &Path) -> Result<Restored> {
+/// One that was left without its state gets a new optimizer. Keys of the config that are `settled` must be
+/// as they were.
+pub fn restore(
+    learner: &mut dyn Learner,
+    config: &TrainConfig,
+    settled: &[&str],
+    path: &Path,
+) -> Result<Restored> {
     let mut restored = None;
     learner.parameters(&mut |parameters| {
         let mut optimizer = AdamW::new(config.optimizer, parameters);
         let notes = match path.join(STATE_FILE).is_file() {
-            true => state::read(path, config, parameters, &mut optimizer),
+            true => state::read(path, config, settled, parameters, &mut optimizer),
             false => Ok(vec![format!(
                 "{} has no {STATE_FILE}: the optimizer's averages begin anew, and the weights are \
                  those of its model.safetensors",

@@ -49,8 +49,8 @@ impl Schedule {
 /// Steps over which a run whose optimizer starts afresh in its midst gets back to its learning rate.
 const RESTART_STEPS: u64 = 50;
 
-/// Share of the learning rate that a step gets, of a stage of which `step` are done, by an optimizer
-/// that has made `updates`. It is 1 but for the first steps after a checkpoint without averages: those
+/// Share of the learning rate that a step gets after `step` others, by an optimizer that has made
+/// `updates` of them. It is 1 but for the first steps after a checkpoint without averages: those
 /// of few gradients are noise, and at the full rate every weight would follow it.
 pub fn restart_factor(step: u64, updates: u64) -> f64 {
     match updates < step.min(RESTART_STEPS) {

@@ -49,7 +49,7 @@ fn stages(config: &TrainConfig) -> Value {
 
 /// What the stages do otherwise than before: a longer run is a fine thing to resume, but nobody
 /// should get one by mistake.
-fn changes(then: &Value, now: &Value) -> Vec<String> {
+fn changes(then: &Value, now: &Value) -> Vec<Change> {
     let keys = |value: &Value| -> Vec<(String, Value)> {
         let stages = value.as_object().into_iter().flatten();
         stages
@@ -66,10 +66,24 @@ fn changes(then: &Value, now: &Value) -> Vec<String> {
     };
     names
         .into_iter()
-        .map(|name| (name, value(&then, name), value(&now, name)))
-        .filter(|(_, then, now)| then != now)
-        .map(|(name, then, now)| format!("{name} was {then} before and is {now} now"))
+        .map(|key| Change { key: key.clone(), then: value(&then, key), now: value(&now, key) })
+        .filter(|change| change.then != change.now)
         .collect()
+}
+
+/// A key of the config with another value than before.
+#[derive(Debug)]
+struct Change {
+    key: String,
+    then: Value,
+    now: Value,
+}
+
+impl Change {
+    fn note(&self) -> String {
+        let Change { key, then, now } = self;
+        format!("{key} was {then} before and is {now} now")
+    }
 }
 
 /// Writes the state into a checkpoint's folder. The weights are included if the model file holds
@@ -104,10 +118,12 @@ pub fn write(
 }
 
 /// Puts a checkpoint's state into the optimizer and, where the model file is rounded, into the
-/// parameters. Returns what is to be done otherwise than before, for the user to know.
+/// parameters. Returns what is to be done otherwise than before, for the user to know; the keys
+/// `settled` must be as they were.
 pub fn read(
     folder: &Path,
     config: &TrainConfig,
+    settled: &[&str],
     parameters: &mut [Parameter],
     optimizer: &mut AdamW,
 ) -> Result<Vec<String>> {
@@ -145,10 +161,18 @@ pub fn read(
         load("weight", &parameter.name, &mut parameter.value)?;
     }
     let then: Value = serde_json::from_str(field("stages")).unwrap_or_default();
-    Ok(match then {
+    let changes = match then {
         Value::Null => Vec::new(),
         then => changes(&then, &stages(config)),
-    })
+    };
+    match changes.iter().find(|change| settled.contains(&change.key.as_str())) {
+        None => Ok(changes.iter().map(Change::note).collect()),
+        Some(Change { key, then, now }) => Err(Error::InvalidConfig {
+            file,
+            key: key.clone(),
+            problem: format!("was {then} and is {now} now, but that stage is at its end"),
+        }),
+    }
 }
 
 fn check_config(file: &Path, then: &str, now: &TrainConfig) -> Result<()> {
@@ -175,7 +199,7 @@ mod tests {
     fn changes_name_the_keys_and_both_values() {
         let stage = json!({ "steps": 40, "data": [{ "name": "tales", "weight": 0.5 }] });
         let then = json!({ "stage1": stage, "stage2": null });
-        assert_eq!(changes(&then, &then), Vec::<String>::new());
+        assert!(changes(&then, &then).is_empty());
         let mut now = then.clone();
         now["stage1"]["steps"] = json!(60);
         now["stage2"] = json!({ "steps": 10 });
@@ -183,6 +207,7 @@ mod tests {
             "stage1.steps was 40 before and is 60 now",
             "stage2.steps was null before and is 10 now",
         ];
-        assert_eq!(changes(&then, &now), expected);
+        let notes: Vec<String> = changes(&then, &now).iter().map(Change::note).collect();
+        assert_eq!(notes, expected);
     }
 }

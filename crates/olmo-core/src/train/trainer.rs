@@ -13,11 +13,11 @@ use super::lock::RunLock;
 use super::metrics::{CheckpointMetrics, MetricsLog, Progress, StepMetrics, ValidationMetrics};
 use super::network::{Examples, Learner, LossScale, LossSums, Parameter};
 use super::optimizer::AdamW;
-use super::phase::{phases, Phase};
+use super::phase::{locate, phases, Phase};
 use super::restore::{open_learner, restore, Restored};
 use super::schedule::restart_factor;
 use super::validation::{HeldOut, Score};
-use super::{soup, state};
+use super::{inputs, soup, state};
 use crate::config::ModelConfig;
 use crate::dtype::DType;
 use crate::{Error, Result};
@@ -63,6 +63,7 @@ pub struct Summary {
 impl Trainer {
     /// Begins a run in a folder that holds none yet: writes its first weights as a checkpoint.
     pub fn new(config: TrainConfig) -> Result<Trainer> {
+        inputs::check(&config, &phases(&config))?;
         let output = &config.output;
         std::fs::create_dir_all(output).map_err(|error| Error::write(output, error))?;
         let lock = RunLock::take(output)?;
@@ -93,7 +94,7 @@ impl Trainer {
             let optimizer = AdamW::new(config.optimizer, &parameters);
             state::write(folder, &config, &parameters, &optimizer, dtype)
         })?;
-        Trainer::load(config, moment, path, lock)
+        Trainer::load(config, (moment, path), lock)
     }
 
     /// Goes on from the newest whole checkpoint of a run, or begins one if there is none. The
@@ -104,42 +105,42 @@ impl Trainer {
         if !config.output.is_dir() {
             return Trainer::new(config);
         }
+        let lock = RunLock::take(&config.output)?;
         match checkpoint::newest(&config.output)? {
-            Some((moment, path)) => {
-                let lock = RunLock::take(&config.output)?;
+            Some(newest) => {
                 checkpoint::clean(&config.output)?;
-                Trainer::load(config, moment, path, lock)
+                Trainer::load(config, newest, lock)
             }
-            None => Trainer::new(config),
+            None => {
+                drop(lock);
+                Trainer::new(config)
+            }
         }
     }
 
-    fn load(config: TrainConfig, moment: Moment, path: PathBuf, lock: RunLock) -> Result<Trainer> {
+    fn load(config: TrainConfig, saved: (Moment, PathBuf), lock: RunLock) -> Result<Trainer> {
         let model = config.model_config(&config.output)?;
         let phases = phases(&config);
-        let here = |p: &Phase| (p.stage, p.ingredient) == (moment.stage, moment.ingredient);
-        let phase = phases.iter().position(here).ok_or_else(|| Error::InvalidConfig {
-            file: path.clone(),
-            key: "stage2".into(),
-            problem: "has no such anneal any more, but this checkpoint is of one".into(),
-        })?;
+        let held_out = inputs::check(&config, &phases)?;
+        let phase = locate(&phases, &saved, &checkpoint::list(&config.output)?)?;
         let threads = config.threads.unwrap_or(0); // 0: one for each processor
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .thread_name(|index| format!("olmo2-train-{index}"))
             .build()
             .map_err(|error| Error::Internal(format!("threads: {error}")))?;
-        let mut learner = open_learner(&config, &model, &path)?;
-        let Restored { optimizer, notes } = restore(learner.as_mut(), &config, &path)?;
+        let mut learner = open_learner(&config, &model, &saved.1)?;
+        let Restored { optimizer, notes } =
+            restore(learner.as_mut(), &config, phases[phase].settled(), &saved.1)?;
         Ok(Trainer {
             _lock: lock,
             notes,
             dtype: config.checkpoint_dtype()?,
-            held_out: config.validation.as_ref().map_or(Ok(Vec::new()), HeldOut::open)?,
-            log: MetricsLog::open(&config.output, moment)?,
+            log: MetricsLog::open(&config.output, saved.0)?,
             cancelled: Arc::default(),
-            saved: (moment, path),
-            step: moment.step,
+            step: saved.0.step,
+            held_out,
+            saved,
             config,
             model,
             phases,
@@ -190,6 +191,11 @@ impl Trainer {
         summary.model = self.saved.1.clone();
         let ends = self.ends_of_anneals()?;
         if ends.len() > 1 {
+            // One that is there may be of fewer anneals.
+            let soup = self.config.output.join(SOUP);
+            if soup.exists() {
+                std::fs::remove_dir_all(&soup).map_err(|error| Error::write(&soup, error))?;
+            }
             summary.model = soup::average(&ends, &self.config.output, SOUP, self.dtype)?;
         }
         Ok(summary)
@@ -197,9 +203,7 @@ impl Trainer {
 
     fn run_phase(&mut self, on_progress: OnProgress, summary: &mut Summary) -> Result<()> {
         let phase = self.phases[self.phase].clone();
-        let instances = phase.steps * self.config.batch_size as u64;
-        let (length, vocab_size) = (self.config.sequence_length, self.config.model.vocab_size);
-        let mut mix = Mix::open(&phase.data, length, vocab_size, phase.seed, instances)?;
+        let mut mix = inputs::open_mix(&self.config, &phase)?;
         loop {
             // First what is due after the last step: a sitting may have ended before that was done.
             let last = self.step == phase.steps;
@@ -244,8 +248,9 @@ impl Trainer {
                 return Err(error);
             }
         };
-        let learning_rate =
-            phase.schedule.at(self.step + 1) * restart_factor(self.step, self.optimizer.steps);
+        let before = if phase.stage == 1 { 0 } else { self.phases[0].steps };
+        let learning_rate = phase.schedule.at(self.step + 1)
+            * restart_factor(before + self.step, self.optimizer.steps);
         let (learner, optimizer) = (&mut self.learner, &mut self.optimizer);
         let grad_norm = self.pool.install(|| {
             let mut norm = 0.0;
@@ -355,7 +360,7 @@ impl Trainer {
         if self.config.checkpoint.keep_states {
             return Ok(());
         }
-        let end_of_stage1 = self.end_of(&self.phases[0]);
+        let end_of_stage1 = self.phases[0].end();
         for (moment, path) in checkpoint::list(&self.config.output)? {
             let state = path.join(STATE_FILE);
             if moment < self.saved.0 && moment != end_of_stage1 && state.is_file() {
@@ -365,18 +370,14 @@ impl Trainer {
         Ok(())
     }
 
-    fn end_of(&self, phase: &Phase) -> Moment {
-        Moment { stage: phase.stage, ingredient: phase.ingredient, step: phase.steps }
-    }
-
     /// Goes to the start of the next phase. Every anneal starts where stage 1 ended.
     fn next_phase(&mut self) -> Result<()> {
         self.phase += 1;
         self.step = 0;
         if self.phases[self.phase].ingredient > 1 {
-            let path = self.checkpoint_at(self.end_of(&self.phases[0]))?;
+            let path = self.checkpoint_at(self.phases[0].end())?;
             self.learner = open_learner(&self.config, &self.model, &path)?;
-            self.optimizer = restore(self.learner.as_mut(), &self.config, &path)?.optimizer;
+            self.optimizer = restore(self.learner.as_mut(), &self.config, &[], &path)?.optimizer;
         }
         Ok(())
     }
@@ -394,6 +395,6 @@ impl Trainer {
 
     fn ends_of_anneals(&self) -> Result<Vec<PathBuf>> {
         let anneals = self.phases.iter().filter(|phase| phase.stage == 2);
-        anneals.map(|phase| self.checkpoint_at(self.end_of(phase))).collect()
+        anneals.map(|phase| self.checkpoint_at(phase.end())).collect()
     }
 }
