@@ -1,15 +1,17 @@
 //! Files that are whole or not there.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::{Error, Result};
 
 /// A file that appears under its name only when all of it is on the disk.
 ///
-/// Until [`finish`](Self::finish) it is `NAME.partial` beside its place; dropped before that, it
-/// is removed.
+/// Until [`finish`](Self::finish) it is beside its place, as `NAME.N.partial` with a number that no
+/// other writer of the same file has; dropped before that, it is removed.
 pub(crate) struct NewFile {
     path: PathBuf,
     partial: PathBuf,
@@ -22,9 +24,10 @@ impl NewFile {
         let folder = parent(path);
         fs::create_dir_all(folder).map_err(|error| Error::write(folder, error))?;
         let mut partial = path.as_os_str().to_owned();
-        partial.push(".partial");
+        partial.push(format!(".{}.partial", unique()));
         let partial = PathBuf::from(partial);
-        let file = File::create(&partial).map_err(|error| Error::write(&partial, error))?;
+        let file = OpenOptions::new().write(true).create_new(true).open(&partial);
+        let file = file.map_err(|error| Error::write(&partial, error))?;
         let out = Some(BufWriter::with_capacity(1 << 20, file));
         Ok(NewFile { path: path.to_owned(), partial, out })
     }
@@ -56,6 +59,15 @@ impl Drop for NewFile {
             let _ = fs::remove_file(&self.partial);
         }
     }
+}
+
+/// A number that no other process and no other call has.
+fn unique() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    // A process of the same number may have ended, or run on another machine over the same disk.
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.subsec_nanos());
+    format!("{}-{nanos}-{next}", std::process::id())
 }
 
 fn parent(path: &Path) -> &Path {

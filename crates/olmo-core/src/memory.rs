@@ -17,7 +17,7 @@ pub struct MemoryPlan {
     pub cache_per_token: u64,
     /// Tokens the cache has room for, of all sequences together.
     pub cache_tokens: usize,
-    /// Activations of the largest batch, and its logits.
+    /// Activations of the largest batch, its logits, and the rotary angles.
     pub scratch: u64,
 }
 
@@ -39,11 +39,13 @@ impl MemoryPlan {
         let activations = (PREFILL_CHUNK * (3 * hidden + widest)) as u64;
         // The sampler works on a copy of the logits.
         let logits = 2 * config.vocab_size as u64;
+        // Sines and cosines of every position, which a file may say there are many of.
+        let angles = config.max_position_embeddings as u64 * config.head_dim as u64;
         MemoryPlan {
             weights: weights(config, precision),
             cache_per_token: 2 * (config.layers.len() * cache_dtype.bytes(config.kv_dim())) as u64,
             cache_tokens: cache_tokens.next_multiple_of(BLOCK_TOKENS),
-            scratch: (activations + logits) * DType::F32.size() as u64,
+            scratch: (activations + logits + angles) * DType::F32.size() as u64,
         }
     }
 
@@ -133,7 +135,10 @@ pub fn available_memory() -> u64 {
     system.refresh_memory();
     let machine = system.available_memory();
     match system.cgroup_limits() {
-        Some(limits) if limits.total_memory > 0 => machine.min(limits.free_memory),
+        // Not `free_memory`: that counts the pages of files, which the system takes back at need.
+        Some(limits) if limits.total_memory > 0 => {
+            machine.min(limits.total_memory.saturating_sub(limits.rss))
+        }
         _ => machine,
     }
 }
@@ -242,6 +247,16 @@ mod tests {
         assert!(text.contains("3.0 GiB free; a cache of"), "{text}");
         let text = fit(None, gib).expect_err("too little").to_string();
         assert!(text.contains("1.0 GiB free; try dtype q4_k_m, or a smaller model"), "{text}");
+    }
+
+    /// A number in a file, and nothing of that size in the file itself.
+    #[test]
+    fn a_context_as_long_as_a_file_says_is_planned_for() {
+        let config = ModelConfig { max_position_embeddings: 1 << 24, ..olmo2_1b() };
+        let bf16 = Precision::Float(DType::BF16);
+        let error = MemoryPlan::fit(&config, bf16, DType::BF16.into(), Some(1024), 8 << 30);
+        let text = error.expect_err("8 GiB of angles").to_string();
+        assert!(text.contains("scratch (8.0 GiB)"), "{text}");
     }
 
     #[test]

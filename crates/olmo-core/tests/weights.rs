@@ -134,6 +134,14 @@ fn shards_must_be_as_the_index_says() {
 }
 
 #[test]
+fn of_one_file_and_shards_the_one_file_is_read() {
+    let dir = copy("tiny-mha-f32");
+    let index = r#"{"weight_map": {"model.norm.weight": "model-00001-of-00001.safetensors"}}"#;
+    fs::write(dir.path().join("model.safetensors.index.json"), index).unwrap();
+    open(dir.path()).unwrap();
+}
+
+#[test]
 fn a_folder_without_weights_says_what_is_looked_for() {
     let dir = copy("tiny-mha-f32");
     fs::remove_file(dir.path().join("model.safetensors")).unwrap();

@@ -145,9 +145,12 @@ impl Planned {
 
 fn plan(config: &ModelConfig, target: Target) -> Vec<Planned> {
     let shapes: BTreeMap<String, Vec<usize>> = weight_shapes(config).into_iter().collect();
+    // A table that is the output matrix too is written as both, so in the file nothing is tied.
+    let untied = ModelConfig { tie_word_embeddings: false, ..config.clone() };
     let planned = |(name, source): (String, String)| {
         let shape = shapes[&source].clone();
-        let dtype = target.tensor_type(&source, &shape, config);
+        let role = names::to_hugging_face(&name).expect("one of the names that have one there");
+        let dtype = target.tensor_type(&role, &shape, &untied);
         Planned { new: NewTensor { name, dtype, shape }, source }
     };
     names::all(config).into_iter().map(planned).collect()

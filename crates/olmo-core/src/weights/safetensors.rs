@@ -28,16 +28,15 @@ pub(super) fn is_in(dir: &Path) -> bool {
 }
 
 pub(super) fn open(dir: &Path) -> Result<BTreeMap<String, TensorData>> {
-    let index = dir.join(INDEX);
+    // As in transformers: of both, the index is what a saving in shards has left behind.
+    let (file, index) = (dir.join(SINGLE), dir.join(INDEX));
+    if file.is_file() {
+        return read_file(&file);
+    }
     if index.is_file() {
         return open_shards(dir, &index);
     }
-    let file = dir.join(SINGLE);
-    if !file.is_file() {
-        let reason = format!("neither {SINGLE} nor {INDEX} is in the folder");
-        return Err(Error::io(dir, reason));
-    }
-    read_file(&file)
+    Err(Error::io(dir, format!("neither {SINGLE} nor {INDEX} is in the folder")))
 }
 
 fn open_shards(dir: &Path, index: &Path) -> Result<BTreeMap<String, TensorData>> {
