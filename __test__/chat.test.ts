@@ -102,6 +102,7 @@ test('a model without a template does not chat', async (t) => {
   t.is(error.code, 'NO_CHAT_TEMPLATE')
   await rm(join(folder, 'tokenizer_config.json'))
   await t.throwsAsync(ChatTemplate.load(folder), { code: 'NO_CHAT_TEMPLATE' })
+  await t.throwsAsync(ChatTemplate.load(join(folder, 'none')), { code: 'IO', message: /none/ })
 })
 
 test('a broken template is a CheckpointError', async (t) => {

@@ -237,6 +237,7 @@ test('options are checked, and named as JavaScript names them', async (t) => {
     { repetitionPenalty: 0 },
     { numReturnSequences: 0 },
     { numReturnSequences: 2 },
+    { numReturnSequences: 16_385, doSample: true },
     { seed: -1 },
     { seed: 2n ** 64n },
     { seed: 2 ** 60 },

@@ -71,6 +71,28 @@ test('an aborted load rejects with the reason', async (t) => {
   t.is(await t.throwsAsync(during), reason)
 })
 
+test('an abort in the same moment leaves no model behind', async (t) => {
+  const controller = new AbortController()
+  const told: unknown[] = []
+  const load = Olmo2.load(tiny, {
+    signal: controller.signal,
+    onProgress: (progress) => told.push(progress),
+  })
+  controller.abort(new Error('changed my mind'))
+  await t.throwsAsync(load, { message: 'changed my mind' })
+  t.deepEqual(told, [], 'nothing was loaded')
+})
+
+test('options of the wrong type are OptionErrors', async (t) => {
+  const cases = { dtype: 4, cacheDtype: 4, device: 4, revision: 5, onProgress: 5, onDownload: 5 }
+  for (const [option, value] of Object.entries(cases)) {
+    const error = await t.throwsAsync(Olmo2.load(tiny, { [option]: value }), {
+      instanceOf: OptionError,
+    })
+    t.is(error.option, option)
+  }
+})
+
 test('a load lets go of its signal', async (t) => {
   const { signal } = new AbortController()
   await using _ = await Olmo2.load(tiny, { signal })

@@ -1,9 +1,10 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
 import { Olmo2, OptionError, PromptError } from 'olmo2'
 
-import { readGolden, readTensors, tiny } from './support.js'
+import { copyOfTiny, readGolden, readTensors, tiny } from './support.js'
 
 const model = await Olmo2.load(tiny)
 test.after.always(() => model.dispose())
@@ -60,6 +61,10 @@ test('forward checks what it is given', async (t) => {
     })
     t.is(error.option, 'attentions')
   }
+  await t.throwsAsync(model.forward('the dog', { attentions: 0 } as object), {
+    instanceOf: OptionError,
+    message: /`attentions` is 0, but must be a list/,
+  })
   const misspelt = await t.throwsAsync(model.forward('the dog', { hiddenState: true } as object), {
     instanceOf: OptionError,
   })
@@ -69,6 +74,25 @@ test('forward checks what it is given', async (t) => {
   const error = await t.throwsAsync(model.forward(long), { instanceOf: PromptError })
   t.is(error.code, 'PROMPT_TOO_LONG')
   t.regex(error.message, /129 tokens, but 128 fit/)
+})
+
+test('ids that only fill up the vocabulary have no text', async (t) => {
+  const folder = await copyOfTiny()
+  const file = join(folder, 'tokenizer.json')
+  const tokenizer = JSON.parse(await readFile(file, 'utf8'))
+  const { content, id } = tokenizer.added_tokens.pop()
+  delete tokenizer.model.vocab[content]
+  await writeFile(file, JSON.stringify(tokenizer))
+  await using padded = await Olmo2.load(folder)
+  t.throws(() => padded.tokenizer.decode([id]), { code: 'INVALID_TOKEN' })
+  const { tokens } = await padded.score('the dog', [id])
+  t.deepEqual(
+    tokens.map(({ token, text }) => [token, text]),
+    [[id, '']],
+  )
+  const [first] = (await padded.generate('the dog', { maxNewTokens: 1, topLogprobs: 1000 })).tokens
+  t.is(first?.top?.length, 517)
+  t.is(first?.top?.find(({ token }) => token === id)?.text, '')
 })
 
 test('a score of nothing is 0, and a first token has none', async (t) => {

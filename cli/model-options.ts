@@ -2,6 +2,7 @@ import { type Command, Option, type OptionValues } from 'commander'
 
 import { embeddedModel } from '../src/embedded.js'
 import { type LoadOptions, locateModel, Olmo2 } from '../src/index.js'
+import { dtypes } from '../src/options.js'
 import { toNumber } from './generation-options.js'
 import { note } from './output.js'
 import { progressBar } from './ui/progress.js'
@@ -56,16 +57,9 @@ export function addCacheDtype(command: Command): Command {
 export function addComputeOptions(command: Command): Command {
   return command
     .addOption(
-      new Option('--dtype <type>', "type of the weights (default: the checkpoint's)").choices([
-        'f32',
-        'f16',
-        'bf16',
-        'q8_0',
-        'q6_k',
-        'q5_k_m',
-        'q4_k_m',
-        'q4_0',
-      ]),
+      new Option('--dtype <type>', "type of the weights (default: the checkpoint's)").choices(
+        dtypes,
+      ),
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)

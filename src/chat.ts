@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { Template } from '@huggingface/jinja'
@@ -29,8 +29,8 @@ export class ChatTemplate {
    * `tokenizer_config.json`, or else the one in a GGUF file beside which they would be.
    *
    * @param path The checkpoint's folder or GGUF file. Default: the embedded model.
-   * @throws {CheckpointError} `NO_CHAT_TEMPLATE` if the checkpoint has none, as base models do;
-   * `INVALID_FILE` if it has one that cannot be read
+   * @throws {CheckpointError} `NO_CHAT_TEMPLATE` if the checkpoint has none, as base models do; `IO` if
+   * there is no such checkpoint; `INVALID_FILE` if it has a template that cannot be read
    */
   static async load(path: string = embeddedModel): Promise<ChatTemplate> {
     const own = await crossingAsync(() => native().chatSource(path))
@@ -41,6 +41,9 @@ export class ChatTemplate {
       defaultTemplate(config.chat_template) ??
       own.template
     if (source == null) {
+      await stat(path).catch((cause) => {
+        throw new CheckpointError('IO', `cannot read ${path}: ${reason(cause)}`, { cause })
+      })
       throw new CheckpointError(
         'NO_CHAT_TEMPLATE',
         `the checkpoint in ${path} has no chat template, so it was not trained to chat: ` +

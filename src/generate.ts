@@ -262,12 +262,12 @@ function toPiece(event: Extract<NativeEvent, { type: 'Token' }>, tokenizer: Toke
 export function scored({ id, logprob, top }: NativeToken, tokenizer: Tokenizer): ScoredToken {
   return {
     token: id,
-    text: tokenizer.decode([id]),
+    text: tokenizer.textOf(id),
     ...(logprob != null && { logprob }),
     ...(top && { top: alternatives(top, tokenizer) }),
   }
 }
 
 function alternatives(top: { id: number; logprob: number }[], tokenizer: Tokenizer): Alternative[] {
-  return top.map(({ id, logprob }) => ({ token: id, text: tokenizer.decode([id]), logprob }))
+  return top.map(({ id, logprob }) => ({ token: id, text: tokenizer.textOf(id), logprob }))
 }

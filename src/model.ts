@@ -125,10 +125,13 @@ export class Olmo2 implements AsyncDisposable {
     const nativeOptions = toNativeLoadOptions(options)
     checkSignal(options.signal)
     const { path: place } = await locateModel(path, pullOptions(options))
+    checkSignal(options.signal)
     const loading = crossing(() => native().load(place, nativeOptions))
     const watching = watch(options.signal, () => loading.cancel())
-    const model = loaded(loading, options.onProgress)
+    const told = tell(loading, options.onProgress)
+    const model = told.catch(() => {}).then(() => crossingAsync(() => loading.model()))
     try {
+      await Promise.race([told, watching.aborted])
       return new Olmo2(place, await Promise.race([model, watching.aborted]))
     } catch (error) {
       loading.cancel()
@@ -208,7 +211,7 @@ export class Olmo2 implements AsyncDisposable {
   forward(text: Prompt, options: ForwardOptions): Promise<ForwardResult>
   async forward(text: Prompt, options?: ForwardOptions): Promise<Float32Array | ForwardResult> {
     const ids = this.#ids(text, true)
-    checkOptions(options ?? {}, { hiddenStates: 'flag', attentions: 'ids' })
+    checkOptions(options ?? {}, { hiddenStates: 'flag', attentions: 'idList' })
     const { hiddenStates = false, attentions = [] } = options ?? {}
     for (const layer of attentions) this.#checkLayer(layer)
     const result = await crossingAsync(() =>
@@ -300,17 +303,13 @@ function pullOptions({ hub, revision, signal, onDownload }: LoadOptions): PullOp
   }
 }
 
-/** Hands the news of a load on until there is none, then gives the model. */
-async function loaded(
-  loading: NativeLoading,
-  onProgress: LoadOptions['onProgress'],
-): Promise<NativeModel> {
+/** Hands the news of a load on until there is none. */
+async function tell(loading: NativeLoading, onProgress: LoadOptions['onProgress']): Promise<void> {
   while (onProgress) {
     const progress = await crossingAsync(() => loading.progress())
     if (progress === null) break
     onProgress(progress)
   }
-  return crossingAsync(() => loading.model())
 }
 
 function describe(value: unknown): string {

@@ -8,11 +8,14 @@ import type { PullProgress } from './hub/progress.js'
 import type { HubOptions } from './hub/settings.js'
 import { type TokenIds, toIds } from './tokens.js'
 
-/** How the weights are held and computed with: as numbers, or in blocks of few-bit integers. */
-export type DType = FloatDType | 'q8_0' | 'q6_k' | 'q5_k_m' | 'q4_k_m' | 'q4_0'
-
 /** Numbers one by one. */
 type FloatDType = 'f32' | 'f16' | 'bf16'
+
+/** All types of weights: numbers, and blocks of ever fewer bits. */
+export const dtypes = ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q4_k_m', 'q4_0'] as const
+
+/** How the weights are held and computed with: as numbers, or in blocks of few-bit integers. */
+export type DType = (typeof dtypes)[number]
 
 /** How keys and values are held. */
 export type CacheDType = FloatDType | 'q8_0'
@@ -186,7 +189,10 @@ export interface GenerateOptions {
 
 /** Options of a generation that gives several answers. */
 export interface GenerateManyOptions extends GenerateOptions {
-  /** Independent answers to each prompt, from 1; more than one only with `doSample`. Default 1. */
+  /**
+   * Independent answers to each prompt, from 1; more than one only with `doSample`, and no more than
+   * 16,384 of all prompts together. Default 1.
+   */
   numReturnSequences?: number
 }
 
@@ -194,7 +200,17 @@ export interface GenerateManyOptions extends GenerateOptions {
 export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal'>
 
 /** What kind of value an option takes. */
-export type OptionKind = 'count' | 'number' | 'flag' | 'seed' | 'ids' | 'idLists' | 'texts'
+export type OptionKind =
+  | 'count'
+  | 'number'
+  | 'flag'
+  | 'seed'
+  | 'ids'
+  | 'idList'
+  | 'idLists'
+  | 'text'
+  | 'texts'
+  | 'listener'
 
 /** The kind of every option of a generation; the command line reads its flags from here too. */
 export const optionKinds = {
@@ -245,14 +261,17 @@ const kinds: Record<OptionKind, { expected: string; check: (value: unknown) => b
     expected: 'a token id or a list of them',
     check: (value) => isCount(value) || isIds(value),
   },
+  idList: { expected: 'a list of whole numbers', check: isIds },
   idLists: {
     expected: 'a list of lists of token ids',
     check: (value) => Array.isArray(value) && value.every(isIds),
   },
+  text: { expected: 'a text', check: isText },
   texts: {
     expected: 'a text or a list of texts',
     check: (value) => isText(value) || (Array.isArray(value) && value.every(isText)),
   },
+  listener: { expected: 'a function', check: (value) => typeof value === 'function' },
 }
 
 /**
@@ -307,11 +326,21 @@ export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGen
   })
 }
 
+/** The kind of each option of a load that is not checked elsewhere. */
+const loadKinds = {
+  dtype: 'text',
+  cacheDtype: 'text',
+  device: 'text',
+  threads: 'count',
+  cacheTokens: 'count',
+  revision: 'text',
+  onDownload: 'listener',
+  onProgress: 'listener',
+} as const satisfies Record<string, OptionKind>
+
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
-  const texts = ['dtype', 'cacheDtype', 'device', 'revision']
-  const elsewhere = [...texts, 'signal', 'onProgress', 'hub', 'onDownload']
-  checkOptions(options, { threads: 'count', cacheTokens: 'count' }, elsewhere)
+  checkOptions(options, loadKinds, ['signal', 'hub'])
   const { dtype, cacheDtype, device, threads, cacheTokens } = options
   return defined({ dtype, cacheDtype, device, threads, cacheTokens })
 }

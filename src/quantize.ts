@@ -1,10 +1,10 @@
 import { dirname } from 'node:path'
 
-import { crossing, crossingAsync, OptionError, ResourceError } from './errors.js'
+import { crossing, crossingAsync, ResourceError } from './errors.js'
 import { freeSpace, gib } from './hub/download/space.js'
 import { locateModel } from './hub/locate.js'
 import { native } from './native.js'
-import { checkOptions, type DType } from './options.js'
+import { checkOptions, type DType, type OptionKind } from './options.js'
 import { cancellable, checkSignal } from './signal.js'
 
 /** Options of {@link quantize}. */
@@ -52,6 +52,16 @@ export interface Quantized {
   types: { type: string; tensors: number; bytes: number }[]
 }
 
+const kinds = {
+  model: 'text',
+  out: 'text',
+  type: 'text',
+  imatrix: 'text',
+  threads: 'count',
+  revision: 'text',
+  onProgress: 'listener',
+} as const satisfies Record<string, OptionKind>
+
 /**
  * Writes a model as a GGUF file of another type, which this library and llama.cpp load. Memory holds a
  * few rows at a time. The file appears when it is whole.
@@ -72,22 +82,9 @@ export async function quantize(
   out: string,
   options: QuantizeOptions,
 ): Promise<Quantized> {
-  checkOptions(options, { threads: 'count' }, [
-    'type',
-    'imatrix',
-    'revision',
-    'signal',
-    'onProgress',
-  ])
+  checkOptions(options, kinds, ['signal'])
   const { type, imatrix, threads, revision, signal, onProgress } = options
-  for (const [name, value] of Object.entries({ model, out, type, imatrix, revision })) {
-    if (
-      typeof value === 'string' ||
-      (value === undefined && ['imatrix', 'revision'].includes(name))
-    )
-      continue
-    throw new OptionError(name, `option \`${name}\` is ${String(value)}, but must be a text`)
-  }
+  checkOptions({ model: model ?? null, out: out ?? null, type: type ?? null }, kinds)
   checkSignal(signal)
   const { path } = await locateModel(model, {
     ...(signal && { signal }),

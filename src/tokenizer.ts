@@ -50,6 +50,15 @@ export class Tokenizer {
     return crossing(() => this.#native.decode(toIds(ids), options.skipSpecialTokens ?? false))
   }
 
+  /**
+   * The text of one id, to be shown: empty for a row of the model's vocabulary that has no token.
+   *
+   * @internal
+   */
+  textOf(id: number): string {
+    return crossing(() => this.#native.textOf(id))
+  }
+
   /** The id of one token, written as in the vocabulary; undefined if there is no such token. */
   tokenId(token: string): number | undefined {
     return this.#native.tokenId(token) ?? undefined

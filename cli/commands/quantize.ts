@@ -5,6 +5,7 @@ import {
   type QuantizeProgress,
   quantize as quantizeModel,
 } from '../../src/index.js'
+import { dtypes } from '../../src/options.js'
 import { toNumber } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
 import { modelFolder } from '../model-options.js'
@@ -14,8 +15,6 @@ import { progressBar } from '../ui/progress.js'
 import { StatusLine } from '../ui/status.js'
 import { table } from '../ui/table.js'
 
-const TYPES = ['q8_0', 'q4_0', 'q4_k_m', 'q5_k_m', 'q6_k', 'f32', 'f16', 'bf16']
-
 export function quantize(program: Command): void {
   program
     .command('quantize')
@@ -24,7 +23,7 @@ export function quantize(program: Command): void {
     .argument('<out>', 'the file to write')
     .addOption(
       new Option('--type <type>', 'type of the matrices; norms stay f32')
-        .choices(TYPES)
+        .choices(dtypes)
         .makeOptionMandatory(),
     )
     .option('--imatrix <file>', 'text to learn from what matters, or a file of llama-imatrix')

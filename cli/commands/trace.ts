@@ -104,7 +104,7 @@ async function follow(
   status: StatusLine,
   signal: AbortSignal,
 ): Promise<void> {
-  const lines: Promise<void>[] = []
+  let head = Promise.resolve()
   let table: TraceTable | undefined
   const options: TraceOptions = {
     ...optionsOf(values),
@@ -115,7 +115,9 @@ async function follow(
       const before = file.results.filter((result) => !isFailure(result))
       if (before.length > 0) note(`${before.length} checkpoints are in ${file.path} already`)
       if (!values.json)
-        lines.push(write([table.head, ...before.map((one) => table?.row(one)), ''].join('\n')))
+        head = write([table.head, ...before.map((one) => table?.row(one)), ''].join('\n'))
+      // Whether it was read is asked before the first row.
+      head.catch(() => {})
     },
     onCheckpoint: ({ revision }) => status.set(`${revision}: loading`),
     onDownload: ({ loaded, total, speed }) =>
@@ -125,6 +127,7 @@ async function follow(
   }
   for await (const result of traceModel(source, request, options)) {
     status.clear()
+    await head
     await file.add(result)
     if (isFailure(result)) note(`warning: ${result.revision} is skipped: ${result.error.message}`)
     if (values.json) await writeJson(result)
@@ -132,7 +135,7 @@ async function follow(
     // So that one can look at it while it grows.
     await writeResults(source, request, file, values)
   }
-  await Promise.all(lines)
+  await head
 }
 
 function optionsOf(values: OptionValues): TraceOptions {

@@ -1,11 +1,16 @@
-import { rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
 import { OptionError } from '../errors.js'
 import { Olmo2 } from '../model.js'
-import type { DType, LoadOptions } from '../options.js'
-import type { Perplexity, PerplexityOptions, PerplexityProgress } from './perplexity.js'
+import { checkOptions, type DType, dtypes, type LoadOptions, type OptionKind } from '../options.js'
+import {
+  type Perplexity,
+  type PerplexityOptions,
+  type PerplexityProgress,
+  perplexityKinds,
+} from './perplexity.js'
 
 /** Options of {@link comparePerplexity}. */
 export interface CompareOptions
@@ -31,8 +36,12 @@ export interface ComparedType extends Perplexity {
   weights: number
 }
 
-/** Tokens of a window, if nothing else is said. */
+/** Tokens of a window, if nothing else is said, and those that it needs. */
 const CTX = 512
+const LEAST_CTX = 4
+
+/** What the name of the folder with the temporary reference begins with. */
+const TEMPORARY = `olmo2-base-${process.pid}-`
 
 /**
  * Runs a model in several types on one text, one after the other, and gives each one's perplexity and
@@ -50,13 +59,12 @@ export async function* comparePerplexity(
   text: string,
   options: CompareOptions,
 ): AsyncGenerator<ComparedType, void, undefined> {
+  check(options)
   const { types, reference = 'f32', klBase, saveBase } = options
   if (types === undefined) {
     yield await measure(path, text, undefined, options)
     return
   }
-  if (!Array.isArray(types) || types.length === 0)
-    throw new OptionError('types', 'option `types` names no type')
   if (klBase !== undefined) {
     for (const dtype of types) yield await measure(path, text, dtype, options)
     return
@@ -66,16 +74,45 @@ export async function* comparePerplexity(
     yield await measure(path, text, reference, options)
     return
   }
-  const name = `olmo2-base-${process.pid}-${Date.now().toString(36)}.bin`
-  const base = saveBase ?? join(tmpdir(), name)
   const { saveBase: _, ...others } = options
+  const temporary = saveBase === undefined ? await mkdtemp(join(tmpdir(), TEMPORARY)) : ''
+  const base = saveBase ?? join(temporary, 'base.bin')
   try {
     yield await measure(path, text, reference, { ...options, saveBase: base })
     for (const dtype of compared)
       yield await measure(path, text, dtype, { ...others, klBase: base })
   } finally {
-    if (saveBase === undefined) await rm(base, { force: true })
+    if (temporary) await rm(temporary, { recursive: true, force: true })
   }
+}
+
+const kinds = {
+  ...perplexityKinds,
+  reference: 'text',
+  cacheDtype: 'text',
+  device: 'text',
+  threads: 'count',
+  revision: 'text',
+  onDownload: 'listener',
+} as const satisfies Record<string, OptionKind>
+
+/** Says what is wrong before the first model runs, for hours perhaps. */
+function check(options: CompareOptions): void {
+  checkOptions(options, kinds, ['types', 'hub', 'signal'])
+  const { types, reference, ctx = CTX, stride = 0 } = options
+  const wrong = (option: keyof CompareOptions, problem: string) => {
+    throw new OptionError(option, `option \`${option}\` ${problem}`)
+  }
+  if (types !== undefined && (!Array.isArray(types) || types.length === 0))
+    wrong('types', 'names no type')
+  for (const type of [...(types ?? []), ...(reference === undefined ? [] : [reference])]) {
+    if (dtypes.includes(type)) continue
+    wrong(type === reference ? 'reference' : 'types', `has ${type}; there are ${dtypes.join(', ')}`)
+  }
+  if (ctx < LEAST_CTX) wrong('ctx', `is ${ctx}, but a window has ${LEAST_CTX} tokens at least`)
+  if (stride > 2 * ctx - 2) wrong('stride', `is ${stride}, but at most twice ctx, ${ctx}, less 2`)
+  const isCompared = (types !== undefined || options.klBase) ?? options.saveBase
+  if (stride > 0 && isCompared) wrong('stride', 'is for one type without a reference')
 }
 
 async function measure(

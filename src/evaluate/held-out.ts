@@ -37,7 +37,7 @@ export async function scoreHeldOut(
   data: string,
   options: HeldOutOptions = {},
 ): Promise<HeldOut> {
-  checkOptions(options, {}, ['signal', 'onProgress'])
+  checkOptions(options, { onProgress: 'listener' }, ['signal'])
   const { signal, onProgress } = options
   checkSignal(signal)
   const manifest = await readManifest(data)

@@ -1,6 +1,6 @@
 import type { Evaluation as NativeEvaluation, Perplexity as NativePerplexity } from '#native'
 
-import { crossing, crossingAsync, OptionError } from '../errors.js'
+import { crossing, crossingAsync } from '../errors.js'
 import { checkOptions } from '../options.js'
 import { checkSignal, watch } from '../signal.js'
 
@@ -90,21 +90,22 @@ export interface Divergence {
   probabilityChangeRms: Mean
 }
 
-/** Names of the options that are checked here, and of those that are not for the engine. */
-export const perplexityKinds = { ctx: 'count', stride: 'count' } as const
-export const perplexityFiles = ['saveBase', 'klBase'] as const
+/** The kind of each option but the signal. */
+export const perplexityKinds = {
+  ctx: 'count',
+  stride: 'count',
+  saveBase: 'text',
+  klBase: 'text',
+  onProgress: 'listener',
+} as const
 
 /** Runs an evaluation to its end. `start` begins it with the engine's options. */
 export async function evaluate(
   start: (options: EngineOptions) => NativeEvaluation,
   options: PerplexityOptions,
 ): Promise<Perplexity> {
-  checkOptions(options, perplexityKinds, [...perplexityFiles, 'signal', 'onProgress'])
+  checkOptions(options, perplexityKinds, ['signal'])
   const { ctx, stride, saveBase, klBase, signal, onProgress } = options
-  for (const [name, path] of Object.entries({ saveBase, klBase })) {
-    if (path !== undefined && typeof path !== 'string')
-      throw new OptionError(name, `option \`${name}\` is no path`)
-  }
   checkSignal(signal)
   const engineOptions: EngineOptions = {
     ...(ctx !== undefined && { ctx }),
@@ -126,6 +127,7 @@ export async function evaluate(
     return result(await crossingAsync(() => evaluation.finish()))
   } finally {
     watching.stop()
+    evaluation.cancel()
   }
 }
 

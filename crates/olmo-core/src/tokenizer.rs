@@ -126,6 +126,14 @@ impl Tokenizer {
         guard(|| self.inner.decode(ids, skip_special_tokens))?.map_err(failed)
     }
 
+    /// The text of one id, to be shown: empty for a row of the model's vocabulary that has no token.
+    pub fn text_of(&self, id: u32) -> Result<String> {
+        match self.token_text(id) {
+            Some(_) => self.decode(&[id], false),
+            None => Ok(String::new()),
+        }
+    }
+
     /// A token as the vocabulary writes it, which for ByteLevel is not its text: `Ġthe`.
     pub fn token_text(&self, id: u32) -> Option<String> {
         self.inner.id_to_token(id)

@@ -80,6 +80,17 @@ impl Evaluation {
     }
 }
 
+#[napi]
+impl Evaluation {
+    /// Ends it, unless it is at its end; what it has written of a file goes. A window that is being
+    /// read is let go of when it is done.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.slot.0.close();
+        while self.slot.1.try_recv().is_ok() {}
+    }
+}
+
 fn ended(error: impl std::fmt::Display) -> olmo_core::Error {
     olmo_core::Error::Internal(format!("the evaluation has ended: {error}"))
 }

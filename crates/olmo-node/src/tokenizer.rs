@@ -53,6 +53,12 @@ impl Tokenizer {
         self.core().decode(&ids, skip_special_tokens).map_err(js_error)
     }
 
+    /// The text of one id, to be shown; empty if it has no token.
+    #[napi(catch_unwind)]
+    pub fn text_of(&self, id: u32) -> Result<String> {
+        self.core().text_of(id).map_err(js_error)
+    }
+
     #[napi(catch_unwind)]
     pub fn token_id(&self, token: String) -> Option<u32> {
         self.core().token_id(&token)

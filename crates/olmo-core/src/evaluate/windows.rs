@@ -40,10 +40,12 @@ impl Windows {
                 format!("a window has {LEAST_CTX} tokens at least"),
             ));
         }
-        if stride / 2 >= ctx {
-            return Err(Error::option("stride", stride, format!("it is below twice ctx, {ctx}")));
+        let length = ctx.saturating_add(stride / 2);
+        // The first of the tokens that count has one before it.
+        if stride > 0 && length <= stride {
+            let problem = format!("it is at most twice ctx, {ctx}, less 2");
+            return Err(Error::option("stride", stride, problem));
         }
-        let length = ctx + stride / 2;
         if length > context {
             let problem = format!("windows of {length} tokens do not fit the context of {context}");
             return Err(Error::option("ctx", ctx, problem));
@@ -109,6 +111,7 @@ mod tests {
             (101, 32, 16),
             (77, 8, 5),
             (50, 8, 1),
+            (50, 8, 14),
         ] {
             let windows = Windows::new(tokens, ctx, stride, 128).unwrap();
             let ours: Vec<_> = (0..windows.count)
@@ -128,7 +131,8 @@ mod tests {
     fn what_cannot_be_cut_is_an_error() {
         for (tokens, ctx, stride, message) in [
             (100, 3, 0, "option `ctx` is 3, but a window has 4 tokens at least"),
-            (100, 8, 16, "option `stride` is 16, but it is below twice ctx, 8"),
+            (100, 8, 15, "option `stride` is 15, but it is at most twice ctx, 8, less 2"),
+            (100, 8, usize::MAX, "but it is at most twice ctx, 8, less 2"),
             (400, 200, 0, "windows of 200 tokens do not fit the context of 128"),
             (400, 120, 20, "windows of 130 tokens do not fit the context of 128"),
             (31, 32, 0, "the text has 31 tokens, which do not fill a window of 32"),

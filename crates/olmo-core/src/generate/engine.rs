@@ -16,7 +16,7 @@ use super::sampler::Sampler;
 use super::scheduler::Scheduler;
 use super::sequence::Sequence;
 use super::study::Study;
-use super::{GenerationDefaults, GenerationOptions};
+use super::{GenerationDefaults, GenerationOptions, MAX_ANSWERS};
 use crate::cache::BLOCK_TOKENS;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -107,7 +107,15 @@ impl Engine {
         for (index, prompt) in prompts.iter().enumerate() {
             self.check_prompt(index, prompt, options.max_new_tokens)?;
         }
-        let answers = prompts.len() * options.num_return_sequences;
+        let answers = prompts.len().saturating_mul(options.num_return_sequences);
+        if answers > MAX_ANSWERS {
+            let n = options.num_return_sequences;
+            let expected = format!(
+                "with {} prompts that is {answers} answers, of which one call can have {MAX_ANSWERS}",
+                prompts.len()
+            );
+            return Err(Error::option("num_return_sequences", n, expected));
+        }
         let commands = self.commands.clone();
         let generation = Generation::new(answers, move || {
             // An engine that has ended waits for nothing.

@@ -46,3 +46,6 @@ const OUTPUT_CHUNK: usize = 64;
 
 /// Events that may wait for a slow reader before its request is left out of the passes.
 const EVENTS_AHEAD: usize = 64;
+
+/// Answers that one call may ask for, of all its prompts together.
+const MAX_ANSWERS: usize = 1 << 14;

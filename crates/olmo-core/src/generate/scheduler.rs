@@ -115,10 +115,12 @@ impl Scheduler {
             !cancelled
         });
         self.studies.retain(|study| {
-            if study.is_cancelled() {
+            // Asked once: it may be cancelled at any moment.
+            let cancelled = study.is_cancelled();
+            if cancelled {
                 self.pool.release(study.blocks());
             }
-            !study.is_cancelled()
+            !cancelled
         });
     }
 
