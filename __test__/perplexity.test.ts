@@ -1,4 +1,4 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -86,6 +86,12 @@ test('what cannot be measured is an error that says why', async (t) => {
   const other = model.perplexity(golden.text, { ctx: 32, klBase: reference })
   const error = await t.throwsAsync(other, { instanceOf: CheckpointError })
   t.regex(error.message, /perplexity-base\.bin: its tokens are not those of the text/)
+  const named = join(await temporaryFolder(), 'my_own_base.bin')
+  await copyFile(reference, named)
+  await t.throwsAsync(model.perplexity(golden.text, { ctx: 16, klBase: named }), {
+    instanceOf: OptionError,
+    message: /`ctx` is 16, but the reference .*my_own_base\.bin has windows of 32/,
+  })
   await t.throwsAsync(model.perplexity(golden.text, { onProgress: 5 } as object), {
     instanceOf: OptionError,
     message: /`onProgress` is 5, but must be a function/,

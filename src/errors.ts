@@ -158,11 +158,14 @@ export function fromNative(error: unknown): unknown {
   return new EngineError('INTERNAL', `internal error: ${error.message}`, { cause: error })
 }
 
+/** What is quoted, and names of options; not what is only like one in a path. */
+const WORDS = /`([^`]*)`|(?<![\w/\\.-])[a-z]+(?:_[a-z]+)+\b(?![/\\-]|\.\w)/g
+
 /** The engine calls options as Hugging Face does, `top_p`; JavaScript knows them as `topP`. */
 function optionError(message: string): OptionError {
   let option: string | undefined
   // The first quoted word is the option, any other a value, which stays as it was given.
-  const renamed = message.replace(/`([^`]*)`|\b[a-z]+(?:_[a-z]+)+\b/g, (found, quoted?: string) => {
+  const renamed = message.replace(WORDS, (found, quoted?: string) => {
     if (quoted === undefined) return camelCase(found)
     if (option !== undefined) return found
     option = camelCase(quoted)

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::request::Event;
 use super::EVENTS_AHEAD;
@@ -10,6 +11,8 @@ use crate::{Error, Result};
 /// The engine's end of a running call: where its events go, and whether anybody still wants them.
 pub(super) struct Mailbox {
     sender: async_channel::Sender<Result<Event>>,
+    /// When the call was made.
+    pub since: Instant,
     cancelled: AtomicBool,
     /// Answers that are not complete yet; after the last, the channel closes.
     open_answers: AtomicUsize,
@@ -66,6 +69,7 @@ impl Generation {
         }
         let mailbox = Arc::new(Mailbox {
             sender,
+            since: Instant::now(),
             cancelled: AtomicBool::new(false),
             open_answers: AtomicUsize::new(answers),
         });

@@ -149,6 +149,7 @@ impl Scheduler {
         let mut batch = Batch::default();
         let mut shares = Vec::new();
         let mut prompt_rows = PREFILL_CHUNK;
+        let mut prompt_outputs = OUTPUT_CHUNK;
         let ready = |sequence: &&Sequence| sequence.is_decoding() && !sequence.mailbox.is_full();
         let decoding = self.running.iter().filter(ready).count();
         let mut guesses = OUTPUT_CHUNK.saturating_sub(decoding);
@@ -161,12 +162,12 @@ impl Scheduler {
                 guesses -= rows - 1;
                 rows
             } else {
-                let most = match sequence.wants_prompt_outputs() {
-                    true => prompt_rows.min(OUTPUT_CHUNK),
-                    false => prompt_rows,
-                };
+                let wants_outputs = sequence.wants_prompt_outputs();
+                let most =
+                    if wants_outputs { prompt_rows.min(prompt_outputs) } else { prompt_rows };
                 let rows = sequence.next_tokens(most).len();
                 prompt_rows -= rows;
+                prompt_outputs -= if wants_outputs { rows } else { 0 };
                 rows
             };
             if rows == 0 {

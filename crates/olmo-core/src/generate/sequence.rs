@@ -54,7 +54,6 @@ pub(super) struct Sequence {
     detokenizer: Detokenizer,
     stop: StopMatcher,
 
-    created: Instant,
     started: Option<Instant>,
     first_token: Option<Instant>,
 }
@@ -104,7 +103,6 @@ impl Sequence {
             detokenizer: Detokenizer::new(tokenizer.clone(), options.skip_special_tokens),
             stop: StopMatcher::new(&options.stop_strings, &end_of_prompt),
             options,
-            created: Instant::now(),
             started: None,
             first_token: None,
         }
@@ -336,7 +334,7 @@ impl Sequence {
                 generated_tokens: self.tokens.len() - self.prompt_len,
             },
             timings: Timings {
-                queued: started - self.created,
+                queued: started - self.mailbox.since,
                 prefill: first_token - started,
                 decode: now - first_token,
             },
