@@ -38,8 +38,10 @@ test('generate takes the prompt from standard input, without the last line end',
 
 test('generate takes the prompt from a file', async (t) => {
   const file = join(await temporaryFolder(), 'prompt.txt')
-  await writeFile(file, `${PROMPT}\n`)
-  t.is((await olmo2(['generate', '--prompt-file', file, ...SHORT])).stdout, `${answer.text}\n`)
+  for (const mark of ['', '\uFEFF']) {
+    await writeFile(file, `${mark}${PROMPT}\n`)
+    t.is((await olmo2(['generate', '--prompt-file', file, ...SHORT])).stdout, `${answer.text}\n`)
+  }
   const both = await olmo2(['generate', PROMPT, '--prompt-file', file])
   t.is(both.exitCode, 2)
   const none = await olmo2(['generate', '--prompt-file', '/no/such/file'])
@@ -190,6 +192,9 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     [['tokenize', '--decode', 'one,two'], /12,34/],
     [['generate', 'one', 'two'], /too many arguments/],
     [['chat', '--logprobs'], /unknown option '--logprobs'/],
+    // No flag: it is called by its name.
+    [['pull', 'foo'], /^olmo2: option `id` is "foo"/],
+    [['cache', 'verfy'], /^olmo2: option `id` is "verfy"/],
   ]
   for (const [args, message] of wrong) {
     const { exitCode, stdout, stderr } = await olmo2(args)

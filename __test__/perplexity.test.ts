@@ -209,6 +209,15 @@ test('the command keeps a reference and compares with it', async (t) => {
   t.is(divergence.sameTop.value, 1)
 })
 
+test('the command reads overlapping windows, in a type too', async (t) => {
+  const args = ['perplexity', tiny, await textFile(), '--ctx', '32', '--stride', '16', '--json']
+  const plain = JSON.parse((await olmo2(args)).stdout)
+  const typed = JSON.parse((await olmo2([...args, '--dtype', 'f32'])).stdout)
+  t.deepEqual(typed, plain)
+  const { perplexity } = await model.perplexity(golden.text, { ctx: 32, stride: 16 })
+  t.is(plain.perplexity.value, perplexity.value)
+})
+
 test('the command says what is wrong', async (t) => {
   const file = await textFile()
   const wrong: [string[], number, RegExp][] = [

@@ -316,7 +316,9 @@ test("the default model's recipe is a config, and says what its manifest and con
 test('a file that is no config, or not there, is an error that names it', async (t) => {
   const file = join(place, 'broken.yaml')
   await writeFile(file, 'model: [1\nstage1: }\n')
-  await t.throwsAsync(train(file), { code: 'INVALID_FILE', message: /broken\.yaml: .*line \d/s })
+  await t.throwsAsync(train(file), { code: 'INVALID_FILE', message: /broken\.yaml: .*line \d.*$/ })
+  const { stderr } = await olmo2(['train', file])
+  t.regex(stderr, /^olmo2: .*broken\.yaml: .*\n$/)
   await writeFile(file, '- a list\n')
   await t.throwsAsync(train(file), { code: 'INVALID_FILE', message: /described by keys/ })
   await t.throwsAsync(train(join(place, 'none.yaml')), { code: 'IO', message: /none\.yaml/ })
@@ -350,6 +352,11 @@ test('plot and prepare say what is wrong', async (t) => {
   await t.throwsAsync(readMetrics(folder), { code: 'INVALID_FILE', message: /line 1/ })
 
   const wrong = { text: join(place, 'text'), out: join(folder, 'out') }
+  const order = await olmo2([
+    ...['prepare', '--text', wrong.text, '--out', wrong.out, '--baseline', '2,9'],
+  ])
+  t.is(order.exitCode, 2)
+  t.regex(order.stderr, /^olmo2: option --baseline is 9, but 1 to 8 are possible\n$/)
   await t.throwsAsync(prepare({ ...wrong, vocabSize: 7 }), {
     instanceOf: OptionError,
     message: /`vocabSize` is 7/,

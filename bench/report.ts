@@ -82,6 +82,8 @@ function grid([head = [], ...rows]: string[][]): string {
 
 const BEGIN = '<!-- results: written by `npm run bench -- --record` -->'
 const END = '<!-- end of results -->'
+/** What stands behind it, up to the next run, was written by hand. */
+const END_OF_RUN = '<!-- end of run -->'
 
 /**
  * The README with a run in its section of results, in place of one of the same CPU, shape and number
@@ -95,6 +97,8 @@ export function withResults(readme: string, report: Report): string {
   const key = `<!-- run: ${report.machine.cpu}, ${report.shape}, ${report.machine.threads} threads -->`
   const runs = known.split(/(?=<!-- run: )/).filter((run) => run.startsWith('<!-- run: '))
   const others = runs.filter((run) => !run.startsWith(key)).map((run) => run.trim())
-  const all = [...others, `${key}\n\n${markdown(report)}`]
+  const [, byHand = ''] = runs.find((run) => run.startsWith(key))?.split(END_OF_RUN) ?? []
+  const run = `${key}\n\n${markdown(report)}\n\n${END_OF_RUN}\n\n${byHand.trim()}`.trim()
+  const all = [...others, run]
   return `${readme.slice(0, begin)}${BEGIN}\n\n${all.join('\n\n')}\n\n${readme.slice(end)}`
 }

@@ -22,24 +22,23 @@ export function exitCode(error: unknown): number {
   return 1
 }
 
-/** What to say of an error; empty if it says nothing, or has been said. */
-export function explain(error: unknown, debug: boolean): string {
+/**
+ * What to say of an error; empty if it says nothing, or has been said.
+ *
+ * @param flags Options that the command has, by the library's names
+ */
+export function explain(error: unknown, debug: boolean, flags: readonly string[] = []): string {
   if (error instanceof CommanderError || error instanceof Interrupted || isBrokenPipe(error))
     return ''
   if (!(error instanceof Error)) return `olmo2: ${String(error)}`
   if (debug) return error.stack ?? error.message
-  return `olmo2: ${inFlags(error)}`
+  return `olmo2: ${inFlags(error, flags)}`
 }
 
 /** The message with an option named as it is written on the command line. */
-function inFlags(error: Error): string {
-  if (!(error instanceof OptionError) || isVariable(error.option)) return error.message
+function inFlags(error: Error, flags: readonly string[]): string {
+  if (!(error instanceof OptionError) || !flags.includes(error.option)) return error.message
   return error.message.replace(`\`${error.option}\``, toFlag(error.option))
-}
-
-/** Whether an option is one of the environment's, such as OLMO2_KERNELS. */
-function isVariable(option: string): boolean {
-  return option === option.toUpperCase()
 }
 
 /** The reader of our output has gone, as in `olmo2 … | head`: nothing is wrong. */

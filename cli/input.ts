@@ -12,7 +12,7 @@ export async function readText(argument?: string, file?: string): Promise<string
     throw new UsageError('give the text as an argument or with --prompt-file, not both')
   }
   if (argument !== undefined) return argument
-  if (file !== undefined) return withoutLineEnd(await readTextFile(file))
+  if (file !== undefined) return withoutLineEnd(await readTextFile(file, '--prompt-file'))
   if (process.stdin.isTTY) {
     throw new UsageError(
       'there is no text: give it as an argument, with --prompt-file, or on standard input',
@@ -21,12 +21,17 @@ export async function readText(argument?: string, file?: string): Promise<string
   return withoutLineEnd(await text(process.stdin))
 }
 
-async function readTextFile(file: string): Promise<string> {
+/**
+ * The text of a file, without the mark that some editors put before it; standard input has none either.
+ *
+ * @param what What the file is, for the error
+ */
+export async function readTextFile(file: string, what: string): Promise<string> {
   try {
-    return await readFile(file, 'utf8')
+    return (await readFile(file, 'utf8')).replace(/^\uFEFF/, '')
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`cannot read --prompt-file: ${reason}`, { cause })
+    throw new Error(`cannot read ${what}: ${reason}`, { cause })
   }
 }
 

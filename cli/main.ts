@@ -35,6 +35,13 @@ const commands = [
   plot,
 ]
 
+/** The options of the command that was called, by the library's names. */
+function flagsOf([name]: readonly string[]): string[] {
+  const command = program.commands.find((command) => command.name() === name)
+  const all = [...(command?.options ?? []), ...(command?.commands ?? []).flatMap((c) => c.options)]
+  return all.map((option) => option.attributeName())
+}
+
 const program = new Command('olmo2')
   .description('OLMo 2 language models on this machine')
   .version(packageVersion)
@@ -48,7 +55,7 @@ try {
   await program.parseAsync()
 } catch (error) {
   process.exitCode = exitCode(error)
-  const text = explain(error, process.argv.includes('--debug'))
+  const text = explain(error, process.argv.includes('--debug'), flagsOf(program.args))
   if (text) process.stderr.write(`${text}\n`)
   // So that the shell's prompt does not stand behind half an answer.
   else if (error instanceof Interrupted && process.stderr.isTTY) process.stderr.write('\n')

@@ -303,6 +303,12 @@ export function checkOptions(
   }
 }
 
+/** Throws unless what a call cannot do without, such as a path, is a text. */
+export function checkText(name: string, value: unknown): void {
+  if (isText(value)) return
+  throw new OptionError(name, `option \`${name}\` is ${String(value)}, but must be a text`)
+}
+
 /** An object without the keys whose value is undefined: absent is how Rust knows a default. */
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
 function defined<T extends object>(object: T): Defined<T> {

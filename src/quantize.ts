@@ -4,7 +4,7 @@ import { crossing, crossingAsync, ResourceError } from './errors.js'
 import { freeSpace, gib } from './hub/download/space.js'
 import { locateModel } from './hub/locate.js'
 import { native } from './native.js'
-import { checkOptions, type DType, type OptionKind } from './options.js'
+import { checkOptions, checkText, type DType, type OptionKind } from './options.js'
 import { cancellable, checkSignal } from './signal.js'
 
 /** Options of {@link quantize}. */
@@ -53,8 +53,6 @@ export interface Quantized {
 }
 
 const kinds = {
-  model: 'text',
-  out: 'text',
   type: 'text',
   imatrix: 'text',
   threads: 'count',
@@ -84,7 +82,7 @@ export async function quantize(
 ): Promise<Quantized> {
   checkOptions(options, kinds, ['signal'])
   const { type, imatrix, threads, revision, signal, onProgress } = options
-  checkOptions({ model: model ?? null, out: out ?? null, type: type ?? null }, kinds)
+  for (const [name, value] of Object.entries({ model, out, type })) checkText(name, value)
   checkSignal(signal)
   const { path } = await locateModel(model, {
     ...(signal && { signal }),

@@ -174,5 +174,8 @@ test('finds what is damaged, and what is missing', async (t) => {
 
 test('verifies one model alone', async (t) => {
   const { cacheDir } = await twoRevisions(t)
-  t.deepEqual(await all(verifyCache({ cacheDir, repo: 'allenai/nothing' })), [])
+  t.is((await all(verifyCache({ cacheDir, repo: ID }))).length, 2 * ENGINE_FILES.length)
+  // A name that is misspelt has not been verified.
+  const nothing = all(verifyCache({ cacheDir, repo: 'allenai/nothing' }))
+  await t.throwsAsync(nothing, { code: 'REPO_NOT_FOUND' })
 })

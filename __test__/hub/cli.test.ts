@@ -179,7 +179,11 @@ test('cache lists, verifies, prunes and removes', async (t) => {
     /293 KiB are free again/,
   )
   t.deepEqual(JSON.parse((await olmo2('cache', 'list', '--json')).stdout).length, 1)
-  t.is((await olmo2('cache', 'remove', 'allenai/nothing')).exitCode, 1)
+  for (const command of ['remove', 'verify']) {
+    const nothing = await olmo2('cache', command, 'allenai/nothing')
+    t.is(nothing.exitCode, 1)
+    t.regex(nothing.stderr, /allenai\/nothing is not in the cache/)
+  }
 })
 
 test('a model on the hub is used like a folder', async (t) => {

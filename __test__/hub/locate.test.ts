@@ -31,9 +31,16 @@ test('loads a model by its id', async (t) => {
 
 test('a folder goes before an id', async (t) => {
   const folder = await temporaryFolder(t)
-  await makeRun(folder, [['step10', 1]])
+  const names = ['step10', 'stage1-step20-tokens3M', 'stage1-step30-tokens5M']
+  await makeRun(
+    folder,
+    names.map((name) => [name, 1] as const),
+  )
   t.deepEqual(await locateModel(folder), { path: folder })
   t.deepEqual(await locateModel(folder, { revision: 'step10' }), { path: join(folder, 'step10') })
+  const newest = join(folder, 'stage1-step30-tokens5M')
+  t.deepEqual(await locateModel(folder, { revision: 'latest' }), { path: newest })
+  t.deepEqual(await locateModel(folder, { revision: 'tokens=6M' }), { path: newest })
   const error = await t.throwsAsync(locateModel(folder, { revision: 'step11' }), {
     instanceOf: OptionError,
   })

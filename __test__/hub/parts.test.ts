@@ -109,7 +109,7 @@ test('speed is that of the last seconds', (t) => {
 })
 
 test('a secret shows itself nowhere', (t) => {
-  const secret = new Secret('hf_hidden')
+  const secret = new Secret('hf_hidden', 'a test')
   const shown = [String(secret), inspect({ secret }), JSON.stringify({ secret }), `${secret}`]
   t.false(shown.some((text) => text.includes('hf_hidden')))
   t.is(secret.reveal(), 'hf_hidden')
@@ -161,6 +161,7 @@ test('tokens come from the options, then HF_TOKEN, then the file', async (t) => 
   t.is(await token({ HF_TOKEN: 'hf_wrap\r\nped\n' }), 'hf_wrapped')
   const error = await t.throwsAsync(token({ HF_TOKEN: '[profile] hf_hidden' }), {
     instanceOf: OptionError,
+    message: /^HF_TOKEN holds characters that no token has/,
   })
   t.false(inspect(error).includes('hidden'))
 })
@@ -184,6 +185,8 @@ test('proxies are those of the environment', (t) => {
     t.false(inspect(error).includes('s#cret'))
   }
   wrong({ ALL_PROXY: 'socks5://me:s#cret@127.0.0.1:1080' }, /ALL_PROXY names is no address/)
+  t.throws(() => proxy('https://huggingface.co/x', { HTTPS_PROXY: 'socks4://x' }))
+  t.is(proxy('https://huggingface.co/x', { HTTPS_PROXY: 'HTTP://proxy:1' }), 'HTTP://proxy:1')
   wrong({ https_proxy: 'http://me:s#cret@proxy:8080' }, /HTTPS_PROXY names is no address/)
   for (const list of [
     '*',

@@ -89,11 +89,26 @@ test('completes what another program fetched a part of', async (t) => {
   const fetched = await pullFrom(hub, cache)
   t.deepEqual([fetched.files, fetched.path], [whole.files, whole.path])
   await part()
-  hub.fault(/tree/, { do: 'status', status: 500 }, 100)
-  const usable = await pullFrom(hub, cache, { revision: COMMIT })
-  t.deepEqual([usable.source, usable.files.length], ['cache', 4])
-  hub.clearFaults()
+  for (const status of [500, 403]) {
+    hub.fault(/tree/, { do: 'status', status }, 100)
+    const usable = await pullFrom(hub, cache, { revision: COMMIT })
+    t.deepEqual([usable.source, usable.files.length], ['cache', 4], `${status}`)
+    hub.clearFaults()
+  }
   t.deepEqual((await pullFrom(hub, cache, { revision: COMMIT })).files, whole.files)
+})
+
+test('a new commit that breaks off is an error, though an older one is there', async (t) => {
+  const { hub, cache } = await start(t)
+  await pullFrom(hub, cache)
+  const mock = hub.repos[ID]
+  if (!mock) throw new Error('no repository')
+  mock.commits[OTHER_COMMIT] = fakeCheckpoint(300_000, 2)
+  mock.branches.main = OTHER_COMMIT
+  hub.fault(/blobs/, { do: 'cut', after: 0 }, 100, 'cdn')
+  await t.throwsAsync(pullFrom(hub, cache), { code: 'HUB_UNREACHABLE' })
+  hub.clearFaults()
+  t.is((await pullFrom(hub, cache)).commit, OTHER_COMMIT)
 })
 
 test('fetches of a new commit what is new in it', async (t) => {

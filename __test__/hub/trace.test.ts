@@ -107,6 +107,14 @@ test('reads a text longer than the context in pieces', async (t) => {
   t.is(found?.greedy, null)
 })
 
+test('checks what is asked before anything is fetched', async (t) => {
+  const folder = await runFolder(t)
+  const short = all(trace(folder, { prompt: 'a', text: 'a' }, { revisions: 'latest' }))
+  await t.throwsAsync(short, { instanceOf: OptionError, message: /`text` is one token or none/ })
+  const negative = all(trace('no/such', { prompt: 'a', maxNewTokens: -1 }))
+  await t.throwsAsync(negative, { instanceOf: OptionError, message: /`maxNewTokens` is -1/ })
+})
+
 test('goes past a broken checkpoint', async (t) => {
   const folder = await runFolder(t)
   await breakCheckpoint(join(folder, 'stage1-step200-tokens2M'))

@@ -1,5 +1,5 @@
 import type { Command, OptionValues } from 'commander'
-
+import { checkRepoId } from '../../src/hub/names.js'
 import {
   type CachedRepo,
   listCache,
@@ -40,7 +40,10 @@ function addCommand(parent: Command, name: string, about: string, options = {}):
 }
 
 async function list(id: string | undefined, values: OptionValues): Promise<void> {
-  const repos = (await listCache(hubOptions(values))).filter(({ repo }) => !id || repo === id)
+  // Also whoever misspelt a command is here.
+  const only = id === undefined ? undefined : checkRepoId(id)
+  const all = await listCache(hubOptions(values))
+  const repos = all.filter(({ repo }) => only === undefined || repo === only)
   if (values.json) return writeJson(repos)
   if (repos.length === 0) return note(id ? `${id} is not in the cache` : 'the cache is empty')
   await write(

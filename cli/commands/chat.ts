@@ -58,6 +58,10 @@ async function talk(
 ): Promise<void> {
   let leaving = false
   let interrupted = false
+  let closed = false
+  lines.once('close', () => {
+    closed = true
+  })
   const onInterrupt = () => {
     if (conversation.interrupt()) return
     if (terminal && !leaving) {
@@ -75,7 +79,8 @@ async function talk(
   process.on('SIGINT', onInterrupt)
   try {
     if (terminal) note(dim('a message a line; /clear forgets, Ctrl-D leaves', process.stderr))
-    const prompt = () => terminal && !interrupted && lines.prompt()
+    // Ctrl-D may have come during the answer.
+    const prompt = () => terminal && !closed && lines.prompt()
     prompt()
     for await (const line of lines) {
       leaving = false

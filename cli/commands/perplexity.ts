@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import type { Command, OptionValues } from 'commander'
 
 import {
@@ -11,6 +10,7 @@ import {
 import { UsageError } from '../failure.js'
 import { toFlag } from '../flags.js'
 import { toNumber } from '../generation-options.js'
+import { readTextFile } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { addCacheDtype, addComputeOptions, loadModel, modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
@@ -46,7 +46,7 @@ function toTypes(text: string): string[] {
 
 async function run(model: string, file: string, values: OptionValues): Promise<void> {
   if (await isPrepared(file)) return await runHeldOut(model, file, values)
-  const text = await readTextFile(file)
+  const text = await readTextFile(file, 'the text')
   const found = await interruptible((signal) => evaluate(model, text, values, signal))
   if (!values.json) await write(`${perplexityTable(found)}\n`)
 }
@@ -106,13 +106,4 @@ function optionsOf({ types, reference, dtype, ...values }: OptionValues): Compar
   const chosen = types ? { types, reference } : dtype && { types: [dtype], reference: dtype }
   const given = { ...chosen, ctx, stride, saveBase, klBase, cacheDtype, device, threads }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-}
-
-async function readTextFile(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`cannot read the text: ${reason}`, { cause })
-  }
 }

@@ -80,7 +80,7 @@ async function run(given: string | undefined, values: OptionValues): Promise<voi
 /** The run of the embedded model, in a clone of the repository. */
 async function ownRun(): Promise<string> {
   const record = await fileSize(join(embeddedRun, 'metrics.jsonl'))
-  if (record !== undefined) return relative('', embeddedRun)
+  if (record !== undefined) return relative('', embeddedRun) || '.'
   throw new UsageError(
     'name a run, as in allenai/OLMo-2-0425-1B: ' +
       "the embedded model's other checkpoints are in the project's repository only",

@@ -30,3 +30,14 @@ export function duration(seconds: number): string {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
+
+/** A line that would go on in the next could not be taken away again. Colours take no room. */
+export function cut(line: string, width: number): string {
+  let room = width
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are
+  return line.replace(/\x1b\[\d+m|./gu, (part) => {
+    if (part.length > 2) return part
+    room -= 1
+    return room >= 0 ? part : ''
+  })
+}

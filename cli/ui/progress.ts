@@ -1,4 +1,4 @@
-import { bytes } from './format.js'
+import { bytes, cut } from './format.js'
 import { dim } from './style.js'
 
 const WIDTH = 24
@@ -12,7 +12,8 @@ export function progressBar(label: string) {
       if (!stream.isTTY) return
       const filled = total > 0 ? Math.round((WIDTH * loaded) / total) : WIDTH
       const bar = '█'.repeat(filled) + dim('░'.repeat(WIDTH - filled), stream)
-      stream.write(`\r${label} ${bar} ${bytes(loaded)} of ${bytes(total)}\x1b[K`)
+      const line = `${label} ${bar} ${bytes(loaded)} of ${bytes(total)}`
+      stream.write(`\r${cut(line, (stream.columns || 80) - 1)}\x1b[K`)
       shown = true
     },
     clear(): void {

@@ -1,5 +1,5 @@
 import type { FileProgress, PullProgress } from '../../src/index.js'
-import { bytes, duration } from './format.js'
+import { bytes, cut, duration } from './format.js'
 import { dim } from './style.js'
 
 const WIDTH = 20
@@ -96,15 +96,4 @@ class Lines implements PullDisplay {
 
 function shorten(name: string): string {
   return name.length <= NAME ? name : `…${name.slice(1 - NAME)}`
-}
-
-/** A line that would go on in the next could not be taken away again. Colours take no room. */
-function cut(line: string, width: number): string {
-  let room = width
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are
-  return line.replace(/\x1b\[\d+m|./gu, (part) => {
-    if (part.length > 2) return part
-    room -= 1
-    return room >= 0 ? part : ''
-  })
 }

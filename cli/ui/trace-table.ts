@@ -38,7 +38,7 @@ export class TraceTable {
     return this.#line([
       revision,
       ...continuations.map(({ logprob }) => logprob.toFixed(2)),
-      ...(perplexity === null ? [] : [short(perplexity)]),
+      ...(this.#request.text === undefined ? [] : [perplexity === null ? '' : short(perplexity)]),
       top.map(({ text, logprob }) => `${show(text, 8)} ${Math.exp(logprob).toFixed(2)}`).join(' '),
       greedy === null ? '' : show(greedy, TEXT),
     ])

@@ -82,7 +82,7 @@ export async function* comparePerplexity(
     for (const dtype of compared)
       yield await measure(path, text, dtype, { ...others, klBase: base })
   } finally {
-    if (temporary) await rm(temporary, { recursive: true, force: true })
+    if (temporary) await rm(temporary, { recursive: true, force: true, maxRetries: 10 })
   }
 }
 
@@ -99,7 +99,7 @@ const kinds = {
 /** Says what is wrong before the first model runs, for hours perhaps. */
 function check(options: CompareOptions): void {
   checkOptions(options, kinds, ['types', 'hub', 'signal'])
-  const { types, reference, ctx = CTX, stride = 0 } = options
+  const { types, reference, klBase, saveBase, ctx = CTX, stride = 0 } = options
   const wrong = (option: keyof CompareOptions, problem: string) => {
     throw new OptionError(option, `option \`${option}\` ${problem}`)
   }
@@ -111,7 +111,8 @@ function check(options: CompareOptions): void {
   }
   if (ctx < LEAST_CTX) wrong('ctx', `is ${ctx}, but a window has ${LEAST_CTX} tokens at least`)
   if (stride > 2 * ctx - 2) wrong('stride', `is ${stride}, but at most twice ctx, ${ctx}, less 2`)
-  const isCompared = (types !== undefined || options.klBase) ?? options.saveBase
+  const others = types?.filter((type) => type !== (reference ?? 'f32')) ?? []
+  const isCompared = others.length > 0 || klBase !== undefined || saveBase !== undefined
   if (stride > 0 && isCompared) wrong('stride', 'is for one type without a reference')
 }
 

@@ -80,5 +80,6 @@ const TRANSIENT_STATUS = new Set([408, 429, 500, 502, 503, 504])
 function isTransient(error: unknown): error is HubError {
   if (!(error instanceof HubError)) return false
   if (error.status !== undefined) return TRANSIENT_STATUS.has(error.status)
-  return error.code === 'HUB_UNREACHABLE'
+  // Without a cause no connection was tried.
+  return error.code === 'HUB_UNREACHABLE' && error.cause !== undefined
 }

@@ -64,12 +64,16 @@ export class HubClient {
   }
 
   /** All files of a commit. */
-  async listFiles(repo: string, commit: string, signal?: AbortSignal): Promise<HubFile[]> {
+  async listFiles(
+    repo: string,
+    commit: string,
+    { signal, retries }: { signal?: AbortSignal | undefined; retries?: number } = {},
+  ): Promise<HubFile[]> {
     const asked = { repo, revision: commit }
     const files: HubFile[] = []
     let path: string | undefined = `/api/models/${repo}/tree/${commit}?recursive=true`
     while (path !== undefined) {
-      const { value, next } = await this.#json(path, asked, signal)
+      const { value, next } = await this.#json(path, asked, signal, retries)
       if (!Array.isArray(value)) throw this.#malformed(`of the files of ${repo} is no list`, asked)
       for (const entry of value)
         if (isRecord(entry) && entry.type === 'file') files.push(toFile(entry, repo))

@@ -1,7 +1,9 @@
-import { stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { OptionError } from '../errors.js'
+import { chooseRevision, isLoose } from '../revisions/choose.js'
+import { parseRevision } from '../revisions/parse.js'
 import { isRepoId } from './names.js'
 import { type PulledModel, type PullOptions, pull } from './pull.js'
 
@@ -30,7 +32,7 @@ export async function locateModel(
   const found = await stat(pathOrId).catch(() => undefined)
   if (found && revision === undefined) return { path: pathOrId }
   if (found?.isDirectory()) {
-    const path = join(pathOrId, revision ?? '')
+    const path = join(pathOrId, await checkpointIn(pathOrId, revision ?? ''))
     if (await isFolder(path)) return { path }
     const message = `option \`revision\` is ${JSON.stringify(revision)}, but the folder ${pathOrId} has no checkpoint of that name`
     throw new OptionError('revision', message)
@@ -45,6 +47,13 @@ export async function locateModel(
   const pulled = await pull(id, file === undefined ? options : { ...options, file })
   const path = file === undefined ? pulled.path : join(pulled.path, file)
   return { path, pulled }
+}
+
+/** The name of a run's checkpoint that is asked for by its name or by what it is. */
+async function checkpointIn(run: string, revision: string): Promise<string> {
+  if (!isLoose(revision)) return revision
+  const all = (await readdir(run)).flatMap((name) => parseRevision(name) ?? [])
+  return chooseRevision(all, revision)?.name ?? revision
 }
 
 async function isFolder(path: string): Promise<boolean> {

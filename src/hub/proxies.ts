@@ -17,7 +17,7 @@ export function proxyFor(target: URL, env: Environment = process.env): string | 
   const proxy = own || all
   if (!proxy || isExempt(target, env.no_proxy ?? env.NO_PROXY ?? '')) return undefined
   const address = proxy.includes('://') ? proxy : `http://${proxy}`
-  if (URL.canParse(address) && /^https?:/.test(address)) return address
+  if (URL.canParse(address) && /^https?:/i.test(address)) return address
   // Not the address itself: it may hold a password.
   const name = own ? `${protocol.slice(0, -1).toUpperCase()}_PROXY` : 'ALL_PROXY'
   const message = `the proxy that ${name} names is no address that begins with http:// or https://`

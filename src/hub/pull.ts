@@ -15,7 +15,7 @@ import { type BlobContext, fetchBlob } from './download/blob.js'
 import { Limit, together } from './download/limit.js'
 import { partialLoaded } from './download/partial.js'
 import { checkSpace, freeSpace } from './download/space.js'
-import { writing } from './files.js'
+import { systemCode, writing } from './files.js'
 import { checkRepoId, isCommit } from './names.js'
 import { ProgressTracker, type PullProgress } from './progress.js'
 import { selectFiles, selectShards } from './select.js'
@@ -110,14 +110,18 @@ class Pull {
     if (offline) throw await this.#notCached(revision)
     const isAll = cached && (file !== undefined || (await isWhole(this.#folder, cached.commit)))
     if (isAll && isCommit(revision)) return this.#result(revision, cached, 'cache')
+    let commit: string | undefined
     try {
-      const commit = await this.#resolveCommit(revision, cached !== undefined)
+      commit = await this.#resolveCommit(revision, cached !== undefined)
       if (isAll && commit === cached.commit) return this.#result(revision, cached, 'hub')
-      return await this.#fetch(revision, commit)
+      return await this.#fetch(revision, commit, cached?.commit === commit)
     } catch (error) {
       this.#options.signal?.throwIfAborted()
-      if (cached && error instanceof HubError && isOutage(error))
-        return this.#result(revision, cached, 'cache')
+      if (!cached || !(error instanceof HubError)) throw error
+      // What is there will do if the hub is away, and if nothing but what it could be without is missing;
+      // not in place of a newer commit that broke off.
+      const serves = commit === undefined ? isOutage(error) : commit === cached.commit
+      if (serves) return this.#result(revision, cached, 'cache')
       throw error
     }
   }
@@ -160,9 +164,11 @@ class Pull {
     return new HubError('REVISION_NOT_FOUND', message, { ...error, cause: error })
   }
 
-  async #fetch(revision: string, commit: string): Promise<PulledModel> {
+  async #fetch(revision: string, commit: string, hasFallback: boolean): Promise<PulledModel> {
     const { cacheDir, symlinks } = this.#client.settings
-    const all = await this.#client.listFiles(this.#repo, commit, this.#options.signal)
+    const { signal } = this.#options
+    const retries = hasFallback ? 0 : this.#client.retry.retries
+    const all = await this.#client.listFiles(this.#repo, commit, { signal, retries })
     return writing(cacheDir, async () => {
       const files = await this.#chooseFiles(all, revision, commit)
       await this.#checkSpace(files, commit)
@@ -198,7 +204,12 @@ class Pull {
     for (const file of [...files].sort((a, b) => Number(isFresh(a)) - Number(isFresh(b)))) {
       if (await findPointer(this.#folder, commit, file)) continue
       if (!(await findBlob(this.#folder, file))) return false
-      await placePointer(this.#folder, commit, file, { symlinks, fresh: isFresh(file) })
+      try {
+        await placePointer(this.#folder, commit, file, { symlinks, fresh: isFresh(file) })
+      } catch (error) {
+        if (systemCode(error) === 'ENOENT') return false
+        throw error
+      }
     }
     for (const file of files) if (!(await findPointer(this.#folder, commit, file))) return false
     return true

@@ -67,23 +67,19 @@ function home(env: Environment): string {
 
 async function readToken(given: string | false | undefined, env: Environment) {
   if (given === false) return undefined
-  if (given !== undefined) return secret(given)
+  if (given !== undefined) return secret(given, 'option `token`')
   if (isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN)) return undefined
+  const file = expand(env.HF_TOKEN_PATH ?? join(home(env), 'token'), env)
   return (
-    secret(env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN) ??
-    secret(await readIfThere(expand(env.HF_TOKEN_PATH ?? join(home(env), 'token'), env)))
+    secret(env.HF_TOKEN || env.HUGGING_FACE_HUB_TOKEN, 'HF_TOKEN') ??
+    secret(await readIfThere(file), `the file ${file}`)
   )
 }
 
 /** Line ends around a token, or in it, are an accident of how it was stored. */
-function secret(text: string | undefined): Secret | undefined {
+function secret(text: string | undefined, source: string): Secret | undefined {
   const token = text?.replace(/[\r\n]/g, '').trim()
-  // What cannot stand in a header would be shown by the error that says so.
-  if (token && !/^[\x21-\x7e]+$/.test(token)) {
-    const message = 'option `token` (or HF_TOKEN) holds characters that no token has; copy it anew'
-    throw new OptionError('token', message)
-  }
-  return token ? new Secret(token) : undefined
+  return token ? new Secret(token, source) : undefined
 }
 
 async function readIfThere(file: string): Promise<string | undefined> {

@@ -60,10 +60,11 @@ export class Transport {
     let target = new URL(url)
     for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects += 1) {
       const dispatcher = await this.#dispatcherFor(target)
+      const authorization = this.#authorization(target)
       const response = await this.#untilHeaders(signal, (signal) =>
         fetch(target, {
           method,
-          headers: { ...headers, 'user-agent': this.#userAgent, ...this.#authorization(target) },
+          headers: { ...headers, 'user-agent': this.#userAgent, ...authorization },
           redirect: 'manual',
           dispatcher,
           signal,

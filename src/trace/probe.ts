@@ -1,3 +1,4 @@
+import { OptionError } from '../errors.js'
 import type { Alternative } from '../generate.js'
 import type { Olmo2 } from '../model.js'
 import type { TracePoint, TraceRequest } from './types.js'
@@ -66,7 +67,9 @@ async function perplexity(model: Olmo2, text: string, signal?: AbortSignal): Pro
     surprise -= logprob
     count += window.length - 1
   }
-  return Math.exp(surprise / count)
+  if (count > 0) return Math.exp(surprise / count)
+  const message = 'option `text` is one token or none, but only a token after another can surprise'
+  throw new OptionError('text', message)
 }
 
 async function greedy(

@@ -2,7 +2,7 @@ import { CheckpointError, EngineError, HubError } from '../errors.js'
 import type { PullProgress } from '../hub/progress.js'
 import type { HubOptions } from '../hub/settings.js'
 import { Olmo2 } from '../model.js'
-import type { LoadOptions } from '../options.js'
+import { checkOptions, type LoadOptions, type OptionKind } from '../options.js'
 import { probe } from './probe.js'
 import { tokensSeen } from './seen.js'
 import { selectCheckpoints } from './select.js'
@@ -31,6 +31,13 @@ export interface TraceOptions extends Pick<LoadOptions, 'dtype' | 'device' | 'th
   onDownload?: (progress: PullProgress) => void
 }
 
+const requestKinds = {
+  prompt: 'text',
+  continuations: 'texts',
+  text: 'text',
+  maxNewTokens: 'count',
+} as const satisfies Record<keyof TraceRequest, OptionKind>
+
 /**
  * Asks the checkpoints of a training run the same, one after the other in the order of training.
  *
@@ -44,6 +51,7 @@ export async function* trace(
   request: TraceRequest,
   options: TraceOptions = {},
 ): AsyncGenerator<TraceResult, void> {
+  checkOptions(request, requestKinds)
   const { revisions = 'all', stage, signal, onStart, onCheckpoint, skip } = options
   const pullOptions = { ...options.hub, ...(signal && { signal }) }
   const all = await checkpointsOf(source, pullOptions)

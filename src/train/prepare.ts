@@ -1,7 +1,7 @@
 import { camelCaseKeys } from '../camel-case.js'
 import { crossing, crossingAsync, EngineError } from '../errors.js'
 import { native } from '../native.js'
-import { checkOptions, type OptionKind } from '../options.js'
+import { checkOptions, checkText, type OptionKind } from '../options.js'
 import { cancellable, checkSignal } from '../signal.js'
 
 /** Options of {@link prepare}. */
@@ -102,7 +102,7 @@ export interface PreparedData {
 export async function prepare(options: PrepareOptions): Promise<PreparedData> {
   checkOptions(options, kinds, ['signal'])
   const { text, out, vocabSize, seed, context, baseline = [], signal, onProgress } = options
-  checkOptions({ text: text ?? null, out: out ?? null }, kinds)
+  for (const [name, value] of Object.entries({ text, out })) checkText(name, value)
   checkSignal(signal)
   const running = crossing(() =>
     native().prepare({

@@ -20,7 +20,9 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
   }
   const document = parseDocument(text)
   const [problem] = document.errors
-  if (problem) throw new CheckpointError('INVALID_FILE', `${path}: ${problem.message.trimEnd()}`)
+  // The first line of the message has the line's number; those after it show the line.
+  const [what = ''] = problem?.message.split(/:?\n/) ?? []
+  if (problem) throw new CheckpointError('INVALID_FILE', `${path}: ${what}`)
   const config: unknown = document.toJS()
   if (isConfig(config)) return config
   throw new CheckpointError('INVALID_FILE', `${path}: a run is described by keys with values`)

@@ -1,10 +1,10 @@
 //! What a model needs of memory, worked out before anything is loaded.
 
-use crate::backend::cpu::packed_bytes;
+use crate::backend::cpu::{packed_bytes, PIECE};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, Precision, TensorType};
-use crate::generate::PREFILL_CHUNK;
+use crate::generate::{LOGITS_ROWS, PREFILL_CHUNK};
 use crate::model::{weight_shapes, EMBEDDING};
 use crate::{Error, Result};
 
@@ -37,15 +37,17 @@ impl MemoryPlan {
         // Alive at once in a layer: the stream and its branch, and the widest of its two halves.
         let widest = (2 * config.query_dim() + 2 * config.kv_dim()).max(2 * mlp);
         let activations = (PREFILL_CHUNK * (3 * hidden + widest)) as u64;
-        // The sampler works on a copy of the logits.
-        let logits = 2 * config.vocab_size as u64;
+        // Inputs of a product lie there a second time, as its kernel reads them.
+        let packed = (PREFILL_CHUNK * mlp.max(config.query_dim())) as u64;
+        // As the backend has them and as they are handed on, and the sampler's copy of a row.
+        let logits = (2 * LOGITS_ROWS + 1) as u64 * config.vocab_size as u64;
         // Sines and cosines of every position, which a file may say there are many of.
         let angles = config.max_position_embeddings as u64 * config.head_dim as u64;
         MemoryPlan {
             weights: weights(config, precision),
-            cache_per_token: 2 * (config.layers.len() * cache_dtype.bytes(config.kv_dim())) as u64,
+            cache_per_token: (config.layers.len() * cache_bytes(config, cache_dtype)) as u64,
             cache_tokens: cache_tokens.next_multiple_of(BLOCK_TOKENS),
-            scratch: (activations + logits + angles) * DType::F32.size() as u64,
+            scratch: (activations + packed + logits + angles) * DType::F32.size() as u64,
         }
     }
 
@@ -105,6 +107,12 @@ impl MemoryPlan {
     pub fn total(&self) -> u64 {
         self.weights + self.cache() + self.scratch
     }
+}
+
+/// Keys and values of one token in one layer. The CPU reads values in whole pieces.
+fn cache_bytes(config: &ModelConfig, dtype: CacheDType) -> usize {
+    let values = config.num_key_value_heads * config.head_dim.next_multiple_of(PIECE);
+    dtype.bytes(config.kv_dim()) + dtype.bytes(values)
 }
 
 fn weights(config: &ModelConfig, precision: Precision) -> u64 {

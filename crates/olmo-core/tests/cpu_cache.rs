@@ -3,7 +3,7 @@
 
 mod cpu_support;
 
-use cpu_support::{random_model, weight, write_weights, Folder, Random, Shape};
+use cpu_support::{max_difference, random_model, weight, write_weights, Folder, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant};
 use olmo_core::cache::{CacheDType, CacheShape, BLOCK_TOKENS, CACHE_GROUP};
@@ -151,7 +151,7 @@ fn candle_keeps_the_same_caches() {
         }
         let cpu = CpuOps::new(DType::F32, Some(2)).unwrap().with_cache(dtype);
         let (expected, got) = (numbers.attention(&candle.unwrap()), numbers.attention(&cpu));
-        let off = expected.iter().zip(&got).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let off = max_difference(&expected, &got);
         assert!(off <= 1e-5, "{}: {off}", dtype.name());
     }
 }
@@ -228,7 +228,7 @@ fn same_bits_in_any_company_chunks_threads_and_kernels() {
         match dtype {
             F32 => of_f32 = whole,
             _ => {
-                let off = of_f32.iter().zip(&whole).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let off = max_difference(&of_f32, &whole);
                 println!("{name}: logits off by {off:e} at most");
                 // As for weights of f16 and bf16; steps of q8_0 are about those of bf16.
                 let tolerance = if dtype == DType::F16.into() { 2e-2 } else { 2e-1 };

@@ -4,7 +4,9 @@ mod cpu_support;
 
 use half::{bf16, f16};
 
-use cpu_support::{random_model, random_weights, write_weights, Folder, Random, Shape, Weight};
+use cpu_support::{
+    max_difference, random_model, random_weights, write_weights, Folder, Random, Shape, Weight,
+};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant, WeightTypes};
 use olmo_core::config::ModelConfig;
@@ -60,11 +62,6 @@ fn in_chunks(model: &mut dyn Model, tokens: &[u32], blocks: &[u32], chunk: usize
     logits
 }
 
-fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 fn bits(x: &[f32]) -> Vec<u32> {
     assert!(x.iter().all(|x| x.is_finite()));
     x.iter().map(|x| x.to_bits()).collect()
@@ -105,7 +102,7 @@ fn agree_with_candle(variant: Variant) {
         second.push(&a[50..], 50, &blocks_a, 0..a.len() - 50);
         for batch in [first, second] {
             let (expected, got) = (forward(&mut candle, &batch), forward(&mut cpu, &batch));
-            let difference = largest_difference(&expected, &got);
+            let difference = max_difference(&expected, &got);
             println!("{}: largest difference {difference:e}", dtype.name());
             assert!(difference < tolerance, "{} {difference}", dtype.name());
         }
@@ -136,7 +133,7 @@ fn quantized_logits_agree_with_dequantized_weights() {
         let tokens = Random(22).tokens(70, QUANTIZED.vocab);
         let expected = in_chunks(&mut exact, &tokens, &[9, 2, 4], 70);
         let got = in_chunks(&mut quantized, &tokens, &[9, 2, 4], 70);
-        let difference = largest_difference(&expected, &got);
+        let difference = max_difference(&expected, &got);
         let spread = (expected.iter().map(|x| x * x).sum::<f32>() / expected.len() as f32).sqrt();
         let squares = expected.iter().zip(&got).map(|(a, b)| (a - b).powi(2)).sum::<f32>();
         let mean = (squares / expected.len() as f32).sqrt();
@@ -174,7 +171,7 @@ fn halves_run_as_the_numbers_they_are() {
         for variant in Variant::ALL.into_iter().filter(|variant| variant.is_supported()) {
             let got = run(dtype, &narrow, variant);
             if dtype == DType::BF16 && variant.rounds_to_bf16() {
-                let difference = largest_difference(&expected, &got);
+                let difference = max_difference(&expected, &got);
                 println!("{}: {difference:e}", variant.name());
                 assert!(difference > 0.0 && difference < 1e-1, "{} {difference}", variant.name());
             } else {
@@ -272,7 +269,7 @@ fn a_file_in_another_dtype_is_converted() {
         in_chunks(&mut model, &tokens, &[0], 10)
     };
     // Only the norms differ: they are taken as they are, in f32.
-    assert!(largest_difference(&run(&wide), &run(&narrow)) < 0.1);
+    assert!(max_difference(&run(&wide), &run(&narrow)) < 0.1);
 }
 
 struct Attention(Vec<Vec<f32>>);
@@ -302,7 +299,7 @@ fn attention_probabilities_agree_with_candle() {
         cpu.forward(&batch, &mut b, &mut Vec::new()).unwrap();
         assert_eq!(b.0.len(), SHAPE.layers);
         for (a, b) in a.0.iter().zip(&b.0) {
-            assert!(largest_difference(a, b) < 1e-5);
+            assert!(max_difference(a, b) < 1e-5);
         }
     }
 }

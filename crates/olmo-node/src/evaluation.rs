@@ -78,10 +78,7 @@ impl Evaluation {
             Ok(finished?.into())
         })
     }
-}
 
-#[napi]
-impl Evaluation {
     /// Ends it, unless it is at its end; what it has written of a file goes. A window that is being
     /// read is let go of when it is done.
     #[napi(catch_unwind)]

@@ -255,6 +255,7 @@ pub fn prepare(options: PrepareOptions) -> Result<Preparation> {
     core_options.seed = options.seed.map_or(core_options.seed, |n| n as u64);
     core_options.context = options.context.map_or(core_options.context, |n| n as usize);
     let orders: Vec<usize> = options.baseline.into_iter().map(|order| order as usize).collect();
+    baseline::check_orders(&orders).map_err(js_error)?;
     let (tell, events) = async_channel::unbounded();
     let cancelled = Arc::new(AtomicBool::new(false));
     let stop = cancelled.clone();

@@ -1,7 +1,9 @@
 import { open, rm } from 'node:fs/promises'
 
+import { HubError } from '../../errors.js'
 import { contentHash } from '../download/hash.js'
 import { writing } from '../files.js'
+import { checkRepoId } from '../names.js'
 import { type HubOptions, readSettings } from '../settings.js'
 import { RepoFolder } from './layout.js'
 import { listCache } from './scan.js'
@@ -24,13 +26,20 @@ export interface Verification {
  *
  * @param options.repo Look at this repository only. Default: all.
  * @param options.fix Remove what is damaged, so that the next pull fetches it again. Default false.
+ * @throws {HubError} `REPO_NOT_FOUND` if the cache has nothing of that repository
  */
 export async function* verifyCache(
   options: HubOptions & { repo?: string; fix?: boolean; signal?: AbortSignal } = {},
 ): AsyncGenerator<Verification> {
   const { cacheDir } = await readSettings(options)
-  for (const { repo, snapshots } of await listCache(options)) {
-    if (options.repo !== undefined && options.repo !== repo) continue
+  const { repo: only } = options
+  const all = await listCache(options)
+  const chosen = all.filter(({ repo }) => only === undefined || repo === checkRepoId(only))
+  if (only !== undefined && chosen.length === 0) {
+    const message = `${checkRepoId(only)} is not in the cache ${cacheDir}`
+    throw new HubError('REPO_NOT_FOUND', message, { repo: only })
+  }
+  for (const { repo, snapshots } of chosen) {
     const folder = new RepoFolder(cacheDir, repo)
     // Content that several commits share is read once.
     const known = new Map<string, Verification['state']>()

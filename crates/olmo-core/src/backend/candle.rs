@@ -121,7 +121,7 @@ impl Ops for CandleOps {
     }
 
     fn vector(&self, weight: &TensorData) -> Result<Tensor> {
-        Ok(self.tensor(weight)?.to_dtype(CandleDType::F32)?)
+        Ok(Tensor::from_vec(weight.to_f32(), &weight.shape[..], &self.device)?)
     }
 
     fn cache(&self, shape: &CacheShape) -> Result<CandleCache> {

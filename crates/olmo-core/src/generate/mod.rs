@@ -40,9 +40,15 @@ pub use stop::{Matched, StopMatcher};
 /// Rows of prompts in one pass at most. Cancelling waits for one pass, so this bounds the wait.
 pub const PREFILL_CHUNK: usize = 256;
 
-/// Rows in one pass whose logits are all wanted, guesses among them: bounds `[rows, vocab]` to some
-/// 25 MB.
+/// Sequences in one pass at most.
+const MAX_RUNNING: usize = 64;
+
+/// Rows of prompts in one pass whose logits are all wanted.
 const OUTPUT_CHUNK: usize = 64;
+
+/// Rows of logits that one pass gives at most: some 50 MB for OLMo 2's vocabulary. Guesses are fewer than
+/// the sequences that could be running in their place.
+pub(crate) const LOGITS_ROWS: usize = MAX_RUNNING + OUTPUT_CHUNK;
 
 /// Events that may wait for a slow reader before its request is left out of the passes.
 const EVENTS_AHEAD: usize = 64;

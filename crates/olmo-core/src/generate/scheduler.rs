@@ -16,13 +16,10 @@ use super::mailbox::Mailbox;
 use super::processors::Scores;
 use super::sequence::{Desk, Sequence};
 use super::study::Study;
-use super::{OUTPUT_CHUNK, PREFILL_CHUNK};
+use super::{MAX_RUNNING, OUTPUT_CHUNK, PREFILL_CHUNK};
 use crate::cache::BlockPool;
 use crate::model::{Batch, Model, Silent};
 use crate::{Error, Result};
-
-/// Sequences in one pass at most: bounds the logits of a pass, `[sequences, vocab]`.
-const MAX_RUNNING: usize = 64;
 
 pub(super) struct Scheduler {
     model: Box<dyn Model>,

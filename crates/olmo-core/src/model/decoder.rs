@@ -65,15 +65,15 @@ impl<O: Ops> Decoder<O> {
         })
     }
 
-    /// Logits `[outputs, vocab]` of the rows the batch asks for. All rows' keys and values are in
-    /// the cache afterwards.
+    /// Logits `[outputs, vocab]` of the rows the batch asks for, if it asks for any: a GPU launches no
+    /// kernel over nothing. All rows' keys and values are in the cache afterwards.
     pub fn forward(
         &self,
         ops: &O,
         cache: &mut O::Cache,
         batch: &Batch,
         probe: &mut dyn Probe,
-    ) -> Result<O::Tensor> {
+    ) -> Result<Option<O::Tensor>> {
         let mut look = Look { probe, values: Vec::new() };
         let mut x = ops.embed(&self.embedding, &batch.tokens)?;
         for (index, layer) in self.layers.iter().enumerate() {
@@ -84,12 +84,17 @@ impl<O: Ops> Decoder<O> {
         if look.probe.wants_hidden() {
             x = ops.rms_norm(x, &self.norm, self.eps)?;
             look.at(ops, self.layers.len(), &x)?;
-            x = ops.select_rows(&x, &batch.outputs)?;
-        } else {
-            x = ops.rms_norm(ops.select_rows(&x, &batch.outputs)?, &self.norm, self.eps)?;
         }
-        let [logits] = ops.project(&x, [&self.lm_head])?;
-        Ok(logits)
+        if batch.outputs.is_empty() {
+            return Ok(None);
+        }
+        let rows = ops.select_rows(&x, &batch.outputs)?;
+        let rows = match look.probe.wants_hidden() {
+            true => rows,
+            false => ops.rms_norm(rows, &self.norm, self.eps)?,
+        };
+        let [logits] = ops.project(&rows, [&self.lm_head])?;
+        Ok(Some(logits))
     }
 }
 

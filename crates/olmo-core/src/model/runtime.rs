@@ -57,7 +57,12 @@ where
         probe: &mut dyn Probe,
         logits: &mut Vec<f32>,
     ) -> Result<()> {
-        let output = self.decoder.forward(&self.ops, &mut self.cache, batch, probe)?;
-        self.ops.read(&output, logits)
+        match self.decoder.forward(&self.ops, &mut self.cache, batch, probe)? {
+            Some(output) => self.ops.read(&output, logits),
+            None => {
+                logits.clear();
+                Ok(())
+            }
+        }
     }
 }

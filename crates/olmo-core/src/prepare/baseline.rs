@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use serde::{Deserialize, Serialize};
 
 use super::files::write_file;
-use super::kneser_ney::KneserNey;
+use super::kneser_ney::{KneserNey, MAX_ORDER};
 use super::manifest::Manifest;
 use super::tokens::read_tokens;
 use crate::{Error, Result};
@@ -36,6 +36,16 @@ pub struct Baseline {
     pub discounts: Vec<[f64; 3]>,
     pub sources: Vec<Score>,
     pub overall: Score,
+}
+
+/// Fails if no model could have one of the orders: to be asked before the work of preparing.
+pub fn check_orders(orders: &[usize]) -> Result<()> {
+    match orders.iter().find(|order| !(1..=MAX_ORDER).contains(*order)) {
+        None => Ok(()),
+        Some(order) => {
+            Err(Error::option("baseline", order, format!("1 to {MAX_ORDER} are possible")))
+        }
+    }
 }
 
 /// Trains a modified Kneser-Ney model on a prepared folder's training files, all sources together

@@ -119,11 +119,23 @@ pub fn newest(output: &Path) -> Result<Option<(Moment, PathBuf)>> {
             file: path,
             problem: format!(
                 "it has no {STATE_FILE}, but the older {} has; to go on from this one remove that \
-                 file there, to go on from there move the newer folders away",
+                 file in the older folders, to go on from there move the newer ones away",
                 older.file_name().unwrap_or_default().to_string_lossy()
             ),
         }),
     }
+}
+
+/// The checkpoint of a moment.
+pub fn find(checkpoints: &[(Moment, PathBuf)], wanted: Moment, output: &Path) -> Result<PathBuf> {
+    let found = checkpoints.iter().find(|(moment, _)| *moment == wanted);
+    found.map(|(_, path)| path.clone()).ok_or_else(|| {
+        let Moment { stage, ingredient, step } = wanted;
+        let reason = format!(
+            "the checkpoint of stage {stage}, ingredient {ingredient}, step {step} is gone"
+        );
+        Error::io(output, reason)
+    })
 }
 
 /// Removes what writes that were cut off have left.

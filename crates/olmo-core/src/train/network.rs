@@ -7,7 +7,7 @@ use crate::config::ModelConfig;
 use crate::model::{Batch, Decoder, Silent};
 use crate::ops::Ops;
 use crate::weights::Checkpoint;
-use crate::Result;
+use crate::{Error, Result};
 
 /// One weight of the model with its gradient, on the host and in f32 whatever the device: the
 /// optimizer's accumulation and update are the same everywhere.
@@ -142,7 +142,9 @@ impl<O: TrainOps> Network<O> {
 
     fn forward(&mut self, examples: &Examples, record: bool) -> Result<O::Tensor> {
         self.ops.begin(record);
-        self.decoder.forward(&self.ops, &mut self.cache, &examples.batch, &mut Silent)
+        let logits =
+            self.decoder.forward(&self.ops, &mut self.cache, &examples.batch, &mut Silent)?;
+        logits.ok_or_else(|| Error::Internal("no row of the examples is predicted".into()))
     }
 }
 

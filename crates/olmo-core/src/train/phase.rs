@@ -63,6 +63,14 @@ pub fn locate(
     Ok(at)
 }
 
+/// Ends of the parts before `at` that a run will go back to: stage 1's if another anneal is to start there,
+/// and those of anneals if there are several to be averaged.
+pub fn needed(phases: &[Phase], at: usize) -> Vec<Moment> {
+    let again = phases.iter().skip(at + 1).any(|phase| phase.ingredient > 1);
+    let is_needed = |phase: &&Phase| if phase.stage == 1 { again } else { phases.len() > 2 };
+    phases[..at].iter().filter(is_needed).map(Phase::end).collect()
+}
+
 /// All parts of a run, in order.
 pub fn phases(config: &TrainConfig) -> Vec<Phase> {
     let stage1 = &config.stage1;

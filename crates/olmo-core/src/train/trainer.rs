@@ -13,7 +13,7 @@ use super::lock::RunLock;
 use super::metrics::{CheckpointMetrics, MetricsLog, Progress, StepMetrics, ValidationMetrics};
 use super::network::{Examples, Learner, LossScale, LossSums, Parameter};
 use super::optimizer::AdamW;
-use super::phase::{locate, phases, Phase};
+use super::phase::{locate, needed, phases, Phase};
 use super::restore::{open_learner, restore, Restored};
 use super::schedule::restart_factor;
 use super::validation::{HeldOut, Score};
@@ -121,8 +121,12 @@ impl Trainer {
     fn load(config: TrainConfig, saved: (Moment, PathBuf), lock: RunLock) -> Result<Trainer> {
         let model = config.model_config(&config.output)?;
         let phases = phases(&config);
-        let held_out = inputs::check(&config, &phases)?;
-        let phase = locate(&phases, &saved, &checkpoint::list(&config.output)?)?;
+        let checkpoints = checkpoint::list(&config.output)?;
+        let phase = locate(&phases, &saved, &checkpoints)?;
+        for moment in needed(&phases, phase) {
+            checkpoint::find(&checkpoints, moment, &config.output)?;
+        }
+        let held_out = inputs::check(&config, &phases[phase..])?;
         let threads = config.threads.unwrap_or(0); // 0: one for each processor
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -375,26 +379,20 @@ impl Trainer {
         self.phase += 1;
         self.step = 0;
         if self.phases[self.phase].ingredient > 1 {
-            let path = self.checkpoint_at(self.phases[0].end())?;
+            let checkpoints = checkpoint::list(&self.config.output)?;
+            let end = self.phases[0].end();
+            let path = checkpoint::find(&checkpoints, end, &self.config.output)?;
             self.learner = open_learner(&self.config, &self.model, &path)?;
             self.optimizer = restore(self.learner.as_mut(), &self.config, &[], &path)?.optimizer;
         }
         Ok(())
     }
 
-    fn checkpoint_at(&self, wanted: Moment) -> Result<PathBuf> {
-        let found = checkpoint::list(&self.config.output)?.into_iter().find(|(m, _)| *m == wanted);
-        found.map(|(_, path)| path).ok_or_else(|| {
-            let Moment { stage, ingredient, step } = wanted;
-            let reason = format!(
-                "the checkpoint of stage {stage}, ingredient {ingredient}, step {step} is gone"
-            );
-            Error::io(&self.config.output, reason)
-        })
-    }
-
     fn ends_of_anneals(&self) -> Result<Vec<PathBuf>> {
         let anneals = self.phases.iter().filter(|phase| phase.stage == 2);
-        anneals.map(|phase| self.checkpoint_at(phase.end())).collect()
+        let checkpoints = checkpoint::list(&self.config.output)?;
+        anneals
+            .map(|phase| checkpoint::find(&checkpoints, phase.end(), &self.config.output))
+            .collect()
     }
 }

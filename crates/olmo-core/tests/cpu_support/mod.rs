@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // not every test uses all of it
 
+#[path = "../support/compare.rs"]
+mod compare;
+
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +14,8 @@ use olmo_core::dtype::DType;
 use olmo_core::model::weight_shapes;
 use olmo_core::weights::Checkpoint;
 use safetensors::tensor::{Dtype, TensorView};
+
+pub use compare::max_difference;
 
 /// SplitMix64 (Steele et al., 2014).
 pub struct Random(pub u64);

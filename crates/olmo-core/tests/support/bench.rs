@@ -57,11 +57,6 @@ impl Reference {
     }
 }
 
-pub fn max_difference(a: &[f32], b: &[f32]) -> f32 {
-    assert_eq!(a.len(), b.len());
-    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
-}
-
 /// A golden checkpoint on some backend, driven without the engine.
 pub struct Bench {
     pub config: ModelConfig,

@@ -4,11 +4,13 @@
 #![allow(dead_code, unused_imports)]
 
 mod bench;
+mod compare;
 mod json;
 
 use std::path::PathBuf;
 
-pub use bench::{max_difference, Bench, Reference};
+pub use bench::{Bench, Reference};
+pub use compare::max_difference;
 pub use json::{config, ids, json, list, options, text, tokenizer};
 
 pub fn golden(name: &str) -> PathBuf {

@@ -1,5 +1,7 @@
 //! Storage for keys and values.
 
+use std::ptr::with_exposed_provenance_mut;
+
 use half::{bf16, f16};
 
 use super::kernels::stored::{Floats, Stored, PIECE, Q8_0};
@@ -112,7 +114,9 @@ impl CpuOps {
             return Err(Error::Internal(format!("keys of {} numbers, not {width}", k.width)));
         }
         let LayerCache { keys, values } = &mut cache.layers[layer];
-        let (keys, values) = (keys.as_mut_ptr().addr(), values.as_mut_ptr().addr());
+        let (keys, values) = (keys.as_mut_ptr(), values.as_mut_ptr());
+        // Numbers, which threads may share; each makes pointers of them again.
+        let (keys, values) = (keys.expose_provenance(), values.expose_provenance());
         let cache = &*cache;
         self.threads.run(cache.shape.kv_heads, |kv_head, _| {
             let head = Head { cache, keys, values, kv_head };
@@ -151,9 +155,11 @@ impl Head<'_> {
                 let position = span.start + (row - span.rows.start);
                 let (block, token) =
                     (span.blocks[position / BLOCK_TOKENS], position % BLOCK_TOKENS);
-                let keys = (keys + cache.offset(block, kv_head, head_dim)) as *mut u8;
+                let keys =
+                    with_exposed_provenance_mut(keys + cache.offset(block, kv_head, head_dim));
                 S::write_key(keys, token, &k.row(row)[columns.clone()]);
-                let values = (values + cache.offset(block, kv_head, stride)) as *mut u8;
+                let values =
+                    with_exposed_provenance_mut(values + cache.offset(block, kv_head, stride));
                 S::write_value(values, stride, token, &v.row(row)[columns.clone()]);
             }
         }

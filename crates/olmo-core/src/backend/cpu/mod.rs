@@ -18,10 +18,11 @@ mod workspace;
 use std::sync::Arc;
 
 pub use cache::Cache;
+pub use kernels::stored::PIECE;
 pub use kernels::Variant;
 pub use matrix::Matrix;
 pub use packed::packed_bytes;
-pub use workspace::Tensor;
+pub use workspace::{Tensor, ALLOCATED};
 
 use crate::cache::{CacheDType, CacheShape};
 use crate::config::{AttentionKind, ModelConfig};

@@ -1,5 +1,7 @@
 //! Shares matrix products out among the threads.
 
+use std::ptr::with_exposed_provenance;
+
 use half::bf16;
 
 use super::kernels::blocks::activations::{Activations, Layout};
@@ -98,13 +100,16 @@ impl CpuOps {
     fn quantized(&self, x: &Tensor, kind: BlockType) -> Result<Tensor> {
         let layout = Layout::new(x.rows, x.width, kind.block_len());
         let mut packed = self.workspace.tensor(1, layout.len)?;
-        let start = packed.as_mut_ptr().addr();
+        let start = packed.as_mut_ptr().expose_provenance();
         let (tile, per_task) = (self.kernels.block_tile_rows, super::rows_per_task(x.width));
         let quantize = self.kernels.quantize(kind);
         self.threads.run(x.rows.div_ceil(per_task), |task, _| {
             for row in task * per_task..x.rows.min((task + 1) * per_task) {
                 // SAFETY: there is room for all rows, and no other task has this one.
-                unsafe { quantize(x.row(row), row, x.rows, tile, &layout.at(start as *const f32)) }
+                unsafe {
+                    let target = layout.at(with_exposed_provenance(start));
+                    quantize(x.row(row), row, x.rows, tile, &target)
+                }
             }
         });
         Ok(packed)

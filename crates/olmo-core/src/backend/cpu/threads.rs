@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::cell::UnsafeCell;
+use std::collections::BTreeSet;
 use std::panic::{catch_unwind, resume_unwind, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -242,21 +243,40 @@ pub fn default_count() -> usize {
 /// Two threads of a core share its multipliers: the second only gets in the way. Linux says which
 /// belong together; elsewhere the available parallelism has to do.
 fn physical_cores() -> Option<usize> {
-    let mut cores = std::collections::BTreeSet::new();
-    for entry in std::fs::read_dir("/sys/devices/system/cpu").ok()? {
-        let topology = entry.ok()?.path().join("topology");
-        let read = |name| std::fs::read_to_string(topology.join(name)).ok();
-        if let (Some(package), Some(core)) = (read("physical_package_id"), read("core_id")) {
-            cores.insert((package, core));
-        }
-    }
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    let siblings = |cpu: usize| {
+        let file = format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list");
+        std::fs::read_to_string(file).ok()
+    };
+    let cores: BTreeSet<String> = cpus(allowed).filter_map(siblings).collect();
     (!cores.is_empty()).then_some(cores.len())
+}
+
+/// The numbers in a list such as `0-3,8`.
+fn cpus(list: &str) -> impl Iterator<Item = usize> + '_ {
+    list.split(',').flat_map(|part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let number = |text: &str| text.trim().parse::<usize>().ok();
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) => first..last + 1,
+            _ => 0..0,
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::time::Duration;
+
+    #[test]
+    fn lists_of_cpus_are_read() {
+        assert_eq!(cpus("\t0-3,8,10-11\n").collect::<Vec<_>>(), [0, 1, 2, 3, 8, 10, 11]);
+        assert_eq!(cpus("").count() + cpus("x-3").count(), 0);
+        let count = default_count();
+        assert!((1..=std::thread::available_parallelism().unwrap().get()).contains(&count));
+    }
 
     #[test]
     fn every_task_runs_once_on_any_number_of_threads() {

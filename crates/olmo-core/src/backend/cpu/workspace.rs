@@ -3,6 +3,7 @@
 use std::alloc::{alloc_zeroed, dealloc, Layout};
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::MmapMut;
@@ -17,6 +18,10 @@ const ALIGN: usize = 64;
 /// one for the system, so huge pages go on from one to the next.
 const LARGE: usize = 1 << 19;
 const PAGE: usize = 1 << 12;
+
+/// Buffers made so far in this process: tests look whether a pass needs new ones.
+#[doc(hidden)]
+pub static ALLOCATED: AtomicUsize = AtomicUsize::new(0);
 
 /// Zeroed memory. A large one costs nothing until it is written.
 #[derive(Debug)]
@@ -41,6 +46,7 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     /// `what` is for the error if there is no memory, `hint` what to do about it.
     pub fn zeroed(bytes: usize, what: &str, hint: &str) -> Result<Buffer> {
+        ALLOCATED.fetch_add(1, Ordering::Relaxed);
         let buffer = match bytes < LARGE {
             true => Buffer::on_heap(bytes),
             false => Buffer::mapped(bytes),

@@ -14,7 +14,7 @@
 pub(super) const TOKEN_BITS: usize = 16;
 
 /// As many tokens as a `u128` holds.
-pub(super) const MAX_ORDER: usize = 128 / TOKEN_BITS;
+pub const MAX_ORDER: usize = 128 / TOKEN_BITS;
 
 pub(super) fn pack(tokens: &[u16]) -> u128 {
     tokens.iter().fold(0, |packed, &token| packed << TOKEN_BITS | u128::from(token))

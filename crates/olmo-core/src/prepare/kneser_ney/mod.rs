@@ -15,7 +15,8 @@
 
 mod counts;
 
-use counts::{count, pack, Counts, MAX_ORDER, TOKEN_BITS};
+pub use counts::MAX_ORDER;
+use counts::{count, pack, Counts, TOKEN_BITS};
 
 use crate::{Error, Result};
 

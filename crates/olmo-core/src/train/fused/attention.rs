@@ -167,11 +167,6 @@ fn blocks(rows: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
     (0..rows.div_ceil(BLOCK)).map(move |i| i * BLOCK..rows.min((i + 1) * BLOCK))
 }
 
-/// Numbers of a block of scores. Rounded up, so that documents of many lengths share a few sizes of memory.
-fn scores(span: &Range<usize>) -> usize {
-    BLOCK * span.len().next_multiple_of(BLOCK)
-}
-
 /// Pairs of a span and one of `heads` heads: the tasks.
 fn tasks(spans: &[Range<usize>], heads: usize) -> Vec<(Range<usize>, usize)> {
     spans.iter().flat_map(|span| (0..heads).map(move |head| (span.clone(), head))).collect()
@@ -197,7 +192,7 @@ pub(super) fn forward(
         let k = Head { values: k, width: kv_width, column: kv_column };
         let v = Head { values: v, width: kv_width, column: kv_column };
         let k = k.turned(pool, &span, head_dim);
-        let mut p = pool.take(scores(&span));
+        let mut p = pool.take(BLOCK * span.len());
         for block in blocks(span.len()) {
             let (rows, end) = (block.len(), block.end);
             // SAFETY: all rows are inside the span, the span is inside the tensors (asserted), and
@@ -263,8 +258,8 @@ pub(super) fn backward(
         let kv_offset = span.start * kv_width + kv_column;
         let k_turned = k.turned(pool, &span, head_dim);
         let v_turned = v.turned(pool, &span, head_dim);
-        let mut p = pool.take(scores(&span));
-        let mut dp = pool.take(scores(&span));
+        let mut p = pool.take(BLOCK * span.len());
+        let mut dp = pool.take(BLOCK * span.len());
         for head in kv_head * shape.group()..(kv_head + 1) * shape.group() {
             let column = head * head_dim;
             let q = Head { values: q, width: query_width, column };
