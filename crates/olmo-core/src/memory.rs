@@ -264,7 +264,7 @@ mod tests {
         let bf16 = Precision::Float(DType::BF16);
         let error = MemoryPlan::fit(&config, bf16, DType::BF16.into(), Some(1024), 8 << 30);
         let text = error.expect_err("8 GiB of angles").to_string();
-        assert!(text.contains("scratch (8.0 GiB)"), "{text}");
+        assert!(text.contains("scratch (8.1 GiB)"), "{text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Random weights in temporary folders, for the tests and the benchmark of the CPU engine.
 
-#![allow(dead_code)] // not every test uses all of it
+#![allow(dead_code, unused_imports)] // not every test uses all of it
 
 #[path = "../support/compare.rs"]
 mod compare;
