@@ -123,9 +123,6 @@ impl Trainer {
         let phases = phases(&config);
         let checkpoints = checkpoint::list(&config.output)?;
         let phase = locate(&phases, &saved, &checkpoints)?;
-        for moment in needed(&phases, phase) {
-            checkpoint::find(&checkpoints, moment, &config.output)?;
-        }
         let held_out = inputs::check(&config, &phases[phase..])?;
         let threads = config.threads.unwrap_or(0); // 0: one for each processor
         let pool = rayon::ThreadPoolBuilder::new()
@@ -136,6 +133,9 @@ impl Trainer {
         let mut learner = open_learner(&config, &model, &saved.1)?;
         let Restored { optimizer, notes } =
             restore(learner.as_mut(), &config, phases[phase].settled(), &saved.1)?;
+        for moment in needed(&phases, phase) {
+            checkpoint::find(&checkpoints, moment, &config.output)?;
+        }
         Ok(Trainer {
             _lock: lock,
             notes,
