@@ -6,7 +6,7 @@ import { packageRoot } from './package.js'
 const RUN = 'models/olmo2-5m-checkpoints'
 
 /** Its checkpoint that stands for the model until the run is at its end. */
-const CHECKPOINT = 'stage1-step1500-tokens13M'
+const CHECKPOINT = 'stage1-step3000-tokens25M'
 
 /** The folder of the model that is used where no path is given. */
 export const embeddedModel: string = join(packageRoot, RUN, CHECKPOINT)

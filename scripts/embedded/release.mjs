@@ -4,9 +4,9 @@
 //     node scripts/embedded/release.mjs RUN DATA [--out models] [CHECKPOINT…]
 //
 // RUN is the folder that `olmo2 train` wrote, DATA the one that `olmo2 prepare` wrote. Checkpoints
-// are names of folders in RUN; without any, the end of stage 1. The average of the anneals, or else
-// the last checkpoint in training, becomes the model. The weights go into the repository once: look
-// at the card before that.
+// are names of folders in RUN to go with it. The average of the anneals, or else the last checkpoint
+// in training, becomes the model. The weights go into the repository once: look at the card before
+// that.
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -36,12 +36,11 @@ const folders = await readdir(run)
 const all = inTrainingOrder(
   folders.map((name) => parseRevision(name)).filter((revision) => revision !== null),
 )
-const endOfStage1 = all.findLast(({ stage }) => stage === 1)
-if (!endOfStage1) throw new Error(`${run} has no checkpoints in it`)
-const model = folders.find((name) => name === SOUP) ?? all.at(-1).name
+const model = folders.find((name) => name === SOUP) ?? all.at(-1)?.name
+if (!model) throw new Error(`${run} has no checkpoints in it`)
 
 await copyModel(join(run, model), MODEL)
-for (const name of named.length > 0 ? named : [endOfStage1.name]) await quantizeCheckpoint(name)
+for (const name of named) await quantizeCheckpoint(name)
 await writeCard()
 
 async function copyModel(from, to) {

@@ -6,7 +6,7 @@ torch = quiet_torch()
 
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
-MODEL = HERE.parents[1] / "models" / "olmo2-5m-checkpoints" / "stage1-step1500-tokens13M"
+MODEL = HERE.parents[1] / "models" / "olmo2-5m-checkpoints" / "stage1-step3000-tokens25M"
 
 # As in make_generate.py: a text ends before its first choice closer than this.
 MARGIN = 5e-4
