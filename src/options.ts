@@ -293,20 +293,20 @@ export function checkOptions(
       const names = [...Object.keys(known), ...elsewhere].join(', ')
       throw new OptionError(name, `option \`${name}\` is not known; there are ${names}`)
     }
-    if (!kinds[kind].check(value)) {
-      const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
-      throw new OptionError(
-        name,
-        `option \`${name}\` is ${shown}, but must be ${kinds[kind].expected}`,
-      )
-    }
+    checkKind(name, value, kind)
   }
+}
+
+function checkKind(name: string, value: unknown, kind: OptionKind): void {
+  const { expected, check } = kinds[kind]
+  if (check(value)) return
+  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
+  throw new OptionError(name, `option \`${name}\` is ${shown}, but must be ${expected}`)
 }
 
 /** Throws unless what a call cannot do without, such as a path, is a text. */
 export function checkText(name: string, value: unknown): void {
-  if (isText(value)) return
-  throw new OptionError(name, `option \`${name}\` is ${String(value)}, but must be a text`)
+  checkKind(name, value, 'text')
 }
 
 /** An object without the keys whose value is undefined: absent is how Rust knows a default. */
