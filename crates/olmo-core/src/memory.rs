@@ -1,6 +1,6 @@
 //! What a model needs of memory, worked out before anything is loaded.
 
-use crate::backend::cpu::{packed_bytes, PIECE};
+use crate::backend::cpu::{cache_token_bytes, packed_bytes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, Precision, TensorType};
@@ -43,9 +43,10 @@ impl MemoryPlan {
         let logits = (2 * LOGITS_ROWS + 1) as u64 * config.vocab_size as u64;
         // Sines and cosines of every position, which a file may say there are many of.
         let angles = config.max_position_embeddings as u64 * config.head_dim as u64;
+        let cache = cache_token_bytes(config.num_key_value_heads, config.head_dim, cache_dtype);
         MemoryPlan {
             weights: weights(config, precision),
-            cache_per_token: (config.layers.len() * cache_bytes(config, cache_dtype)) as u64,
+            cache_per_token: (config.layers.len() * cache) as u64,
             cache_tokens: cache_tokens.next_multiple_of(BLOCK_TOKENS),
             scratch: (activations + packed + logits + angles) * DType::F32.size() as u64,
         }
@@ -107,12 +108,6 @@ impl MemoryPlan {
     pub fn total(&self) -> u64 {
         self.weights + self.cache() + self.scratch
     }
-}
-
-/// Keys and values of one token in one layer. The CPU reads values in whole pieces.
-fn cache_bytes(config: &ModelConfig, dtype: CacheDType) -> usize {
-    let values = config.num_key_value_heads * config.head_dim.next_multiple_of(PIECE);
-    dtype.bytes(config.kv_dim()) + dtype.bytes(values)
 }
 
 fn weights(config: &ModelConfig, precision: Precision) -> u64 {

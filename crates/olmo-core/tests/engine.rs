@@ -13,7 +13,7 @@ use olmo_core::generate::{
 use olmo_core::{Error, Result};
 use pollster::block_on;
 use proptest::prelude::*;
-use support::{golden, ids, json, list, max_difference, text, Reference, TempDir};
+use support::{device, golden, ids, json, list, max_difference, text, Reference, TempDir};
 
 const EOS: u32 = 496;
 const VOCAB: usize = 517;
@@ -39,7 +39,7 @@ fn checkpoint(name: &str) -> TempDir {
 fn options(path: &Path) -> LoadOptions {
     LoadOptions {
         path: path.to_owned(),
-        device: Device::Cpu,
+        device: device(),
         threads: Some(2),
         ..LoadOptions::default()
     }

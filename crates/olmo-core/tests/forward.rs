@@ -6,7 +6,7 @@ use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::dtype::DType;
 use olmo_core::model::{Probe, RopeTable, Silent};
-use support::{max_difference, Bench, Reference};
+use support::{device, max_difference, Bench, Reference};
 
 const F32_MODELS: [&str; 3] = ["tiny-mha-f32", "tiny-odd-f32", "tiny-sharded-f32"];
 
@@ -15,7 +15,7 @@ const F32_MODELS: [&str; 3] = ["tiny-mha-f32", "tiny-odd-f32", "tiny-sharded-f32
 const F32_TOLERANCE: f32 = 1e-4;
 
 fn candle(name: &str, dtype: DType) -> Bench {
-    Bench::new(name, CandleOps::new(candle_core::Device::Cpu, dtype))
+    Bench::new(name, CandleOps::new(device().candle().expect("the device"), dtype))
 }
 
 fn cpu(name: &str, dtype: DType) -> Bench {

@@ -4,7 +4,6 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use candle_core::Device;
 use olmo_core::backend::candle::AutogradOps;
 use olmo_core::config::ModelConfig;
 use olmo_core::train::fused::FusedOps;
@@ -14,7 +13,7 @@ use olmo_core::train::network::{
 use olmo_core::train::optimizer::{AdamW, OptimizerConfig};
 use olmo_core::train::schedule::{Decay, Schedule};
 use olmo_core::weights::Checkpoint;
-use support::{golden, max_difference, Reference};
+use support::{device, golden, max_difference, Reference};
 
 const MODELS: [&str; 3] = ["mha", "gqa-odd", "tied"];
 const Z_LOSS: f64 = 1e-5;
@@ -25,7 +24,7 @@ const RATE: f64 = 1e-2;
 fn learners(name: &str) -> [(&'static str, Box<dyn Learner>); 2] {
     [
         ("fused", load(name, FusedOps::new())),
-        ("autograd", load(name, AutogradOps::new(Device::Cpu))),
+        ("autograd", load(name, AutogradOps::new(device().candle().expect("the device")))),
     ]
 }
 

@@ -1,6 +1,7 @@
 //! The fused training operations against candle's autograd, on random shapes.
 
-use candle_core::Device;
+mod support;
+
 use olmo_core::backend::candle::AutogradOps;
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::DType;
@@ -11,6 +12,7 @@ use olmo_core::train::init::initial_weights;
 use olmo_core::train::network::{Examples, Learner, LossScale, LossSums, Network, Parameter};
 use olmo_core::weights::Checkpoint;
 use proptest::prelude::*;
+use support::device;
 
 /// A model and a batch of texts for it.
 #[derive(Debug, Clone)]
@@ -117,7 +119,7 @@ proptest! {
             examples.push(tokens, documents);
         }
         let mut fused = Network::load(FusedOps::new(), &config, &checkpoint).unwrap();
-        let autograd = AutogradOps::new(Device::Cpu);
+        let autograd = AutogradOps::new(device().candle().expect("the device"));
         let mut autograd = Network::load(autograd, &config, &checkpoint).unwrap();
         let (sums, ours) = learn(&mut fused, &examples);
         let (expected_sums, expected) = learn(&mut autograd, &examples);

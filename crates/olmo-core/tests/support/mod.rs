@@ -9,12 +9,22 @@ mod json;
 
 use std::path::PathBuf;
 
+use olmo_core::device::Device;
+
 pub use bench::{Bench, Reference};
 pub use compare::max_difference;
 pub use json::{config, ids, json, list, options, text, tokenizer};
 
 pub fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+/// The device under test: the CPU, or the one that `OLMO2_TEST_DEVICE` names (`cuda`, `metal`).
+pub fn device() -> Device {
+    match std::env::var("OLMO2_TEST_DEVICE") {
+        Ok(name) => name.parse().expect("OLMO2_TEST_DEVICE names a device"),
+        Err(_) => Device::Cpu,
+    }
 }
 
 /// A folder that goes with the test.

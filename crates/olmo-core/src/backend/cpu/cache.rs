@@ -18,7 +18,7 @@ use crate::{Error, Result};
 pub struct Cache {
     pub(super) dtype: CacheDType,
     pub(super) shape: CacheShape,
-    /// `head_dim` rounded up to what the kernel takes at a time. What is beyond stays zero.
+    /// Numbers of a value's row, [`stride`] of `head_dim`. What is beyond that stays zero.
     pub(super) stride: usize,
     layers: Vec<LayerCache>,
 }
@@ -31,7 +31,7 @@ struct LayerCache {
 impl Cache {
     pub fn new(shape: &CacheShape, dtype: CacheDType) -> Result<Cache> {
         dtype.check(shape.head_dim)?;
-        let stride = shape.head_dim.next_multiple_of(PIECE);
+        let stride = stride(shape.head_dim);
         let zeroed = |width: usize| {
             let block = dtype.bytes(BLOCK_TOKENS.saturating_mul(width));
             let bytes = shape.blocks.saturating_mul(shape.kv_heads).saturating_mul(block);
@@ -96,6 +96,16 @@ impl Cache {
             CacheDType::Q8_0 => Q8_0::read_key(block, head_dim, token, d),
         }
     }
+}
+
+/// Numbers from one value's beginning to the next one's: as many as the kernel takes at a time, or a multiple.
+fn stride(head_dim: usize) -> usize {
+    head_dim.next_multiple_of(PIECE)
+}
+
+/// Bytes that keys and values of one token take in one layer of a [`Cache`].
+pub fn cache_token_bytes(kv_heads: usize, head_dim: usize, dtype: CacheDType) -> usize {
+    kv_heads * (dtype.bytes(head_dim) + dtype.bytes(stride(head_dim)))
 }
 
 impl CpuOps {

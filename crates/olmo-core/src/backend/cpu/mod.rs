@@ -17,8 +17,7 @@ mod workspace;
 
 use std::sync::Arc;
 
-pub use cache::Cache;
-pub use kernels::stored::PIECE;
+pub use cache::{cache_token_bytes, Cache};
 pub use kernels::Variant;
 pub use matrix::Matrix;
 pub use packed::packed_bytes;
