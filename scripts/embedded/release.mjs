@@ -47,9 +47,14 @@ async function copyModel(from, to) {
   await mkdir(to, { recursive: true })
   const files = ['config.json', 'tokenizer.json', 'model.safetensors']
   for (const file of files) await copyFile(join(from, file), join(to, file))
-  // The likeliest text of so small a model soon repeats itself.
+  // The likeliest text of so small a model soon goes in circles, and what it samples wanders off.
   const generation = JSON.parse(await readFile(join(from, 'generation_config.json'), 'utf8'))
-  Object.assign(generation, { do_sample: true, temperature: 0.7, top_p: 0.9 })
+  Object.assign(generation, {
+    do_sample: true,
+    temperature: 0.5,
+    top_p: 0.9,
+    repetition_penalty: 1.3,
+  })
   await writeJson(join(to, 'generation_config.json'), generation)
   // The dialogues it has read say `User:` and `Assistant:`, nothing else marks a turn.
   const config = JSON.parse(await readFile(join(from, 'tokenizer_config.json'), 'utf8'))

@@ -6,7 +6,7 @@ torch = quiet_torch()
 
 from transformers import AutoModelForCausalLM, AutoTokenizer  # noqa: E402
 
-MODEL = HERE.parents[1] / "models" / "olmo2-5m-checkpoints" / "stage1-step3000-tokens25M"
+MODEL = HERE.parents[1] / "models" / "olmo2-5m"
 
 # As in make_generate.py: a text ends before its first choice closer than this.
 MARGIN = 5e-4
@@ -16,7 +16,7 @@ PROMPTS = [
     "Once upon a time",
     "The little dog ran to the",
     "Language modeling is",
-    "The capital of France is",
+    "The first world war began",
     "It was a cold winter night, and",
     "User: I am looking for a restaurant in San Jose.\nAssistant:",
 ]
