@@ -293,7 +293,7 @@ fn a_warm_cache_gives_what_a_cold_one_gives() {
     );
     let warm = one(&engine, &prompt, &options);
     assert_eq!(warm.end.unwrap().1.cached_tokens, 64);
-    assert_same(&[warm], &[cold.clone()]);
+    assert_same(&[warm], std::slice::from_ref(&cold));
 
     // The conversation goes on: the answer is part of what is cached.
     let longer = [prompt.as_slice(), &cold.ids, &[7, 8]].concat();
