@@ -171,7 +171,7 @@ fn has_vnni() -> bool {
 
 #[cfg(target_arch = "x86_64")]
 fn is_intel() -> bool {
-    // Safe since Rust 1.94, which this need not be.
+    // Newer versions of Rust than the oldest that builds this call it safe.
     #[allow(unused_unsafe)]
     // SAFETY: every CPU of this architecture has the instruction, and leaf 0 of it.
     let leaf = unsafe { std::arch::x86_64::__cpuid(0) };
