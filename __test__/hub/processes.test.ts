@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import test, { type ExecutionContext } from 'ava'
 
 import type { PulledModel } from '../../src/hub/pull.js'
-import { GOOD_TOKEN } from './mock-hub.js'
+import { GOOD_TOKEN, type MockHub } from './mock-hub.js'
 import { assertWhole, FOLDER, SIZE, start, until, weightsSent } from './pulling.js'
 import {
   ENGINE_FILES,
@@ -23,7 +23,7 @@ const CHILD = fileURLToPath(new URL('pull-child.js', import.meta.url))
 
 test('two processes at once fetch once', async (t) => {
   const { hub, cache, files } = await start(t, {}, fakeCheckpoint(5_000_000))
-  const options = { id: ID, endpoint: hub.endpoint, cacheDir: cache, token: false }
+  const options = requestOf(hub, cache)
   const models = await Promise.all([
     runChild(t, options),
     runChild(t, options),
@@ -37,13 +37,7 @@ test('goes on after kill -9', async (t) => {
   const size = 20 * 2 ** 20
   const { hub, cache, files } = await start(t, {}, fakeCheckpoint(size))
   hub.fault(/blobs/, { do: 'stall', after: 17 * 2 ** 20 }, 1, 'cdn')
-  const options = {
-    id: ID,
-    endpoint: hub.endpoint,
-    cacheDir: cache,
-    token: false,
-    file: 'model.safetensors',
-  }
+  const options = { ...requestOf(hub, cache), file: 'model.safetensors' }
   const child = startChild(t, options)
   await until(async () => {
     const names = await readdir(join(cache, FOLDER, 'blobs')).catch(() => [])
@@ -61,13 +55,7 @@ test('goes on after kill -9', async (t) => {
 test('takes the lock over from a process that was killed', async (t) => {
   const { hub, cache, files } = await start(t)
   hub.fault(/blobs/, { do: 'stall', after: 0 }, 1, 'cdn')
-  const options = {
-    id: ID,
-    endpoint: hub.endpoint,
-    cacheDir: cache,
-    token: false,
-    file: 'model.safetensors',
-  }
+  const options = { ...requestOf(hub, cache), file: 'model.safetensors' }
   const first = startChild(t, options)
   await until(async () => hub.downloads(/blobs/).length > 0)
   let waits = false
@@ -95,7 +83,7 @@ test('uses what is there of a cache that cannot be written to, and says so of wh
     for (const entry of folders)
       await chmod(join(entry.parentPath ?? entry.path, entry.name), 0o755)
   })
-  const options = { id: ID, endpoint: hub.endpoint, cacheDir: cache, token: false }
+  const options = requestOf(hub, cache)
   const model = await runChild(t, options, true)
   t.deepEqual(model.fetched, [])
   const mock = hub.repos[ID]
@@ -128,7 +116,7 @@ test('goes through the proxy that the environment names', async (t) => {
   const proxy = await startProxy(t, proxied)
   // The proxy alone knows what this host is.
   const endpoint = hub.endpoint.replace('127.0.0.1', 'hub.invalid')
-  const options = { id: ID, endpoint, cacheDir: cache, token: false, file: 'config.json' }
+  const options = { ...requestOf(hub, cache), endpoint, file: 'config.json' }
   const model = await runChild(t, options, false, {
     HTTP_PROXY: proxy,
     HTTPS_PROXY: proxy,
@@ -142,6 +130,11 @@ test('goes through the proxy that the environment names', async (t) => {
   })
   t.is(without.source, 'hub')
 })
+
+/** What a child is told to pull, without a token. */
+function requestOf(hub: MockHub, cacheDir: string) {
+  return { id: ID, endpoint: hub.endpoint, cacheDir, token: false }
+}
 
 function startChild(
   t: ExecutionContext,
