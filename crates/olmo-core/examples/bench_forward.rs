@@ -23,7 +23,8 @@ use olmo_core::backend::cpu::{CpuOps, WeightTypes};
 use olmo_core::cache::{CacheDType, BLOCK_TOKENS};
 use olmo_core::dtype::{DType, Precision};
 use olmo_core::memory::MemoryPlan;
-use olmo_core::model::{Batch, Model, Runtime, Silent};
+use olmo_core::model::{Model, Runtime, Silent};
+use olmo_core::ops::Batch;
 
 struct Options(HashMap<String, String>);
 

@@ -9,7 +9,9 @@
 
 use std::time::Instant;
 
-use olmo_core::generate::{Engine, GenerationOptions, LoadOptions, LoadProgress, ModelSource};
+use olmo_core::checkpoint::{LoadOptions, LoadProgress, ModelSource};
+use olmo_core::engine::Engine;
+use olmo_core::sampling::GenerationOptions;
 
 fn main() {
     let mut path = None;

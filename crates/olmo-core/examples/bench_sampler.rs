@@ -10,7 +10,7 @@ mod cpu_support;
 use std::time::Instant;
 
 use cpu_support::Random;
-use olmo_core::generate::{are_sound, Context, GenerationOptions, LogSoftmax, Sampler, Scores};
+use olmo_core::sampling::{are_sound, Context, GenerationOptions, LogSoftmax, Sampler, Scores};
 
 const VOCAB: usize = 100_352;
 const STEPS: usize = 40;

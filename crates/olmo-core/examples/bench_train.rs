@@ -12,10 +12,11 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use olmo_core::backend::candle::AutogradOps;
+use olmo_core::backend::fused::FusedOps;
 use olmo_core::config::ModelConfig;
-use olmo_core::train::fused::FusedOps;
+use olmo_core::ops::LossScale;
 use olmo_core::train::init::initial_weights;
-use olmo_core::train::network::{Examples, Learner, LossScale, Network};
+use olmo_core::train::network::{Examples, Learner, Network};
 use olmo_core::train::optimizer::{AdamW, OptimizerConfig};
 use olmo_core::weights::Checkpoint;
 use safetensors::tensor::{Dtype, TensorView};

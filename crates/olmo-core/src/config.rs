@@ -112,7 +112,7 @@ impl ModelConfig {
 
     /// Number of weights.
     pub fn num_params(&self) -> u64 {
-        crate::model::weight_shapes(self)
+        crate::shapes::weight_shapes(self)
             .iter()
             .map(|(_, shape)| shape.iter().map(|&n| n as u64).product::<u64>())
             .sum()

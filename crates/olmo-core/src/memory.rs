@@ -4,8 +4,8 @@ use crate::backend::cpu::{cache_token_bytes, packed_bytes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, Precision, TensorType};
-use crate::generate::{LOGITS_ROWS, PREFILL_CHUNK};
-use crate::model::{weight_shapes, EMBEDDING};
+use crate::engine::{LOGITS_ROWS, PREFILL_CHUNK};
+use crate::shapes::{weight_shapes, EMBEDDING};
 use crate::{Error, Result};
 
 /// Bytes a loaded model takes.

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::cpu::{CpuOps, WeightTypes, ALLOCATED};
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, Model, Runtime, Silent};
+use olmo_core::model::{Model, Runtime, Silent};
+use olmo_core::ops::Batch;
 use olmo_core::quant::Scheme;
 
 struct Counting;

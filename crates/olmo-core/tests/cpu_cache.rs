@@ -9,7 +9,8 @@ use olmo_core::backend::cpu::{CpuOps, Variant};
 use olmo_core::cache::{CacheDType, CacheShape, BLOCK_TOKENS, CACHE_GROUP};
 use olmo_core::config::{AttentionKind, ModelConfig};
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, Model, Runtime, Silent};
+use olmo_core::model::{Model, Runtime, Silent};
+use olmo_core::ops::Batch;
 use olmo_core::ops::Ops;
 use olmo_core::weights::Checkpoint;
 

@@ -11,7 +11,8 @@ use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant, WeightTypes};
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
-use olmo_core::model::{Batch, Model, Probe, Runtime, Silent};
+use olmo_core::model::{Model, Probe, Runtime, Silent};
+use olmo_core::ops::Batch;
 use olmo_core::quant::Scheme;
 use olmo_core::weights::Checkpoint;
 

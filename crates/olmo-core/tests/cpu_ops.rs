@@ -8,8 +8,8 @@ use olmo_core::backend::cpu::CpuOps;
 use olmo_core::cache::CacheShape;
 use olmo_core::config::AttentionKind;
 use olmo_core::dtype::DType;
-use olmo_core::model::{Batch, RopeTable};
 use olmo_core::ops::Ops;
+use olmo_core::ops::{Batch, RopeTable};
 use olmo_core::weights::Checkpoint;
 
 const HEADS: usize = 6;

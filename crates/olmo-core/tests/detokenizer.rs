@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 use std::sync::Arc;
 
-use olmo_core::generate::Detokenizer;
+use olmo_core::text::Detokenizer;
 use olmo_core::tokenizer::Tokenizer;
 use proptest::prelude::*;
 use serde_json::{json, Map, Value};

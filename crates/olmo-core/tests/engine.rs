@@ -5,11 +5,10 @@ mod support;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use olmo_core::checkpoint::LoadOptions;
 use olmo_core::device::Device;
-use olmo_core::generate::{
-    Engine, Event, FinishReason, ForwardOptions, GenerationOptions, LoadOptions, TokenLogprob,
-    Usage,
-};
+use olmo_core::engine::{Engine, Event, FinishReason, ForwardOptions, Usage};
+use olmo_core::sampling::{GenerationOptions, TokenLogprob};
 use olmo_core::{Error, Result};
 use pollster::block_on;
 use proptest::prelude::*;

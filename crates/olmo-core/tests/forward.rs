@@ -5,7 +5,8 @@ mod support;
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::dtype::DType;
-use olmo_core::model::{Probe, RopeTable, Silent};
+use olmo_core::model::{Probe, Silent};
+use olmo_core::ops::RopeTable;
 use support::{device, max_difference, Bench, Reference};
 
 const F32_MODELS: [&str; 3] = ["tiny-mha-f32", "tiny-odd-f32", "tiny-sharded-f32"];

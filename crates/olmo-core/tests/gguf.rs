@@ -6,11 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use olmo_core::backend::cpu::CpuOps;
+use olmo_core::checkpoint::{inspect, ModelSource};
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
-use olmo_core::generate::{inspect, GenerationDefaults, ModelSource};
-use olmo_core::model::{weight_shapes, Silent};
+use olmo_core::model::Silent;
 use olmo_core::quant::BlockType;
+use olmo_core::sampling::GenerationDefaults;
+use olmo_core::shapes::weight_shapes;
 use olmo_core::tokenizer::Tokenizer;
 use olmo_core::weights::gguf::{convert_metadata, names, Gguf, GgufWriter, NewTensor, Value};
 use olmo_core::weights::Checkpoint;

@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::path::Path;
 
 use memmap2::MmapMut;
-use olmo_core::generate::GenerationDefaults;
-use olmo_core::model::weight_shapes;
+use olmo_core::sampling::GenerationDefaults;
+use olmo_core::shapes::weight_shapes;
 use olmo_core::weights::gguf::{Gguf, Kind};
 use olmo_core::weights::Checkpoint;
 use olmo_core::{Error, Result};

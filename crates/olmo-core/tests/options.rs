@@ -4,7 +4,7 @@ mod support;
 
 use std::path::Path;
 
-use olmo_core::generate::{GenerationDefaults, GenerationOptions, MAX_TOP_LOGPROBS};
+use olmo_core::sampling::{GenerationDefaults, GenerationOptions, MAX_TOP_LOGPROBS};
 use olmo_core::Error;
 use serde_json::{json, Value};
 use support::{config, golden, list};

@@ -6,9 +6,10 @@ mod support;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use olmo_core::checkpoint::LoadOptions;
 use olmo_core::device::Device;
+use olmo_core::engine::Engine;
 use olmo_core::evaluate::{Evaluation, Mean, Perplexity, PerplexityOptions};
-use olmo_core::generate::{Engine, LoadOptions};
 use olmo_core::Result;
 use pollster::block_on;
 use proptest::prelude::*;

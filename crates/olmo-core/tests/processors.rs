@@ -2,7 +2,7 @@
 
 mod support;
 
-use olmo_core::generate::{draw, Context, GenerationOptions, Processors, Scores};
+use olmo_core::sampling::{draw, Context, GenerationOptions, Processors, Scores};
 use proptest::prelude::*;
 use support::{ids, json, list, options, text};
 

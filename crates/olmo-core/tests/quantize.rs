@@ -7,13 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
+use olmo_core::checkpoint::ModelSource;
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
-use olmo_core::generate::ModelSource;
-use olmo_core::model::weight_shapes;
 use olmo_core::quant::{BlockType, Scheme};
 use olmo_core::quantize::importance::{of_file, of_ids};
 use olmo_core::quantize::{quantize, size, Options, Progress, Summary, Target};
+use olmo_core::shapes::weight_shapes;
 use olmo_core::weights::gguf::{names, Gguf, GgufWriter, Metadata, NewTensor, Value};
 use olmo_core::weights::{Checkpoint, TensorData};
 use olmo_core::{Error, Result};

@@ -1,6 +1,6 @@
 //! The choice of a token, and what is reported of it.
 
-use olmo_core::generate::{
+use olmo_core::sampling::{
     are_sound, draw, fresh_seed, Context, Draws, GenerationOptions, LogSoftmax, Sampler, Scores,
 };
 use proptest::prelude::*;

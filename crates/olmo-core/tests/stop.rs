@@ -2,7 +2,7 @@
 
 mod support;
 
-use olmo_core::generate::{Detokenizer, StopMatcher};
+use olmo_core::text::{Detokenizer, StopMatcher};
 use proptest::prelude::*;
 use support::{ids, json, list, text, tokenizer};
 

@@ -5,11 +5,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use olmo_core::backend::candle::AutogradOps;
+use olmo_core::backend::fused::FusedOps;
 use olmo_core::config::ModelConfig;
-use olmo_core::train::fused::FusedOps;
-use olmo_core::train::network::{
-    Examples, Learner, LossScale, LossSums, Network, Parameter, TrainOps,
-};
+use olmo_core::ops::{LossScale, LossSums, Parameter, TrainOps};
+use olmo_core::train::network::{Examples, Learner, Network};
 use olmo_core::train::optimizer::{AdamW, OptimizerConfig};
 use olmo_core::train::schedule::{Decay, Schedule};
 use olmo_core::weights::Checkpoint;

@@ -3,13 +3,14 @@
 mod support;
 
 use olmo_core::backend::candle::AutogradOps;
+use olmo_core::backend::fused::FusedOps;
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::DType;
+use olmo_core::ops::{LossScale, LossSums, Parameter};
 use olmo_core::train::checkpoint::{write_model, write_whole};
 use olmo_core::train::config::ModelShape;
-use olmo_core::train::fused::FusedOps;
 use olmo_core::train::init::initial_weights;
-use olmo_core::train::network::{Examples, Learner, LossScale, LossSums, Network, Parameter};
+use olmo_core::train::network::{Examples, Learner, Network};
 use olmo_core::weights::Checkpoint;
 use proptest::prelude::*;
 use support::device;

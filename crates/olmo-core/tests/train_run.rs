@@ -7,12 +7,13 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use olmo_core::backend::fused::FusedOps;
 use olmo_core::config::ModelConfig;
-use olmo_core::model::weight_shapes;
+use olmo_core::ops::LossSums;
+use olmo_core::shapes::weight_shapes;
 use olmo_core::train::checkpoint::{list, parse_name, STATE_FILE};
-use olmo_core::train::fused::FusedOps;
 use olmo_core::train::metrics::StepMetrics;
-use olmo_core::train::network::{Examples, Learner, LossSums, Network};
+use olmo_core::train::network::{Examples, Learner, Network};
 use olmo_core::train::{soup, Progress, TrainConfig, Trainer, SOUP};
 use olmo_core::weights::Checkpoint;
 use olmo_core::Error;

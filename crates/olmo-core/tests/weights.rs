@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use olmo_core::config::ModelConfig;
-use olmo_core::model::weight_shapes;
+use olmo_core::shapes::weight_shapes;
 use olmo_core::weights::Checkpoint;
 use olmo_core::{Error, Result};
 use proptest::prelude::*;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_channel::{Receiver, Sender};
 use napi::bindgen_prelude::{spawn_blocking, Env};
 use napi_derive::napi;
+use olmo_core::engine::Engine;
 use olmo_core::evaluate as core;
-use olmo_core::generate::Engine;
 
 use crate::error::{js_error, promise, Promise, Result};
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
-use olmo_core::generate::{self as core, TokenLogprob};
+use olmo_core::engine as core;
+use olmo_core::sampling::TokenLogprob;
 
 use crate::error::{promise, Promise};
 

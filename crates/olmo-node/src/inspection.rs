@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
+use olmo_core::checkpoint as core;
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::Precision;
-use olmo_core::generate as core;
 
 use crate::error::{promise_blocking, Promise};
 

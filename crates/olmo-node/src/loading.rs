@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
-use olmo_core::generate::{Engine, LoadProgress};
+use olmo_core::checkpoint::LoadProgress;
+use olmo_core::engine::Engine;
 
 use crate::background::Background;
 use crate::error::{js_error, Promise, Result};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Float32Array, Uint32Array};
 use napi_derive::napi;
-use olmo_core::generate::{Engine, ForwardOptions, ForwardOutput};
+use olmo_core::engine::{Engine, ForwardOptions, ForwardOutput};
 
 use crate::error::{js_error, promise, Promise, Result};
 use crate::evaluation::{Evaluation, PerplexityOptions};

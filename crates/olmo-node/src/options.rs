@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
-use olmo_core::generate::{self as core, GenerationDefaults, GenerationOptions};
+use olmo_core::checkpoint as core;
+use olmo_core::sampling::{GenerationDefaults, GenerationOptions};
 
 #[napi(object, object_to_js = false)]
 pub struct LoadOptions {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Uint32Array};
 use napi_derive::napi;
-use olmo_core::generate::{Engine, ModelSource};
+use olmo_core::checkpoint::ModelSource;
+use olmo_core::engine::Engine;
 use olmo_core::tokenizer as core;
 
 use crate::error::{js_error, promise_blocking, Promise, Result};

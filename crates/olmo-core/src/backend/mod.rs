@@ -1,4 +1,5 @@
-//! The two implementations of [`Ops`](crate::ops::Ops).
+//! The implementations of [`Ops`](crate::ops::Ops).
 
 pub mod candle;
 pub mod cpu;
+pub mod fused;

@@ -17,8 +17,8 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::generate::LogSoftmax;
 use crate::prepare::files::NewFile;
+use crate::sampling::LogSoftmax;
 use crate::{Error, Result};
 
 const MAGIC: &[u8; 8] = b"_logits_";

@@ -2,7 +2,7 @@
 
 use super::base_file::BaseRow;
 use super::statistics::{quantile, Mean, Sums};
-use crate::generate::LogSoftmax;
+use crate::sampling::LogSoftmax;
 
 /// Log-probabilities of the reference below this count for nothing: they are where its file stores
 /// them coarsely, and e^-16 of a probability cannot move a sum.

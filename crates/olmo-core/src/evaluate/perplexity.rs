@@ -12,7 +12,8 @@ use super::base_file::{BaseReader, BaseWriter};
 use super::divergence::{Divergence, DivergenceSums};
 use super::statistics::{Mean, Sums};
 use super::windows::Windows;
-use crate::generate::{are_sound, Engine, ForwardOptions, LogSoftmax};
+use crate::engine::{Engine, ForwardOptions};
+use crate::sampling::{are_sound, LogSoftmax};
 use crate::{Error, Result};
 
 /// How to measure.

@@ -1,15 +1,13 @@
 //! The whole decoder: embedding, layers, final norm, projection onto the vocabulary.
 
-use super::layer::{self, Layer};
-use super::{Batch, Probe, RopeTable};
+use super::layer::Layer;
+use super::Probe;
 use crate::config::ModelConfig;
 use crate::ops::Ops;
+use crate::ops::{Batch, RopeTable};
+use crate::shapes::{EMBEDDING, FINAL_NORM, OUTPUT};
 use crate::weights::Checkpoint;
 use crate::Result;
-
-pub const EMBEDDING: &str = "model.embed_tokens.weight";
-const FINAL_NORM: &str = "model.norm.weight";
-const OUTPUT: &str = "lm_head.weight";
 
 pub struct Decoder<O: Ops> {
     embedding: O::Matrix, // [vocab, hidden]
@@ -18,21 +16,6 @@ pub struct Decoder<O: Ops> {
     lm_head: O::Matrix, // [vocab, hidden]
     rope: RopeTable,
     eps: f32,
-}
-
-/// Name and shape of every weight of a model, as Hugging Face's `Olmo2ForCausalLM` saves them.
-pub fn weight_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
-    let table = vec![config.vocab_size, config.hidden_size];
-    let mut shapes = vec![(EMBEDDING.to_owned(), table.clone())];
-    for index in 0..config.layers.len() {
-        let layer = layer::weight_shapes(config).into_iter();
-        shapes.extend(layer.map(|(name, shape)| (format!("model.layers.{index}.{name}"), shape)));
-    }
-    shapes.push((FINAL_NORM.to_owned(), vec![config.hidden_size]));
-    if !config.tie_word_embeddings {
-        shapes.push((OUTPUT.to_owned(), table));
-    }
-    shapes
 }
 
 impl<O: Ops> Decoder<O> {

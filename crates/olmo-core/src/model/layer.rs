@@ -1,9 +1,10 @@
 //! One decoder layer: attention and MLP, each normed *after* it ran and then added to the stream
 //! ("2 OLMo 2 Furious", 2025, section 3.2).
 
-use super::{Batch, Input, Probe, RopeTable};
+use super::{Input, Probe};
 use crate::config::{AttentionKind, ModelConfig};
 use crate::ops::Ops;
+use crate::ops::{Batch, RopeTable};
 use crate::weights::Checkpoint;
 use crate::Result;
 
@@ -31,25 +32,6 @@ struct Mlp<O: Ops> {
     gate_proj: O::Matrix, // [intermediate, hidden]
     up_proj: O::Matrix,   // [intermediate, hidden]
     down_proj: O::Matrix, // [hidden, intermediate]
-}
-
-/// Names (after `model.layers.N.`) and shapes of a layer's weights.
-pub(super) fn weight_shapes(config: &ModelConfig) -> [(&'static str, Vec<usize>); 11] {
-    let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
-    let (q, kv) = (config.query_dim(), config.kv_dim());
-    [
-        ("self_attn.q_proj.weight", vec![q, hidden]),
-        ("self_attn.k_proj.weight", vec![kv, hidden]),
-        ("self_attn.v_proj.weight", vec![kv, hidden]),
-        ("self_attn.o_proj.weight", vec![hidden, q]),
-        ("self_attn.q_norm.weight", vec![q]),
-        ("self_attn.k_norm.weight", vec![kv]),
-        ("post_attention_layernorm.weight", vec![hidden]),
-        ("mlp.gate_proj.weight", vec![mlp, hidden]),
-        ("mlp.up_proj.weight", vec![mlp, hidden]),
-        ("mlp.down_proj.weight", vec![hidden, mlp]),
-        ("post_feedforward_layernorm.weight", vec![hidden]),
-    ]
 }
 
 impl<O: Ops> Layer<O> {

@@ -1,8 +1,9 @@
 //! A decoder together with its backend and cache, with the backend's types hidden.
 
-use super::{Batch, Decoder, Probe};
+use super::{Decoder, Probe};
 use crate::cache::CacheShape;
 use crate::config::ModelConfig;
+use crate::ops::Batch;
 use crate::ops::Ops;
 use crate::weights::Checkpoint;
 use crate::Result;

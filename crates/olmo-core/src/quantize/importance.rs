@@ -13,10 +13,12 @@ use std::path::Path;
 use super::Progress;
 use crate::backend::cpu::CpuOps;
 use crate::cache::{CacheDType, BLOCK_TOKENS};
+use crate::checkpoint::ModelSource;
 use crate::config::ModelConfig;
-use crate::generate::ModelSource;
 use crate::memory::{available_memory, MemoryPlan};
-use crate::model::{weight_shapes, Batch, Input, Model, Probe, Runtime};
+use crate::model::{Input, Model, Probe, Runtime};
+use crate::ops::Batch;
+use crate::shapes::weight_shapes;
 use crate::weights::gguf::{names, Gguf};
 use crate::{Error, Result};
 

@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use crate::checkpoint::ModelSource;
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
-use crate::generate::ModelSource;
-use crate::model::weight_shapes;
 use crate::quant::Unquantizable;
+use crate::shapes::weight_shapes;
 use crate::weights::gguf::{convert_metadata, names, GgufWriter, Metadata, NewTensor, Value};
 use crate::weights::{read_f32, TensorData};
 use crate::{Error, Result};

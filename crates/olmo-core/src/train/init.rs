@@ -6,7 +6,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
 use crate::config::ModelConfig;
-use crate::model::weight_shapes;
+use crate::shapes::weight_shapes;
 
 const DEVIATION: f64 = 0.02;
 const CUTOFF: f64 = 3.0;

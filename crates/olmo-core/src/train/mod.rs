@@ -6,7 +6,6 @@
 pub mod checkpoint;
 pub mod config;
 pub mod data;
-pub mod fused;
 pub mod init;
 mod inputs;
 mod lock;

@@ -6,8 +6,8 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::fused::simd::{sum, vectorized};
-use super::network::Parameter;
+use crate::backend::fused::simd::{sum, vectorized};
+use crate::ops::Parameter;
 
 /// Elements one task works on. Fixed, so that the norm does not depend on the number of threads.
 const ELEMENTS: usize = 16 * 1024;

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use super::checkpoint::STATE_FILE;
 use super::config::TrainConfig;
-use super::fused::FusedOps;
 use super::network::{Learner, Network};
 use super::optimizer::AdamW;
 use super::state;
 use crate::backend::candle::AutogradOps;
+use crate::backend::fused::FusedOps;
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::model::weight_shapes;
+use crate::shapes::weight_shapes;
 use crate::weights::Checkpoint;
 use crate::Result;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::checkpoint::{write_model, write_whole};
 use crate::config::ModelConfig;
 use crate::dtype::DType;
-use crate::model::weight_shapes;
+use crate::shapes::weight_shapes;
 use crate::weights::Checkpoint;
 use crate::{Error, Result};
 

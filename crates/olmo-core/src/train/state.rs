@@ -10,9 +10,9 @@ use serde_json::{json, Value};
 
 use super::checkpoint::{write_tensors, Array, STATE_FILE};
 use super::config::TrainConfig;
-use super::network::Parameter;
 use super::optimizer::AdamW;
 use crate::dtype::DType;
+use crate::ops::Parameter;
 use crate::{Error, Result};
 
 /// Keys of a config that decide what the weights become; the others may change between sittings.

@@ -11,7 +11,7 @@ use super::data::{document_lengths, Mix};
 use super::init::initial_weights;
 use super::lock::RunLock;
 use super::metrics::{CheckpointMetrics, MetricsLog, Progress, StepMetrics, ValidationMetrics};
-use super::network::{Examples, Learner, LossScale, LossSums, Parameter};
+use super::network::{Examples, Learner};
 use super::optimizer::AdamW;
 use super::phase::{locate, needed, phases, Phase};
 use super::restore::{open_learner, restore, Restored};
@@ -20,6 +20,7 @@ use super::validation::{HeldOut, Score};
 use super::{inputs, soup, state};
 use crate::config::ModelConfig;
 use crate::dtype::DType;
+use crate::ops::{LossScale, LossSums, Parameter};
 use crate::{Error, Result};
 
 /// Name of the folder with the average of all anneals.

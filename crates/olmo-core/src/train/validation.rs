@@ -4,7 +4,8 @@ use std::sync::atomic::AtomicBool;
 
 use super::config::{HeldOutConfig, TrainConfig, ValidationConfig};
 use super::data::{document_lengths, open_files, TokenFile};
-use super::network::{Examples, Learner, LossSums};
+use super::network::{Examples, Learner};
+use crate::ops::LossSums;
 use crate::{Error, Result};
 
 /// The held-out files of one source.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use half::{bf16, f16};
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::DType;
-use olmo_core::model::weight_shapes;
+use olmo_core::shapes::weight_shapes;
 use olmo_core::weights::Checkpoint;
 use safetensors::tensor::{Dtype, TensorView};
 

@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 
 use olmo_core::cache::BLOCK_TOKENS;
+use olmo_core::checkpoint::ModelSource;
 use olmo_core::config::ModelConfig;
-use olmo_core::generate::ModelSource;
-use olmo_core::model::{weight_shapes, Batch, Model, Probe, Runtime, Silent};
+use olmo_core::model::{Model, Probe, Runtime, Silent};
+use olmo_core::ops::Batch;
 use olmo_core::ops::Ops;
+use olmo_core::shapes::weight_shapes;
 use safetensors::{Dtype, SafeTensors};
 
 use super::golden;

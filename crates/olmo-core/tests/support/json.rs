@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use olmo_core::config::ModelConfig;
-use olmo_core::generate::{GenerationDefaults, GenerationOptions};
+use olmo_core::sampling::{GenerationDefaults, GenerationOptions};
 use olmo_core::tokenizer::Tokenizer;
 use serde_json::{Map, Value};
 

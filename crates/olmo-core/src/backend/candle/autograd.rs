@@ -1,7 +1,7 @@
 //! The training operations on any candle device, differentiated by candle's autograd.
 //!
 //! Nothing is fused: this is how a GPU trains, and on the CPU the readable twin that
-//! [`FusedOps`](crate::train::fused::FusedOps) is tested against.
+//! [`FusedOps`](crate::backend::fused::FusedOps) is tested against.
 
 use std::ops::Range;
 
@@ -11,9 +11,9 @@ use super::{repeat_heads, CandleOps};
 use crate::cache::CacheShape;
 use crate::config::AttentionKind;
 use crate::dtype::DType;
-use crate::model::{Batch, RopeTable};
 use crate::ops::Ops;
-use crate::train::network::{LossScale, LossSums, Parameter, TrainOps};
+use crate::ops::{Batch, RopeTable};
+use crate::ops::{LossScale, LossSums, Parameter, TrainOps};
 use crate::weights::TensorData;
 use crate::Result;
 

@@ -5,7 +5,7 @@ use super::kernels::attention::{panel_len, KeyBlock, Queries};
 use super::workspace::{Parts, Tensor};
 use super::CpuOps;
 use crate::cache::BLOCK_TOKENS;
-use crate::model::{Batch, Span};
+use crate::ops::{Batch, Span};
 use crate::{Error, Result};
 
 /// Queries that go through a head's blocks together, so that a block that has come into the

@@ -9,7 +9,7 @@ use super::workspace::{Buffer, Tensor};
 use super::CpuOps;
 use crate::cache::{CacheDType, CacheShape, BLOCK_TOKENS};
 use crate::dtype::DType;
-use crate::model::{Batch, Span};
+use crate::ops::{Batch, Span};
 use crate::{Error, Result};
 
 /// Keys and values of all layers. A block of one head is contiguous: keys `[head_dim,

@@ -9,8 +9,8 @@ use serde_json::{Map, Value as Json};
 
 use super::vocabulary::{self, Words};
 use super::{config, Array, Metadata, Value};
+use crate::checkpoint::license;
 use crate::config::{read_required, ModelConfig};
-use crate::model_card::license;
 use crate::tokenizer::GPT4_WORDS;
 use crate::{Error, Result};
 

@@ -7,7 +7,7 @@
 //! llama.cpp's converter.
 
 use crate::config::ModelConfig;
-use crate::model::weight_shapes;
+use crate::shapes::weight_shapes;
 
 /// Tensors that are there once, as (GGUF, Hugging Face).
 const WHOLE: [(&str, &str); 3] = [

@@ -13,12 +13,13 @@
 use std::collections::VecDeque;
 
 use super::mailbox::Mailbox;
-use super::processors::Scores;
 use super::sequence::{Desk, Sequence};
 use super::study::Study;
 use super::{MAX_RUNNING, OUTPUT_CHUNK, PREFILL_CHUNK};
 use crate::cache::BlockPool;
-use crate::model::{Batch, Model, Silent};
+use crate::model::{Model, Silent};
+use crate::ops::Batch;
+use crate::sampling::Scores;
 use crate::{Error, Result};
 
 pub(super) struct Scheduler {

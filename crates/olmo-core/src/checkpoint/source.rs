@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::GenerationDefaults;
+use super::license;
 use crate::config::ModelConfig;
-use crate::model_card::license;
+use crate::sampling::GenerationDefaults;
 use crate::tokenizer::Tokenizer;
 use crate::weights::gguf::Gguf;
 use crate::weights::Checkpoint;

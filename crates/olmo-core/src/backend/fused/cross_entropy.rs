@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::simd::{exp, max, sum, vectorized};
-use crate::train::network::{LossScale, LossSums};
+use crate::ops::{LossScale, LossSums};
 
 /// Rows one task works on. Fixed, so that sums do not depend on the number of threads.
 const ROWS: usize = 16;

@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::detokenizer::Detokenizer;
-use super::logprobs::{are_sound, LogSoftmax};
 use super::lookup::Lookup;
 use super::mailbox::Mailbox;
-use super::processors::{Context, Scores};
-use super::request::{Event, FinishReason, Timings, TokenLogprob, Usage};
-use super::sampler::Sampler;
-use super::stop::{Matched, StopMatcher};
-use super::GenerationOptions;
+use super::request::{Event, FinishReason, Timings, Usage};
 use crate::cache::{BlockName, BlockPool, BLOCK_TOKENS};
+use crate::sampling::{
+    are_sound, Context, GenerationOptions, LogSoftmax, Sampler, Scores, TokenLogprob,
+};
+use crate::text::{Detokenizer, Matched, StopMatcher};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::sampling::TokenLogprob;
+
 /// Part of an answer. `index` says of which: prompt `p`, sequence `s` of `n` is `p · n + s`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
@@ -18,17 +20,6 @@ pub enum Event {
     },
     /// The answer is complete.
     Done { index: usize, finish_reason: FinishReason, usage: Usage, timings: Timings },
-}
-
-/// A token with what the model thought of it, if asked for.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TokenLogprob {
-    pub id: u32,
-    /// Natural logarithm of the probability, from the model's own logits: before temperature and
-    /// every other processor. None if not asked for, and for a prompt's first token.
-    pub logprob: Option<f32>,
-    /// The likeliest tokens with their log-probabilities, likeliest first.
-    pub top: Vec<(u32, f32)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,41 +1,20 @@
-//! From prompts to text: requests, the engine thread with its scheduler, and sampling.
+//! Requests, and the one thread that serves them.
 //!
 //! [`Engine`] is the handle that other threads hold. Its thread runs the [`scheduler`], which forms
 //! batches of prompt chunks and single decode steps; a [`sequence`] is one answer on its way, and
 //! turns logits into tokens, text and events.
 
-mod defaults;
-mod detokenizer;
-mod engine;
-mod load;
-mod logprobs;
+mod handle;
 mod lookup;
 mod mailbox;
-mod options;
-mod processors;
 mod request;
-mod sampler;
 mod scheduler;
-mod select;
 mod sequence;
-mod source;
-mod stop;
 mod study;
 
-pub use defaults::GenerationDefaults;
-pub use detokenizer::Detokenizer;
-pub use engine::Engine;
-pub use load::{inspect, Inspection, LoadOptions, LoadProgress, ModelInfo};
-pub use logprobs::{are_sound, LogSoftmax};
+pub use handle::Engine;
 pub use mailbox::Generation;
-pub use options::{GenerationOptions, MAX_TOP_LOGPROBS};
-pub use processors::{Candidate, Context, LogitsProcessor, Processors, Scores};
-pub use request::{
-    Event, FinishReason, ForwardOptions, ForwardOutput, Score, Timings, TokenLogprob, Usage,
-};
-pub use sampler::{draw, fresh_seed, Draws, Sampler};
-pub use source::{Chat, ModelSource};
-pub use stop::{Matched, StopMatcher};
+pub use request::{Event, FinishReason, ForwardOptions, ForwardOutput, Score, Timings, Usage};
 
 /// Rows of prompts in one pass at most. Cancelling waits for one pass, so this bounds the wait.
 pub const PREFILL_CHUNK: usize = 256;

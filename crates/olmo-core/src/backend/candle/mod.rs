@@ -10,8 +10,8 @@ use candle_core::{DType as CandleDType, Device, IndexOp, Tensor, D};
 use crate::cache::{CacheDType, CacheShape, BLOCK_TOKENS};
 use crate::config::AttentionKind;
 use crate::dtype::{DType, TensorType};
-use crate::model::{Batch, RopeTable, Span};
 use crate::ops::Ops;
+use crate::ops::{Batch, RopeTable, Span};
 use crate::weights::TensorData;
 use crate::{Error, Result};
 

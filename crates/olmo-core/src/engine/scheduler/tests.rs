@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::*;
 use crate::cache::BLOCK_TOKENS;
 use crate::config::ModelConfig;
-use crate::generate::{Event, ForwardOptions, Generation, GenerationOptions, Sampler};
+use crate::engine::{Event, ForwardOptions, Generation};
 use crate::model::Probe;
+use crate::sampling::{GenerationOptions, Sampler};
 use crate::tokenizer::Tokenizer;
 
 const VOCAB: usize = 517;
@@ -85,8 +86,8 @@ fn a_paused_reader_does_not_hold_up_those_with_the_same_prompt() {
     let prompt = vec![1; 2 * PREFILL_CHUNK];
     let paused = bench.add(prompt.clone(), 4);
     bench.scheduler.step();
-    for _ in 0..crate::generate::EVENTS_AHEAD {
-        paused.mailbox().send(crate::generate::Event::Prompt { index: 0, tokens: Vec::new() });
+    for _ in 0..crate::engine::EVENTS_AHEAD {
+        paused.mailbox().send(crate::engine::Event::Prompt { index: 0, tokens: Vec::new() });
     }
     let other = bench.add(prompt, 4);
     bench.run();

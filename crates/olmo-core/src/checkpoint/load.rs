@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{GenerationDefaults, ModelSource};
+use super::ModelSource;
 use crate::backend::candle::CandleOps;
 use crate::backend::cpu::{CpuOps, WeightTypes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
@@ -11,7 +11,9 @@ use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::dtype::{Precision, TensorType};
 use crate::memory::{available_memory, MemoryPlan};
-use crate::model::{weight_shapes, Model, Runtime};
+use crate::model::{Model, Runtime};
+use crate::sampling::GenerationDefaults;
+use crate::shapes::weight_shapes;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
@@ -68,7 +70,7 @@ pub struct Inspection {
     pub license: Option<String>,
 }
 
-pub(super) struct Loaded {
+pub(crate) struct Loaded {
     pub model: Box<dyn Model>,
     pub info: ModelInfo,
     pub tokenizer: Arc<Tokenizer>,
@@ -96,7 +98,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
 }
 
 /// `progress` may stop the load by returning an error.
-pub(super) fn load(
+pub(crate) fn load(
     options: &LoadOptions,
     progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
 ) -> Result<Loaded> {

@@ -7,7 +7,7 @@ use super::attention::{self, Shape};
 use super::buffer::{Buffer, Pool};
 use super::rope::{self, Angles};
 use super::{elementwise, matmul, rms_norm, swiglu};
-use crate::train::network::Parameter;
+use crate::ops::Parameter;
 
 /// The number of an activation, in the order in which they were computed.
 pub(super) type Id = usize;

@@ -5,7 +5,8 @@ use super::{OUTPUT_CHUNK, PREFILL_CHUNK};
 use crate::cache::{BlockPool, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::memory::check_available;
-use crate::model::{Batch, Model, Probe};
+use crate::model::{Model, Probe};
+use crate::ops::Batch;
 use crate::{Error, Result};
 
 pub(super) struct Study {

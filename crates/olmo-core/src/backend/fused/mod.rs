@@ -16,7 +16,7 @@ mod elementwise;
 mod matmul;
 mod rms_norm;
 mod rope;
-pub(super) mod simd;
+pub(crate) mod simd;
 mod swiglu;
 mod tape;
 
@@ -29,11 +29,11 @@ use self::buffer::{Buffer, Pool};
 use self::rope::Angles;
 pub use self::tape::Value;
 use self::tape::{Id, Step, Tape};
-use super::network::{LossScale, LossSums, Parameter, TrainOps};
 use crate::cache::CacheShape;
 use crate::config::AttentionKind;
-use crate::model::{Batch, RopeTable};
 use crate::ops::Ops;
+use crate::ops::{Batch, RopeTable};
+use crate::ops::{LossScale, LossSums, Parameter, TrainOps};
 use crate::weights::TensorData;
 use crate::Result;
 

@@ -40,17 +40,14 @@ macro_rules! vectorized {
         }
     };
 }
-pub(in crate::train) use vectorized;
+pub(crate) use vectorized;
 
 /// Independent sums that a reduction runs side by side: one AVX-512 register.
 const LANES: usize = 16;
 
 /// `Σ f(elements)` over the elements of slices of one length, in [`LANES`] partial sums.
 #[inline(always)]
-pub(in crate::train) fn sum<const N: usize>(
-    inputs: [&[f32]; N],
-    f: impl Fn([f32; N]) -> f32,
-) -> f32 {
+pub(crate) fn sum<const N: usize>(inputs: [&[f32]; N], f: impl Fn([f32; N]) -> f32) -> f32 {
     let len = inputs[0].len();
     let inputs = inputs.map(|input| &input[..len]);
     let mut lanes = [0.0f32; LANES];
@@ -78,7 +75,7 @@ pub(in crate::train) fn sum<const N: usize>(
 
 /// The largest of the values; `-inf` if there are none.
 #[inline(always)]
-pub(in crate::train) fn max(values: &[f32]) -> f32 {
+pub(crate) fn max(values: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let mut chunks = values.chunks_exact(LANES);
     for chunk in &mut chunks {
@@ -98,7 +95,7 @@ pub(in crate::train) fn max(values: &[f32]) -> f32 {
 /// `x = n · ln 2 + r` with `|r| ≤ ln 2 / 2`, so `eˣ = 2ⁿ · eʳ`: a Taylor polynomial for `eʳ`, and
 /// `n` added into the exponent bits. No branch and no table, so that the loop around it vectorizes.
 #[inline(always)]
-pub(in crate::train) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // Adding 1.5 · 2²³ pushes the fraction out of the mantissa: it rounds to the nearest integer
     // and leaves that integer in the low bits.
     const ROUND: f32 = 12_582_912.0;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::simd::vectorized;
-use crate::model::RopeTable;
+use crate::ops::RopeTable;
 
 /// Rows one task works on.
 const ROWS: usize = 32;

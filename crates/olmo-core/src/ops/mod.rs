@@ -10,9 +10,16 @@
 //!   run. The CPU engine keeps this to the bit, the candle backend up to rounding;
 //! - norms, softmax and rotary angles are computed in f32 whatever the dtype of the weights.
 
+mod batch;
+mod rope;
+mod train;
+
+pub use batch::{Batch, Span};
+pub use rope::RopeTable;
+pub use train::{LossScale, LossSums, Parameter, TrainOps};
+
 use crate::cache::CacheShape;
 use crate::config::AttentionKind;
-use crate::model::{Batch, RopeTable};
 use crate::weights::TensorData;
 use crate::Result;
 

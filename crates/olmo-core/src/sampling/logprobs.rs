@@ -1,7 +1,17 @@
 //! What the model thought of a token, from its own logits.
 
-use super::request::TokenLogprob;
 use super::select::{at_least, kth_largest, largest};
+
+/// A token with what the model thought of it, if asked for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TokenLogprob {
+    pub id: u32,
+    /// Natural logarithm of the probability, from the model's own logits: before temperature and
+    /// every other processor. None if not asked for, and for a prompt's first token.
+    pub logprob: Option<f32>,
+    /// The likeliest tokens with their log-probabilities, likeliest first.
+    pub top: Vec<(u32, f32)>,
+}
 
 /// Whether logits are what a working model gives: no NaN, no positive infinity, and one finite
 /// number at least. The caller turns false into

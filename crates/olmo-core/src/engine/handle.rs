@@ -9,15 +9,15 @@ use std::thread;
 
 use async_channel::{Receiver, Sender};
 
-use super::load::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
 use super::mailbox::{Generation, Mailbox};
-use super::request::{Event, ForwardOptions, ForwardOutput, Score, TokenLogprob};
-use super::sampler::Sampler;
+use super::request::{Event, ForwardOptions, ForwardOutput, Score};
 use super::scheduler::Scheduler;
 use super::sequence::Sequence;
 use super::study::Study;
-use super::{GenerationDefaults, GenerationOptions, MAX_ANSWERS};
+use super::MAX_ANSWERS;
 use crate::cache::BLOCK_TOKENS;
+use crate::checkpoint::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
+use crate::sampling::{fresh_seed, GenerationDefaults, GenerationOptions, Sampler, TokenLogprob};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
@@ -121,7 +121,7 @@ impl Engine {
             // An engine that has ended waits for nothing.
             let _ = commands.try_send(Command::Wake);
         });
-        let seed = options.seed.unwrap_or_else(super::sampler::fresh_seed);
+        let seed = options.seed.unwrap_or_else(fresh_seed);
         self.send(Command::Generate(Job {
             prompts,
             options: Arc::new(options),
@@ -320,7 +320,8 @@ fn catch_panic<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
 mod tests {
     use super::*;
     use crate::device::Device;
-    use crate::model::{Batch, Model, Probe};
+    use crate::model::{Model, Probe};
+    use crate::ops::Batch;
 
     /// Answers a few passes with equal logits, then meets a bug.
     struct Buggy {

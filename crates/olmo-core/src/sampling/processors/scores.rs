@@ -1,7 +1,7 @@
 //! The scores of one step, and the buffers that processors share.
 
 use super::mass::Ranked;
-use crate::generate::select::{at_least, first_largest, kth_largest, largest};
+use crate::sampling::select::{at_least, first_largest, kth_largest, largest};
 
 /// A token that can still be chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -31,7 +31,7 @@ pub struct Scores {
     /// `exp(score - greatest)` of each token not cut off, for the step that works on them.
     pub(super) weights: Vec<f32>,
     /// The same, as a draw takes them.
-    pub(in crate::generate) exact_weights: Vec<f64>,
+    pub(in crate::sampling) exact_weights: Vec<f64>,
 }
 
 impl Scores {
@@ -77,7 +77,7 @@ impl Scores {
 
     /// The token with the greatest score, of equal ones the first, as `torch.argmax` does. None if
     /// every token is forbidden.
-    pub(in crate::generate) fn likeliest(&self) -> Option<u32> {
+    pub(in crate::sampling) fn likeliest(&self) -> Option<u32> {
         if !self.narrowed {
             return first_largest(&self.all).map(|id| id as u32);
         }

@@ -1,0 +1,7 @@
+//! From tokens to text: whole characters only, and nothing behind a stop string.
+
+mod detokenizer;
+mod stop;
+
+pub use detokenizer::Detokenizer;
+pub use stop::{Matched, StopMatcher};
