@@ -1,7 +1,6 @@
 import test from 'ava'
-
-import { embeddedModel, embeddedRun } from '../src/embedded.js'
 import { isFailure, Olmo2, trace } from '../src/index.js'
+import { embeddedModel, embeddedRun } from '../src/package.js'
 import { readGolden } from './support.js'
 
 interface Golden {

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import test from 'ava'
 import { CancelledError, Olmo2, type Piece } from 'olmo2'
 
-import { native } from '../src/native.js'
+import { native } from '../src/engine/native.js'
 import { longWinded, tiny } from './support.js'
 
 const PROMPT = 'She read the word'

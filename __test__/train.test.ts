@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import test from 'ava'
 import { execaNode } from 'execa'
-import { camelCaseKeys } from '../src/camel-case.js'
+import { camelCaseKeys } from '../src/engine/camel-case.js'
 import {
   CheckpointError,
   Olmo2,

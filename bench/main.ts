@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Command, Option } from 'commander'
 
 import { contextOf, defaultMetrics, metricName, parseMetric } from '../src/bench/metrics.js'
-import { writeAtomically } from '../src/hub/files.js'
+import { writeAtomically } from '../src/files.js'
 import { randomCheckpoint } from './checkpoint.js'
 import { ggufFile } from './files.js'
 import { describeMachine, measureLimits } from './machine.js'

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, Option, type OptionValues } from 'commander'
 
 import { type EngineOption, type GenerateManyOptions, optionKinds } from '../src/options.js'
-import { toFlag } from './flags.js'
+import { toFlag, toNumber } from './flags.js'
 
 /** What the help says of each option of a generation, in the order it lists them. */
 const help: Record<EngineOption, string> = {
@@ -80,13 +80,6 @@ function flags(name: EngineOption): Option[] {
     option.negate = false
     return option.argParser(parse as (text: string, before: unknown) => T)
   }
-}
-
-/** A number; whether it must be whole and how large it may be is the library's to say. */
-export function toNumber(text: string): number {
-  const number = Number(text)
-  if (text.trim() === '' || Number.isNaN(number)) throw new InvalidArgumentError('It is no number.')
-  return number
 }
 
 function toBigInt(text: string): bigint {

@@ -1,9 +1,8 @@
 import { type Command, Option, type OptionValues } from 'commander'
-
-import { embeddedModel } from '../src/embedded.js'
 import { type LoadOptions, locateModel, Olmo2 } from '../src/index.js'
 import { dtypes } from '../src/options.js'
-import { toNumber } from './generation-options.js'
+import { embeddedModel } from '../src/package.js'
+import { toNumber } from './flags.js'
 import { note } from './output.js'
 import { progressBar } from './ui/progress.js'
 import { pullDisplay } from './ui/pull-progress.js'

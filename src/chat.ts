@@ -2,10 +2,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { Template } from '@huggingface/jinja'
-
-import { embeddedModel } from './embedded.js'
+import { native } from './engine/native.js'
 import { CheckpointError, crossingAsync, PromptError } from './errors.js'
-import { native } from './native.js'
+import { embeddedModel } from './package.js'
 
 /** One turn of a conversation. */
 export interface ChatMessage {

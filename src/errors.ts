@@ -1,4 +1,4 @@
-import { camelCase } from './camel-case.js'
+import { camelCase } from './engine/camel-case.js'
 
 /** The stable name of a kind of failure: `error.code`. */
 export type ErrorCode =

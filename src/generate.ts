@@ -3,9 +3,8 @@ import type {
   Generation as NativeGeneration,
   Token as NativeToken,
 } from '#native'
-
+import { type Watch, watch } from './engine/signal.js'
 import { CancelledError, crossingAsync, EngineError } from './errors.js'
-import { type Watch, watch } from './signal.js'
 import type { Tokenizer } from './tokenizer.js'
 
 /** One generated token on its way out. */

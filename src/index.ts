@@ -23,13 +23,6 @@ export {
 } from './errors.js'
 export { type ComparedType, type CompareOptions, comparePerplexity } from './evaluate/compare.js'
 export { type HeldOut, type HeldOutOptions, isPrepared, scoreHeldOut } from './evaluate/held-out.js'
-export type {
-  Divergence,
-  Mean,
-  Perplexity,
-  PerplexityOptions,
-  PerplexityProgress,
-} from './evaluate/perplexity.js'
 export {
   type Alternative,
   type Completion,
@@ -56,6 +49,7 @@ export { type Verification, verifyCache } from './hub/cache/verify.js'
 export { type LocatedModel, locateModel } from './hub/locate.js'
 export type { FileProgress, PullProgress } from './hub/progress.js'
 export { type PulledModel, type PullOptions, pull } from './hub/pull.js'
+export { listRevisions, type Revision } from './hub/revisions.js'
 export type { HubOptions } from './hub/settings.js'
 export { type Inspection, inspect, type MemoryPlan, type ModelConfig } from './inspect.js'
 export {
@@ -74,6 +68,13 @@ export type {
   LoadOptions,
   LoadProgress,
 } from './options.js'
+export type {
+  Divergence,
+  Mean,
+  Perplexity,
+  PerplexityOptions,
+  PerplexityProgress,
+} from './perplexity.js'
 export {
   type Quantized,
   type QuantizeOptions,
@@ -82,7 +83,6 @@ export {
 } from './quantize.js'
 export { chooseRevision } from './revisions/choose.js'
 export { filterRevisions, type RevisionFilter } from './revisions/filter.js'
-export { listRevisions, type Revision } from './revisions/list.js'
 export { nearestRevision, type RevisionWish } from './revisions/nearest.js'
 export { parseCount, parseRevision, type TrainingRevision } from './revisions/parse.js'
 export { Tokenizer } from './tokenizer.js'

@@ -1,7 +1,7 @@
-import { embeddedModel } from './embedded.js'
+import { native } from './engine/native.js'
 import { crossingAsync } from './errors.js'
-import { native } from './native.js'
 import type { DType } from './options.js'
+import { embeddedModel } from './package.js'
 
 /** A model's shape: `config.json` in camelCase, or what a GGUF file says of it. */
 export interface ModelConfig {

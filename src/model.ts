@@ -1,14 +1,13 @@
 import type { Loading as NativeLoading, Model as NativeModel } from '#native'
 
 import { type ChatMessage, ChatTemplate } from './chat.js'
-import { embeddedModel } from './embedded.js'
+import { native } from './engine/native.js'
+import { checkSignal, watch } from './engine/signal.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
-import { evaluate, type Perplexity, type PerplexityOptions } from './evaluate/perplexity.js'
 import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
 import { locateModel } from './hub/locate.js'
 import type { PullOptions } from './hub/pull.js'
 import type { MemoryPlan, ModelConfig } from './inspect.js'
-import { native } from './native.js'
 import {
   type CacheDType,
   checkOptions,
@@ -19,7 +18,8 @@ import {
   toNativeGenerateOptions,
   toNativeLoadOptions,
 } from './options.js'
-import { checkSignal, watch } from './signal.js'
+import { embeddedModel } from './package.js'
+import { evaluate, type Perplexity, type PerplexityOptions } from './perplexity.js'
 import { Tokenizer } from './tokenizer.js'
 import { isTokenIds, type TokenIds, toIds } from './tokens.js'
 

@@ -1,11 +1,10 @@
 import { dirname } from 'node:path'
-
+import { native } from './engine/native.js'
+import { cancellable, checkSignal } from './engine/signal.js'
 import { crossing, crossingAsync, ResourceError } from './errors.js'
-import { freeSpace, gib } from './hub/download/space.js'
+import { formatBytes, freeSpace } from './files.js'
 import { locateModel } from './hub/locate.js'
-import { native } from './native.js'
 import { checkOptions, checkText, type DType, type OptionKind } from './options.js'
-import { cancellable, checkSignal } from './signal.js'
 
 /** Options of {@link quantize}. */
 export interface QuantizeOptions {
@@ -116,7 +115,7 @@ async function checkSpace(need: number, out: string): Promise<void> {
   const free = await freeSpace(folder)
   if (free === undefined || need <= free) return
   const message =
-    `the new file needs ${gib(need)} in ${folder}, where ${gib(free)} are free: ` +
-    `${gib(need - free)} are missing; free them, or name another folder`
+    `the new file needs ${formatBytes(need)} in ${folder}, where ${formatBytes(free)} are free: ` +
+    `${formatBytes(need - free)} are missing; free them, or name another folder`
   throw new ResourceError('NO_SPACE', message)
 }

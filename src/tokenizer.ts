@@ -1,8 +1,7 @@
 import type { Tokenizer as NativeTokenizer } from '#native'
-
-import { embeddedModel } from './embedded.js'
+import { native } from './engine/native.js'
 import { crossing, crossingAsync } from './errors.js'
-import { native } from './native.js'
+import { embeddedModel } from './package.js'
 import { type TokenIds, toIds } from './tokens.js'
 
 /** Text to token ids and back, as the checkpoint's `tokenizer.json` or GGUF file says. */

@@ -343,7 +343,7 @@ test('says before it starts how much space is missing', async (t) => {
   t.is((error as HubError).code, 'DISK_FULL')
   t.regex(
     error?.message ?? '',
-    /needs 0\.3 MiB more in .* where 0\.1 MiB are free: 0\.2 MiB are missing/,
+    /needs 294 KiB more in .* where 97\.7 KiB are free: 196 KiB are missing/,
   )
   t.deepEqual(hub.downloads(), [])
 })

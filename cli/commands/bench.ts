@@ -1,4 +1,5 @@
 import type { Command, OptionValues } from 'commander'
+import { formatBytes } from '../../src/files.js'
 
 import {
   type BenchOptions,
@@ -6,11 +7,10 @@ import {
   bench as benchModel,
   type Unit,
 } from '../../src/index.js'
-import { toNumber } from '../generation-options.js'
+import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import { addCacheDtype, addComputeOptions, modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
-import { bytes } from '../ui/format.js'
 import { StatusLine } from '../ui/status.js'
 import { table } from '../ui/table.js'
 
@@ -67,6 +67,6 @@ function page({ dtype, device, threads, results }: BenchReport): string {
 }
 
 function show(value: number, unit: Unit): string {
-  if (unit === 'bytes') return bytes(value)
+  if (unit === 'bytes') return formatBytes(value)
   return `${value.toFixed(value < 100 ? 2 : 0)} ${unit}`
 }

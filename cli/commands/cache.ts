@@ -1,4 +1,5 @@
 import type { Command, OptionValues } from 'commander'
+import { formatBytes } from '../../src/files.js'
 import { checkRepoId } from '../../src/hub/names.js'
 import {
   type CachedRepo,
@@ -12,7 +13,6 @@ import {
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'
-import { bytes } from '../ui/format.js'
 import { table } from '../ui/table.js'
 
 export function cache(program: Command): void {
@@ -53,7 +53,7 @@ async function list(id: string | undefined, values: OptionValues): Promise<void>
   if (left.length === 0) return
   const size = left.reduce((sum, { size }) => sum + size, 0)
   note(
-    `${bytes(size)} in ${left.length} files that nothing refers to; \`olmo2 cache prune\` removes them`,
+    `${formatBytes(size)} in ${left.length} files that nothing refers to; \`olmo2 cache prune\` removes them`,
   )
 }
 
@@ -64,7 +64,7 @@ function rows(repos: readonly CachedRepo[]): string[][] {
       refs.join(' ') || '-',
       commit.slice(0, 8),
       String(files.length),
-      bytes(size),
+      formatBytes(size),
       lastModified.toISOString().slice(0, 10),
     ]),
   )
@@ -110,5 +110,5 @@ async function remove(id: string, values: OptionValues): Promise<void> {
 async function report(removed: Removed, { json, dryRun }: OptionValues): Promise<void> {
   if (json) return writeJson(removed)
   await write(removed.paths.map((path) => `${path}\n`).join(''))
-  note(`${bytes(removed.size)} ${dryRun ? 'would be' : 'are'} free again`)
+  note(`${formatBytes(removed.size)} ${dryRun ? 'would be' : 'are'} free again`)
 }

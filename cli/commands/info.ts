@@ -1,10 +1,11 @@
 import type { Command, OptionValues } from 'commander'
+import { formatBytes } from '../../src/files.js'
 
 import { type Inspection, inspect } from '../../src/index.js'
 import { interruptible } from '../interrupt.js'
 import { modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
-import { bytes, count } from '../ui/format.js'
+import { count } from '../ui/format.js'
 import { bold } from '../ui/style.js'
 import { table } from '../ui/table.js'
 
@@ -52,7 +53,7 @@ function page({
     const cache = cachePerToken * cacheTokens
     return [
       dtype,
-      ...[weights, cachePerToken, cache, scratch, weights + cache + scratch].map(bytes),
+      ...[weights, cachePerToken, cache, scratch, weights + cache + scratch].map(formatBytes),
     ]
   })
   const heads = [
@@ -68,7 +69,7 @@ function page({
     table(shape),
     heading('Memory needed'),
     table([heads, ...needs]),
-    `${bytes(rest.availableMemory)} are free here.`,
+    `${formatBytes(rest.availableMemory)} are free here.`,
     heading('Licence'),
     license ?? 'This checkpoint does not say; Ai2 publishes OLMo 2 under Apache-2.0.',
     heading('Bias and risks'),

@@ -8,8 +8,7 @@ import {
   scoreHeldOut,
 } from '../../src/index.js'
 import { UsageError } from '../failure.js'
-import { toFlag } from '../flags.js'
-import { toNumber } from '../generation-options.js'
+import { toFlag, toNumber } from '../flags.js'
 import { readTextFile } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { addCacheDtype, addComputeOptions, loadModel, modelFolder } from '../model-options.js'

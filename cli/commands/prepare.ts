@@ -1,7 +1,7 @@
 import type { Command, OptionValues } from 'commander'
 
 import { type PreparedData, prepare as prepareText } from '../../src/index.js'
-import { toNumber } from '../generation-options.js'
+import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'

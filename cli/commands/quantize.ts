@@ -1,4 +1,5 @@
 import { type Command, Option, type OptionValues } from 'commander'
+import { formatBytes } from '../../src/files.js'
 
 import {
   type Quantized,
@@ -6,11 +7,11 @@ import {
   quantize as quantizeModel,
 } from '../../src/index.js'
 import { dtypes } from '../../src/options.js'
-import { toNumber } from '../generation-options.js'
+import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import { modelFolder } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
-import { bytes, count } from '../ui/format.js'
+import { count } from '../ui/format.js'
 import { progressBar } from '../ui/progress.js'
 import { StatusLine } from '../ui/status.js'
 import { table } from '../ui/table.js'
@@ -48,7 +49,9 @@ async function run(model: string, out: string, values: OptionValues): Promise<vo
   })
   if (json) return writeJson(found)
   await write(`${types(found)}\n`)
-  note(`${bytes(found.bytes)}, ${found.bitsPerWeight.toFixed(2)} bits a weight; written to ${out}`)
+  note(
+    `${formatBytes(found.bytes)}, ${found.bitsPerWeight.toFixed(2)} bits a weight; written to ${out}`,
+  )
 }
 
 /** First tokens of the text, then bytes of the file. */
@@ -68,6 +71,10 @@ function progressDisplay() {
 }
 
 function types({ types }: Quantized): string {
-  const rows = types.map(({ type, tensors, bytes: size }) => [type, count(tensors), bytes(size)])
+  const rows = types.map(({ type, tensors, bytes: size }) => [
+    type,
+    count(tensors),
+    formatBytes(size),
+  ])
   return table([['type', 'tensors', 'size'], ...rows])
 }

@@ -1,7 +1,7 @@
 import { type Command, InvalidArgumentError, type OptionValues } from 'commander'
 
 import { filterRevisions, listRevisions, parseCount, type Revision } from '../../src/index.js'
-import { toNumber } from '../generation-options.js'
+import { toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'

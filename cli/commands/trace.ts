@@ -1,8 +1,6 @@
 import { join, relative } from 'node:path'
 import type { Command, OptionValues } from 'commander'
-
-import { embeddedRun } from '../../src/embedded.js'
-import { fileSize, writeAtomically } from '../../src/hub/files.js'
+import { fileSize, formatBytes, writeAtomically } from '../../src/files.js'
 import {
   isFailure,
   TraceFile,
@@ -12,13 +10,13 @@ import {
   trace as traceModel,
   tracePlot,
 } from '../../src/index.js'
+import { embeddedRun } from '../../src/package.js'
 import { UsageError } from '../failure.js'
-import { toNumber } from '../generation-options.js'
+import { toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { addComputeOptions } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
-import { bytes } from '../ui/format.js'
 import { StatusLine } from '../ui/status.js'
 import { TraceTable } from '../ui/trace-table.js'
 
@@ -122,7 +120,7 @@ async function follow(
     onCheckpoint: ({ revision }) => status.set(`${revision}: loading`),
     onDownload: ({ loaded, total, speed }) =>
       status.set(
-        `fetching ${bytes(loaded)} of ${bytes(total)}${speed > 0 ? `, ${bytes(speed)}/s` : ''}`,
+        `fetching ${formatBytes(loaded)} of ${formatBytes(total)}${speed > 0 ? `, ${formatBytes(speed)}/s` : ''}`,
       ),
   }
   for await (const result of traceModel(source, request, options)) {

@@ -1,16 +1,3 @@
-const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
-
-/** `1536` → `1.5 KiB`. */
-export function bytes(count: number): string {
-  let value = count
-  let unit = 0
-  while (value >= 1024 && unit < UNITS.length - 1) {
-    value /= 1024
-    unit += 1
-  }
-  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`
-}
-
 /** `1484916736` → `1,484,916,736`. */
 export function count(number: number): string {
   return number.toLocaleString('en-US')

@@ -1,5 +1,6 @@
+import { formatBytes } from '../../src/files.js'
 import type { ComparedType, Mean } from '../../src/index.js'
-import { bytes, count } from './format.js'
+import { count } from './format.js'
 import { table } from './table.js'
 
 const heads = ['type', 'weights', 'perplexity', '', 'bits/byte']
@@ -18,7 +19,7 @@ export function perplexityTable(types: readonly ComparedType[]): string {
 }
 
 function own({ dtype, weights, perplexity, bitsPerByte }: ComparedType): string[] {
-  return [dtype, bytes(weights), ...mean(perplexity, 4), bitsPerByte?.toFixed(4) ?? '']
+  return [dtype, formatBytes(weights), ...mean(perplexity, 4), bitsPerByte?.toFixed(4) ?? '']
 }
 
 function besideReference({ divergence }: ComparedType): string[] {

@@ -1,4 +1,5 @@
-import { bytes, cut } from './format.js'
+import { formatBytes } from '../../src/files.js'
+import { cut } from './format.js'
 import { dim } from './style.js'
 
 const WIDTH = 24
@@ -12,7 +13,7 @@ export function progressBar(label: string) {
       if (!stream.isTTY) return
       const filled = total > 0 ? Math.round((WIDTH * loaded) / total) : WIDTH
       const bar = '█'.repeat(filled) + dim('░'.repeat(WIDTH - filled), stream)
-      const line = `${label} ${bar} ${bytes(loaded)} of ${bytes(total)}`
+      const line = `${label} ${bar} ${formatBytes(loaded)} of ${formatBytes(total)}`
       stream.write(`\r${cut(line, (stream.columns || 80) - 1)}\x1b[K`)
       shown = true
     },

@@ -1,5 +1,6 @@
+import { formatBytes } from '../../src/files.js'
 import type { FileProgress, PullProgress } from '../../src/index.js'
-import { bytes, cut, duration } from './format.js'
+import { cut, duration } from './format.js'
 import { dim } from './style.js'
 
 const WIDTH = 20
@@ -43,7 +44,7 @@ class Bars implements PullDisplay {
     const doing = {
       queued: '',
       waiting: 'another process fetches it',
-      fetching: `${bytes(loaded)} of ${bytes(total)}`,
+      fetching: `${formatBytes(loaded)} of ${formatBytes(total)}`,
       checking: 'checking',
       done: '',
     }
@@ -52,8 +53,8 @@ class Bars implements PullDisplay {
 
   #totalLine({ loaded, total, speed, secondsLeft }: PullProgress): string {
     const left = secondsLeft === undefined ? '' : ` · ${duration(secondsLeft)} left`
-    const rate = speed > 0 ? ` · ${bytes(speed)}/s${left}` : ''
-    return `${'total'.padEnd(NAME)} ${this.#bar(loaded, total)} ${bytes(loaded)} of ${bytes(total)}${rate}`
+    const rate = speed > 0 ? ` · ${formatBytes(speed)}/s${left}` : ''
+    return `${'total'.padEnd(NAME)} ${this.#bar(loaded, total)} ${formatBytes(loaded)} of ${formatBytes(total)}${rate}`
   }
 
   #bar(loaded: number, total: number): string {
@@ -78,13 +79,13 @@ class Lines implements PullDisplay {
     if (state === 'waiting' && before !== state) this.#line(`${file}: another process fetches it`)
     // What was there before is not news.
     const fetched = before === 'fetching' || before === 'checking'
-    if (state === 'done' && fetched) this.#line(`${file}: ${bytes(current.total)}`)
+    if (state === 'done' && fetched) this.#line(`${file}: ${formatBytes(current.total)}`)
     const tenth = total > 0 ? Math.floor((10 * loaded) / total) : 10
     if (tenth <= this.#tenth || !fetched) return
     this.#tenth = tenth
-    const rate = speed > 0 ? `, ${bytes(speed)}/s` : ''
+    const rate = speed > 0 ? `, ${formatBytes(speed)}/s` : ''
     const left = secondsLeft ? `, ${duration(secondsLeft)} left` : ''
-    this.#line(`${tenth * 10}%: ${bytes(loaded)} of ${bytes(total)}${rate}${left}`)
+    this.#line(`${tenth * 10}%: ${formatBytes(loaded)} of ${formatBytes(total)}${rate}${left}`)
   }
 
   clear = (): void => {}

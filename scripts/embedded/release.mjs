@@ -10,7 +10,7 @@
 import { copyFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { writeAtomically } from '../../dist/src/hub/files.js'
+import { writeAtomically } from '../../dist/src/files.js'
 import { Olmo2, quantize, readMetrics, scoreHeldOut, trainPlot } from '../../dist/src/index.js'
 import { inTrainingOrder } from '../../dist/src/revisions/order.js'
 import { parseRevision } from '../../dist/src/revisions/parse.js'

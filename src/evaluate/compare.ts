@@ -10,7 +10,7 @@ import {
   type PerplexityOptions,
   type PerplexityProgress,
   perplexityKinds,
-} from './perplexity.js'
+} from '../perplexity.js'
 
 /** Options of {@link comparePerplexity}. */
 export interface CompareOptions

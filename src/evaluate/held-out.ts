@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { camelCaseKeys } from '../camel-case.js'
+import { camelCaseKeys } from '../engine/camel-case.js'
+import { checkSignal } from '../engine/signal.js'
 import { CheckpointError } from '../errors.js'
 import type { Olmo2 } from '../model.js'
 import { checkOptions } from '../options.js'
-import { checkSignal } from '../signal.js'
 import type { Baseline, BaselineScore, PreparedData, PreparedSource } from '../train/prepare.js'
 
 /** Options of {@link scoreHeldOut}. */

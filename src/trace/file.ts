@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 
 import { OptionError } from '../errors.js'
-import { systemCode, writeAtomically } from '../hub/files.js'
+import { systemCode, writeAtomically } from '../files.js'
 import { inTrainingOrder } from '../revisions/order.js'
 import { isFailure, type TraceRequest, type TraceResult } from './types.js'
 

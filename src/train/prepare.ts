@@ -1,8 +1,8 @@
-import { camelCaseKeys } from '../camel-case.js'
+import { camelCaseKeys } from '../engine/camel-case.js'
+import { native } from '../engine/native.js'
+import { cancellable, checkSignal } from '../engine/signal.js'
 import { crossing, crossingAsync, EngineError } from '../errors.js'
-import { native } from '../native.js'
 import { checkOptions, checkText, type OptionKind } from '../options.js'
-import { cancellable, checkSignal } from '../signal.js'
 
 /** Options of {@link prepare}. */
 export interface PrepareOptions {

@@ -1,9 +1,8 @@
 import type { TrainingEvent } from '#native'
-
+import { native } from '../engine/native.js'
+import { checkSignal, watch } from '../engine/signal.js'
 import { CancelledError, crossing, crossingAsync, EngineError } from '../errors.js'
-import { native } from '../native.js'
 import { checkOptions } from '../options.js'
-import { checkSignal, watch } from '../signal.js'
 import type { TrainConfig } from './config.js'
 import type { TrainEvent, TrainSummary } from './events.js'
 import { configText } from './read-config.js'

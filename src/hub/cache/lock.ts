@@ -2,9 +2,8 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import type { FileLock } from '#native'
-
+import { native } from '../../engine/native.js'
 import { crossing } from '../../errors.js'
-import { native } from '../../native.js'
 import type { Sleep } from '../backoff.js'
 
 /** A lock that is held until it is released. */

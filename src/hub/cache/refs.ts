@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 
-import { writeAtomically } from '../files.js'
+import { writeAtomically } from '../../files.js'
 import { isCommit } from '../names.js'
 import type { RepoFolder } from './layout.js'
 

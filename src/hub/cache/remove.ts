@@ -1,14 +1,13 @@
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-
+import { native } from '../../engine/native.js'
 import { crossing, HubError } from '../../errors.js'
-import { native } from '../../native.js'
-import { writing } from '../files.js'
 import { checkRepoId } from '../names.js'
 import { type HubOptions, readSettings } from '../settings.js'
 import { RepoFolder } from './layout.js'
 import { listCachedRefs, readRef } from './refs.js'
 import { type CachedSnapshot, listCache, scanRepo } from './scan.js'
+import { writing } from './writing.js'
 
 /** What was removed, or would be. */
 export interface Removed {

@@ -1,7 +1,7 @@
 import { lstat, readdir, readlink, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 
-import { fileSize, systemCode } from '../files.js'
+import { fileSize, systemCode } from '../../files.js'
 import { type HubOptions, readSettings } from '../settings.js'
 import { RepoFolder, repoOfFolder } from './layout.js'
 import { listCachedRefs } from './refs.js'

@@ -12,8 +12,8 @@ import {
 import { dirname, isAbsolute, join, relative, sep } from 'node:path'
 
 import { HubError } from '../../errors.js'
+import { fileSize, systemCode, temporaryName } from '../../files.js'
 import type { HubFile } from '../client.js'
-import { fileSize, systemCode, temporaryName } from '../files.js'
 import type { RepoFolder } from './layout.js'
 
 /**

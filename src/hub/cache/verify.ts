@@ -2,11 +2,11 @@ import { open, rm } from 'node:fs/promises'
 
 import { HubError } from '../../errors.js'
 import { contentHash } from '../download/hash.js'
-import { writing } from '../files.js'
 import { checkRepoId } from '../names.js'
 import { type HubOptions, readSettings } from '../settings.js'
 import { RepoFolder } from './layout.js'
 import { listCache } from './scan.js'
+import { writing } from './writing.js'
 
 /** What the check of one file of the cache has shown. */
 export interface Verification {

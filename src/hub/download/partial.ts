@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { syncFolder, systemCode, temporaryName } from '../files.js'
+import { syncFolder, systemCode, temporaryName } from '../../files.js'
 import { contentHash } from './hash.js'
 import { type Range, Ranges } from './ranges.js'
 

@@ -1,8 +1,7 @@
 import type { Evaluation as NativeEvaluation, Perplexity as NativePerplexity } from '#native'
-
-import { crossing, crossingAsync } from '../errors.js'
-import { checkOptions } from '../options.js'
-import { checkSignal, watch } from '../signal.js'
+import { checkSignal, watch } from './engine/signal.js'
+import { crossing, crossingAsync } from './errors.js'
+import { checkOptions } from './options.js'
 
 /** Options of `Olmo2.perplexity`. */
 export interface PerplexityOptions {

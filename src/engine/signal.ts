@@ -1,4 +1,4 @@
-import { CancelledError, OptionError } from './errors.js'
+import { CancelledError, OptionError } from '../errors.js'
 
 /** Follows a signal while some work goes on. */
 export interface Watch {

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 
-import { ResourceError } from './errors.js'
+import { ResourceError } from '../errors.js'
 
 type Binding = typeof import('#native')
 

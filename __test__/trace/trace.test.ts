@@ -17,9 +17,9 @@ import {
   traceCsv,
 } from '../../src/index.js'
 import { selectCheckpoints } from '../../src/trace/select.js'
+import { breakCheckpoint, checkpoint, makeRun, run } from '../hub/run-folder.js'
+import { COMMIT, ID, OTHER_COMMIT, repo, startHub, temporaryFolder } from '../hub/setup.js'
 import { tiny } from '../support.js'
-import { breakCheckpoint, checkpoint, makeRun, run } from './run-folder.js'
-import { COMMIT, ID, OTHER_COMMIT, repo, startHub, temporaryFolder } from './setup.js'
 
 const request = {
   prompt: 'the cat sat on',

@@ -1,10 +1,10 @@
-import { RepoFolder } from '../hub/cache/layout.js'
-import { listCachedRefs } from '../hub/cache/refs.js'
-import { HubClient, type HubRef } from '../hub/client.js'
-import { checkRepoId } from '../hub/names.js'
-import type { HubOptions } from '../hub/settings.js'
-import { inTrainingOrder } from './order.js'
-import { parseRevision } from './parse.js'
+import { inTrainingOrder } from '../revisions/order.js'
+import { parseRevision } from '../revisions/parse.js'
+import { RepoFolder } from './cache/layout.js'
+import { listCachedRefs } from './cache/refs.js'
+import { HubClient, type HubRef } from './client.js'
+import { checkRepoId } from './names.js'
+import type { HubOptions } from './settings.js'
 
 /**
  * A branch or tag of a repository. Where the name is not that of a training checkpoint, the numbers

@@ -1,8 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
-
-import { HubError } from '../errors.js'
 
 /** The system's name of a failure, as in `ENOENT`. */
 export function systemCode(error: unknown): string | undefined {
@@ -59,22 +57,26 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-const READ_ONLY = new Set(['EACCES', 'EPERM', 'EROFS'])
-
-/** Does work that writes to the cache, and says of a failure what to do about it. */
-export async function writing<T>(cacheDir: string, work: () => Promise<T>): Promise<T> {
+/** Bytes that can still be written to a folder, which need not be there yet; undefined if unknown. */
+export async function freeSpace(folder: string): Promise<number | undefined> {
   try {
-    return await work()
-  } catch (cause) {
-    const code = systemCode(cause)
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      const message = `the disk of the cache is full: free some space in ${cacheDir}, or name another folder with HF_HUB_CACHE; what is there is kept`
-      throw new HubError('DISK_FULL', message, { cause })
-    }
-    if (code !== undefined && READ_ONLY.has(code)) {
-      const message = `the cache ${cacheDir} cannot be written to (${code}): name another folder with HF_HUB_CACHE`
-      throw new HubError('CACHE_NOT_WRITABLE', message, { cause })
-    }
-    throw cause
+    const { bavail, bsize } = await statfs(folder)
+    return bavail * bsize
+  } catch {
+    const parent = dirname(folder)
+    return parent === folder ? undefined : freeSpace(parent)
   }
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
+
+/** A size in words: `1536` → `1.5 KiB`. */
+export function formatBytes(count: number): string {
+  let value = count
+  let unit = 0
+  while (value >= 1024 && unit < UNITS.length - 1) {
+    value /= 1024
+    unit += 1
+  }
+  return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`
 }

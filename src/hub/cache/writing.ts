@@ -1,0 +1,22 @@
+import { HubError } from '../../errors.js'
+import { systemCode } from '../../files.js'
+
+const READ_ONLY = new Set(['EACCES', 'EPERM', 'EROFS'])
+
+/** Does work that writes to the cache, and says of a failure what to do about it. */
+export async function writing<T>(cacheDir: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    const code = systemCode(cause)
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      const message = `the disk of the cache is full: free some space in ${cacheDir}, or name another folder with HF_HUB_CACHE; what is there is kept`
+      throw new HubError('DISK_FULL', message, { cause })
+    }
+    if (code !== undefined && READ_ONLY.has(code)) {
+      const message = `the cache ${cacheDir} cannot be written to (${code}): name another folder with HF_HUB_CACHE`
+      throw new HubError('CACHE_NOT_WRITABLE', message, { cause })
+    }
+    throw cause
+  }
+}
