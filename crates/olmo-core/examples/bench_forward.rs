@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, WeightTypes};
-use olmo_core::cache::{CacheDType, BLOCK_TOKENS};
+use olmo_core::cache::{blocks_for, CacheDType};
 use olmo_core::dtype::{DType, Precision};
 use olmo_core::memory::MemoryPlan;
-use olmo_core::model::{Model, Runtime, Silent};
+use olmo_core::model::{Model, NoProbe, Runtime};
 use olmo_core::ops::Batch;
 
 struct Options(HashMap<String, String>);
@@ -72,7 +72,7 @@ fn main() {
 
     let alone = threads == Some(1) && !with_candle;
     let now = if alone { on_core } else { on_wall };
-    let blocks = (prompt + decode).div_ceil(BLOCK_TOKENS);
+    let blocks = blocks_for(prompt + decode);
     let cache = options.text("cache", precision.cache_dtype().name());
     let cache: CacheDType = cache.parse().expect("a kind of cache");
     let types = WeightTypes::new(precision, &config);
@@ -122,12 +122,12 @@ fn run(
     decode: usize,
     now: fn() -> Duration,
 ) -> (f64, f64) {
-    let blocks: Vec<u32> = (0..(tokens.len() + decode).div_ceil(BLOCK_TOKENS) as u32).collect();
+    let blocks: Vec<u32> = (0..blocks_for(tokens.len() + decode) as u32).collect();
     let mut logits = Vec::new();
     let mut forward = |tokens: &[u32], start| {
         let mut batch = Batch::default();
         batch.push(tokens, start, &blocks, tokens.len() - 1..tokens.len());
-        model.forward(&batch, &mut Silent, &mut logits).expect("a forward pass");
+        model.forward(&batch, &mut NoProbe, &mut logits).expect("a forward pass");
     };
     let begin = now();
     if start < tokens.len() {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::cpu::{CpuOps, WeightTypes, ALLOCATED};
 use olmo_core::dtype::DType;
-use olmo_core::model::{Model, Runtime, Silent};
+use olmo_core::model::{Model, NoProbe, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::quant::Scheme;
 
@@ -65,7 +65,7 @@ fn steps_allocate_nothing_after_the_first_few() {
             // Large buffers are mappings, which the allocator does not see.
             let count = || ALLOCATIONS.load(Ordering::Relaxed) + ALLOCATED.load(Ordering::Relaxed);
             let before = count();
-            model.forward(&batch, &mut Silent, &mut logits).unwrap();
+            model.forward(&batch, &mut NoProbe, &mut logits).unwrap();
             count() - before
         };
         for start in 0..3 {

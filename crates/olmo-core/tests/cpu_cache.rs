@@ -6,10 +6,10 @@ mod cpu_support;
 use cpu_support::{max_difference, random_model, weight, write_weights, Folder, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant};
-use olmo_core::cache::{CacheDType, CacheShape, BLOCK_TOKENS, CACHE_GROUP};
+use olmo_core::cache::{blocks_for, CacheDType, CacheShape, CACHE_GROUP};
 use olmo_core::config::{AttentionKind, ModelConfig};
 use olmo_core::dtype::DType;
-use olmo_core::model::{Model, Runtime, Silent};
+use olmo_core::model::{Model, NoProbe, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::ops::Ops;
 use olmo_core::weights::Checkpoint;
@@ -54,7 +54,7 @@ impl Numbers {
             let table = ops.matrix(self.checkpoint.get(name).unwrap()).unwrap();
             ops.embed(&table, &ids).unwrap()
         };
-        let blocks = TOKENS.div_ceil(BLOCK_TOKENS);
+        let blocks = blocks_for(TOKENS);
         let shape = CacheShape { layers: 1, blocks, kv_heads: KV_HEADS, head_dim: HEAD_DIM };
         let mut cache = ops.cache(&shape).unwrap();
         let mut batch = Batch::default();
@@ -204,7 +204,7 @@ fn forward(
     for (i, tokens) in tokens[start..].chunks(chunk).enumerate() {
         let mut batch = Batch::default();
         batch.push(tokens, start + i * chunk, blocks, 0..tokens.len());
-        model.forward(&batch, &mut Silent, &mut logits).unwrap();
+        model.forward(&batch, &mut NoProbe, &mut logits).unwrap();
         all.extend_from_slice(&logits);
     }
     all
@@ -220,7 +220,7 @@ fn bits(x: &[f32]) -> Vec<u32> {
 fn logits_are_off_by_what_a_cache_rounds() {
     let random = random_model(&SHAPE, DType::BF16, 3);
     let tokens = Random(4).tokens(TOKENS, SHAPE.vocab);
-    let blocks: Vec<u32> = (0..TOKENS.div_ceil(BLOCK_TOKENS) as u32).collect();
+    let blocks: Vec<u32> = (0..blocks_for(TOKENS) as u32).collect();
     for variant in [Variant::Scalar, Variant::ScalarBf16] {
         let logits =
             |dtype| forward(load(&random, dtype, 1, variant).as_mut(), &tokens, 0, &blocks, TOKENS);
@@ -241,7 +241,7 @@ fn logits_are_off_by_what_a_cache_rounds() {
 fn same_bits_in_any_company_chunks_threads_and_kernels() {
     let random = random_model(&SHAPE, DType::BF16, 3);
     let tokens = Random(4).tokens(TOKENS, SHAPE.vocab);
-    let blocks: Vec<u32> = (0..TOKENS.div_ceil(BLOCK_TOKENS) as u32).map(|i| 30 - i).collect();
+    let blocks: Vec<u32> = (0..blocks_for(TOKENS) as u32).map(|i| 30 - i).collect();
     let best = Variant::choose().unwrap();
     for dtype in CacheDType::ALL {
         let name = dtype.name();
@@ -262,7 +262,7 @@ fn same_bits_in_any_company_chunks_threads_and_kernels() {
             batch.push(&tokens[late..late + 1], late, &blocks, 0..1);
             batch.push(&tokens[..7], 0, &[0], 0..0);
             let mut logits = Vec::new();
-            model.forward(&batch, &mut Silent, &mut logits).unwrap();
+            model.forward(&batch, &mut NoProbe, &mut logits).unwrap();
             let expected = &reference[late * SHAPE.vocab..][..SHAPE.vocab];
             assert_eq!(bits(&logits), expected, "{name}, in company, {threads} threads");
         }

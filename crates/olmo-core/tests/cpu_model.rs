@@ -11,7 +11,7 @@ use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant, WeightTypes};
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
-use olmo_core::model::{Model, Probe, Runtime, Silent};
+use olmo_core::model::{Model, NoProbe, Probe, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::quant::Scheme;
 use olmo_core::weights::Checkpoint;
@@ -48,7 +48,7 @@ fn rounded(weight: Weight, scheme: Scheme, config: &ModelConfig) -> Weight {
 
 fn forward(model: &mut dyn Model, batch: &Batch) -> Vec<f32> {
     let mut logits = Vec::new();
-    model.forward(batch, &mut Silent, &mut logits).unwrap();
+    model.forward(batch, &mut NoProbe, &mut logits).unwrap();
     logits
 }
 

@@ -5,7 +5,7 @@ mod support;
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::dtype::DType;
-use olmo_core::model::{Probe, Silent};
+use olmo_core::model::{NoProbe, Probe};
 use olmo_core::ops::RopeTable;
 use support::{device, max_difference, Bench, Reference};
 
@@ -33,7 +33,7 @@ fn check_f32(open: impl Fn(&str, DType) -> Bench) {
         for n in lengths {
             let ids = reference.ids(&format!("p{n}.ids"));
             let expected = reference.get(&format!("p{n}.logits"));
-            let logits = bench.forward(&ids, 0, &mut Silent);
+            let logits = bench.forward(&ids, 0, &mut NoProbe);
             let difference = max_difference(&logits, expected);
             assert!(
                 difference <= F32_TOLERANCE,
@@ -124,7 +124,7 @@ fn check_half(open: impl Fn(&str, DType) -> Bench, allowed: f32) {
         let exact = reference.get(&format!("{prompt}.logits"));
         let spread = max_difference(exact, reference.get(&format!("{prompt}.{half}")));
         let ids = reference.ids(&format!("{prompt}.ids"));
-        let difference = max_difference(&open(name, dtype).forward(&ids, 0, &mut Silent), exact);
+        let difference = max_difference(&open(name, dtype).forward(&ids, 0, &mut NoProbe), exact);
         assert!(
             difference <= allowed * spread,
             "{name} {}: off by {difference}, torch by {spread}",

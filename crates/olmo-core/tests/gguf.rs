@@ -9,7 +9,7 @@ use olmo_core::backend::cpu::CpuOps;
 use olmo_core::checkpoint::{inspect, ModelSource};
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
-use olmo_core::model::Silent;
+use olmo_core::model::NoProbe;
 use olmo_core::quant::BlockType;
 use olmo_core::sampling::GenerationDefaults;
 use olmo_core::shapes::weight_shapes;
@@ -79,8 +79,8 @@ fn a_file_says_what_the_folder_it_was_made_from_says() {
 #[test]
 fn f32_gives_the_same_logits_as_the_folder_to_the_bit() {
     let ids = Reference::read("gguf/reference.safetensors").ids("ids");
-    let ours = bench("gguf/tiny-mha-f32.gguf").forward(&ids, 0, &mut Silent);
-    assert_eq!(ours, bench("tiny-mha-f32").forward(&ids, 0, &mut Silent));
+    let ours = bench("gguf/tiny-mha-f32.gguf").forward(&ids, 0, &mut NoProbe);
+    assert_eq!(ours, bench("tiny-mha-f32").forward(&ids, 0, &mut NoProbe));
 }
 
 /// Against torch with the weights that gguf.quants makes of the files.
@@ -89,7 +89,7 @@ fn every_type_gives_the_logits_of_the_weights_it_stands_for() {
     let reference = Reference::read("gguf/reference.safetensors");
     let ids = reference.ids("ids");
     for (name, ..) in TYPES {
-        let ours = bench(&format!("gguf/tiny-mha-{name}.gguf")).forward(&ids, 0, &mut Silent);
+        let ours = bench(&format!("gguf/tiny-mha-{name}.gguf")).forward(&ids, 0, &mut NoProbe);
         let difference = max_difference(&ours, reference.get(&format!("{name}.logits")));
         assert!(difference < 1e-4, "{name}: {difference}");
     }
@@ -177,8 +177,8 @@ fn a_tied_model_comes_back_with_an_output_matrix() {
     // Without a tokenizer_config.json too, the ids are those of config.json.
     assert_eq!(config, expected);
     let ids = Reference::read("tiny-odd-f32/reference.safetensors").ids("p33.ids");
-    let ours = bench(path.to_str().unwrap()).forward(&ids, 0, &mut Silent);
-    assert_eq!(ours, bench("tiny-odd-f32").forward(&ids, 0, &mut Silent));
+    let ours = bench(path.to_str().unwrap()).forward(&ids, 0, &mut NoProbe);
+    assert_eq!(ours, bench("tiny-odd-f32").forward(&ids, 0, &mut NoProbe));
 }
 
 /// dolma2's ids have gaps in the golden cut: the file fills them up, and reading leaves that out.

@@ -10,8 +10,14 @@ mod pool;
 pub use dtype::{CacheDType, CACHE_GROUP};
 pub use pool::{BlockName, BlockPool};
 
-/// Positions in one block. A multiple of every vector width, so that kernels meet whole vectors.
+/// Positions in one block: 32, the unit of the CPU's attention kernels, which keep the scores of one
+/// block in two registers of sixteen lanes (`backend/cpu/kernels/kv_block.rs` holds them to it).
 pub const BLOCK_TOKENS: usize = 32;
+
+/// How many blocks hold this many positions.
+pub const fn blocks_for(tokens: usize) -> usize {
+    tokens.div_ceil(BLOCK_TOKENS)
+}
 
 /// What a backend needs to know to allocate the storage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,11 +26,4 @@ pub struct CacheShape {
     pub blocks: usize,
     pub kv_heads: usize,
     pub head_dim: usize,
-}
-
-impl CacheShape {
-    /// Elements of the keys of one layer; the values take as many again.
-    pub fn layer_elements(&self) -> usize {
-        self.blocks * self.kv_heads * BLOCK_TOKENS * self.head_dim
-    }
 }

@@ -1,4 +1,6 @@
-//! Who owns which block of the cache, and what finished blocks still hold.
+//! Who owns which block of the cache, and what finished blocks still hold: the block tables and the
+//! sharing of beginnings of PagedAttention (Kwon et al., "Efficient Memory Management for Large
+//! Language Model Serving with PagedAttention", 2023).
 //!
 //! A block whose [`BLOCK_TOKENS`] positions are all computed can be *sealed*: it gets a name, made of
 //! its tokens and the name of the block before it. Keys and values depend on a token and on all

@@ -17,7 +17,7 @@ use super::sequence::{Desk, Sequence};
 use super::study::Study;
 use super::{MAX_RUNNING, OUTPUT_CHUNK, PREFILL_CHUNK};
 use crate::cache::BlockPool;
-use crate::model::{Model, Silent};
+use crate::model::{Model, NoProbe};
 use crate::ops::Batch;
 use crate::sampling::Scores;
 use crate::{Error, Result};
@@ -79,7 +79,7 @@ impl Scheduler {
         }
         let (batch, shares) = self.plan();
         if !shares.is_empty() {
-            let result = self.model.forward(&batch, &mut Silent, &mut self.logits);
+            let result = self.model.forward(&batch, &mut NoProbe, &mut self.logits);
             self.hand_out(&shares, result);
         }
         let studied = self.study();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::lookup::Lookup;
 use super::mailbox::Mailbox;
 use super::request::{Event, FinishReason, Timings, Usage};
-use crate::cache::{BlockName, BlockPool, BLOCK_TOKENS};
+use crate::cache::{blocks_for, BlockName, BlockPool, BLOCK_TOKENS};
 use crate::sampling::{
     are_sound, Context, GenerationOptions, LogSoftmax, Sampler, Scores, TokenLogprob,
 };
@@ -108,7 +108,7 @@ impl Sequence {
 
     /// Blocks this sequence can come to need.
     pub fn blocks_needed(&self) -> usize {
-        self.limit.div_ceil(BLOCK_TOKENS)
+        blocks_for(self.limit)
     }
 
     /// The part of the prompt that may come from the cache: no logits of it are wanted.

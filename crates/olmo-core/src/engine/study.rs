@@ -2,7 +2,7 @@
 
 use super::request::{ForwardOptions, ForwardOutput};
 use super::{OUTPUT_CHUNK, PREFILL_CHUNK};
-use crate::cache::{BlockPool, BLOCK_TOKENS};
+use crate::cache::{blocks_for, BlockPool};
 use crate::config::ModelConfig;
 use crate::memory::check_available;
 use crate::model::{Model, Probe};
@@ -65,7 +65,7 @@ impl Study {
     /// Takes the blocks it needs, once. False if there are not enough now.
     pub fn reserve(&mut self, pool: &mut BlockPool) -> bool {
         if self.blocks.is_empty() {
-            match pool.take(self.ids.len().div_ceil(BLOCK_TOKENS)) {
+            match pool.take(blocks_for(self.ids.len())) {
                 Some(blocks) => self.blocks = blocks,
                 None => return false,
             }

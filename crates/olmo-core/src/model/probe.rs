@@ -55,6 +55,6 @@ impl Input {
 }
 
 /// The probe that asks for nothing.
-pub struct Silent;
+pub struct NoProbe;
 
-impl Probe for Silent {}
+impl Probe for NoProbe {}

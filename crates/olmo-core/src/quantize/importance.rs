@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::Progress;
 use crate::backend::cpu::CpuOps;
-use crate::cache::{CacheDType, BLOCK_TOKENS};
+use crate::cache::{blocks_for, CacheDType};
 use crate::checkpoint::ModelSource;
 use crate::config::ModelConfig;
 use crate::memory::{available_memory, MemoryPlan};
@@ -112,7 +112,7 @@ pub fn of_ids(
     let mut report = |done| progress(Progress::Text { done, total });
     report(0)?;
     let mut loading = |_| report(0);
-    let blocks = window.div_ceil(BLOCK_TOKENS);
+    let blocks = blocks_for(window);
     let mut model = Runtime::load(ops, &config, &checkpoint, blocks, &mut loading)?;
 
     let blocks: Vec<u32> = (0..blocks as u32).collect();

@@ -2,7 +2,7 @@
 
 use crate::cache::CacheShape;
 use crate::config::ModelConfig;
-use crate::model::{Decoder, Silent};
+use crate::model::{Decoder, NoProbe};
 use crate::ops::{Batch, LossScale, LossSums, Ops, Parameter, TrainOps};
 use crate::weights::Checkpoint;
 use crate::{Error, Result};
@@ -67,7 +67,7 @@ impl<O: TrainOps> Network<O> {
     fn forward(&mut self, examples: &Examples, record: bool) -> Result<O::Tensor> {
         self.ops.begin(record);
         let logits =
-            self.decoder.forward(&self.ops, &mut self.cache, &examples.batch, &mut Silent)?;
+            self.decoder.forward(&self.ops, &mut self.cache, &examples.batch, &mut NoProbe)?;
         logits.ok_or_else(|| Error::Internal("no row of the examples is predicted".into()))
     }
 }

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use olmo_core::cache::BLOCK_TOKENS;
+use olmo_core::cache::blocks_for;
 use olmo_core::checkpoint::ModelSource;
 use olmo_core::config::ModelConfig;
-use olmo_core::model::{Model, Probe, Runtime, Silent};
+use olmo_core::model::{Model, NoProbe, Probe, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::ops::Ops;
 use olmo_core::shapes::weight_shapes;
@@ -78,7 +78,7 @@ impl Bench {
         let config = source.config().expect("golden config");
         let checkpoint = source.checkpoint().expect("golden weights");
         checkpoint.check(&weight_shapes(&config)).expect("golden weights fit");
-        let count = config.max_position_embeddings.div_ceil(BLOCK_TOKENS);
+        let count = blocks_for(config.max_position_embeddings);
         // Blocks in reverse, so that a backend that ignores the block table is found out.
         let blocks = (0..count as u32).rev().collect();
         let model =
@@ -100,7 +100,7 @@ impl Bench {
         let mut start = 0;
         let mut logits = Vec::new();
         for ids in ids.chunks(chunk) {
-            logits.extend(self.forward(ids, start, &mut Silent));
+            logits.extend(self.forward(ids, start, &mut NoProbe));
             start += ids.len();
         }
         logits
@@ -109,7 +109,7 @@ impl Bench {
     /// Greedy continuation, one cached step at a time.
     pub fn greedy(&mut self, ids: &[u32], count: usize) -> Vec<u32> {
         let vocab = self.config.vocab_size;
-        let mut logits = self.forward(ids, 0, &mut Silent);
+        let mut logits = self.forward(ids, 0, &mut NoProbe);
         let mut answer = Vec::new();
         loop {
             let last = &logits[logits.len() - vocab..];
@@ -118,7 +118,7 @@ impl Bench {
                 return answer;
             }
             let next = answer[answer.len() - 1..].to_vec();
-            logits = self.forward(&next, ids.len() + answer.len() - 1, &mut Silent);
+            logits = self.forward(&next, ids.len() + answer.len() - 1, &mut NoProbe);
         }
     }
 }

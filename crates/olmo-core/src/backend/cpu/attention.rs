@@ -1,10 +1,15 @@
 //! Attention to the cache of keys and values.
+//!
+//! Queries go through their blocks in tiles with an online softmax (Milakov and Gimelshein, 2018;
+//! FlashAttention, Dao et al., 2022), and finding them through a table of blocks is PagedAttention's
+//! (Kwon et al., 2023). The keys of a long text are split, and what the queries accumulate over each
+//! split is merged, as in Flash-Decoding (Dao et al., 2023).
 
 use super::cache::Cache;
 use super::kernels::attention::{panel_len, KeyBlock, Queries};
 use super::workspace::{Parts, Tensor};
 use super::CpuOps;
-use crate::cache::BLOCK_TOKENS;
+use crate::cache::{blocks_for, BLOCK_TOKENS};
 use crate::ops::{Batch, Span};
 use crate::{Error, Result};
 
@@ -12,11 +17,12 @@ use crate::{Error, Result};
 /// first-level cache is used for all of them.
 const QUERIES: usize = 24;
 
-/// Blocks that are attended to in one go. What the goes gathered is merged in their order, whoever
-/// did them: so threads can share the cache of a long text, and nobody's result depends on it.
-const STRETCH: usize = 8;
+/// Blocks in one split of the keys. What queries accumulate over each split is merged in the order of
+/// the splits, whoever worked on them: threads can share the cache of a long text, and no result
+/// depends on whether they did.
+const SPLIT_BLOCKS: usize = 8;
 
-/// With fewer tasks for each thread, the stretches of a task become tasks of their own.
+/// With fewer tiles for each thread, every split of a tile becomes a task of its own.
 const TASKS_PER_THREAD: usize = 4;
 
 /// What one query tile of one head works on.
@@ -36,11 +42,11 @@ impl Tile<'_> {
     /// The blocks its last row sees.
     fn blocks(&self) -> &[u32] {
         let end = self.first_position() + self.rows.len();
-        &self.span.blocks[..end.div_ceil(BLOCK_TOKENS)]
+        &self.span.blocks[..blocks_for(end)]
     }
 
-    fn stretches(&self) -> usize {
-        self.blocks().len().div_ceil(STRETCH)
+    fn splits(&self) -> usize {
+        self.blocks().len().div_ceil(SPLIT_BLOCKS)
     }
 }
 
@@ -73,7 +79,7 @@ impl CpuOps {
         let call = Call { ops: self, q, cache, layer, batch, group, per_tile };
         let mut out = self.workspace.tensor(q.rows, q.width)?;
         match call.tasks() < TASKS_PER_THREAD * self.threads.count() {
-            true => call.by_stretches(&Parts::new(&mut out))?,
+            true => call.by_splits(&Parts::new(&mut out))?,
             false => call.by_tiles(&Parts::new(&mut out))?,
         }
         Ok(out)
@@ -104,8 +110,8 @@ impl Call<'_> {
         None
     }
 
-    /// Numbers that a tile gathers: for each query `stride` and two more.
-    fn gathered_len(&self) -> usize {
+    /// Numbers that a tile accumulates over a split: `stride` and two more for each query.
+    fn partial_len(&self) -> usize {
         self.per_tile * self.group * (self.cache.stride + 2)
     }
 
@@ -121,8 +127,8 @@ impl Call<'_> {
 
     /// A task is a tile: one thread goes through all it sees.
     fn by_tiles(&self, target: &Parts<f32>) -> Result<()> {
-        let (scratch_len, gathered_len) = (self.scratch_len(), self.gathered_len());
-        let len = scratch_len + 2 * gathered_len;
+        let (scratch_len, partial_len) = (self.scratch_len(), self.partial_len());
+        let len = scratch_len + 2 * partial_len;
         let threads = &self.ops.threads;
         let mut scratch = self.ops.workspace.tensor(threads.count(), len)?;
         let scratch = Parts::new(&mut scratch);
@@ -131,53 +137,53 @@ impl Call<'_> {
             // SAFETY: no other thread has this part.
             let scratch = unsafe { scratch.part(thread * len..(thread + 1) * len) };
             let (scratch, rest) = scratch.split_at_mut(scratch_len);
-            let (whole, part) = rest.split_at_mut(gathered_len);
+            let (merged, partial) = rest.split_at_mut(partial_len);
             self.pack(&tile, scratch);
-            let whole = self.gather(&tile, 0, scratch, whole);
-            for stretch in 1..tile.stretches() {
-                let part = self.gather(&tile, stretch, scratch, part);
+            let merged = self.accumulate(&tile, 0, scratch, merged);
+            for split in 1..tile.splits() {
+                let partial = self.accumulate(&tile, split, scratch, partial);
                 // SAFETY: both are of the same tile.
-                unsafe { (self.ops.kernels.merge)(&whole, &part) };
+                unsafe { (self.ops.kernels.merge)(&merged, &partial) };
             }
-            self.finish(&tile, &whole, target);
+            self.finish(&tile, &merged, target);
         });
         Ok(())
     }
 
-    /// A task is a stretch of a tile; when all are done, those of each tile are merged.
-    fn by_stretches(&self, target: &Parts<f32>) -> Result<()> {
-        let (scratch_len, gathered_len) = (self.scratch_len(), self.gathered_len());
+    /// A task is one split of a tile; when all are done, the splits of each tile are merged.
+    fn by_splits(&self, target: &Parts<f32>) -> Result<()> {
+        let (scratch_len, partial_len) = (self.scratch_len(), self.partial_len());
         let (tiles, threads) = (self.tasks(), &self.ops.threads);
-        let stretches = (0..tiles).filter_map(|task| Some(self.tile(task)?.stretches()));
-        let stretches = stretches.max().unwrap_or(0);
+        let splits = (0..tiles).filter_map(|task| Some(self.tile(task)?.splits()));
+        let splits = splits.max().unwrap_or(0);
         let mut scratch = self.ops.workspace.tensor(threads.count(), scratch_len)?;
         let scratch = Parts::new(&mut scratch);
-        let mut gathered = self.ops.workspace.tensor(tiles * stretches, gathered_len)?;
-        let gathered = Parts::new(&mut gathered);
-        let place = |task: usize| task * gathered_len..(task + 1) * gathered_len;
-        threads.run(tiles * stretches, |task, thread| {
-            let Some(tile) = self.tile(task / stretches) else { return };
-            if task % stretches < tile.stretches() {
+        let mut partials = self.ops.workspace.tensor(tiles * splits, partial_len)?;
+        let partials = Parts::new(&mut partials);
+        let place = |task: usize| task * partial_len..(task + 1) * partial_len;
+        threads.run(tiles * splits, |task, thread| {
+            let Some(tile) = self.tile(task / splits) else { return };
+            if task % splits < tile.splits() {
                 // SAFETY: no other thread has this part.
                 let scratch =
                     unsafe { scratch.part(thread * scratch_len..(thread + 1) * scratch_len) };
                 self.pack(&tile, scratch);
                 // SAFETY: no other task has this part.
-                let gathered = unsafe { gathered.part(place(task)) };
-                self.gather(&tile, task % stretches, scratch, gathered);
+                let partial = unsafe { partials.part(place(task)) };
+                self.accumulate(&tile, task % splits, scratch, partial);
             }
         });
         threads.run(tiles, |task, _| {
             let Some(tile) = self.tile(task) else { return };
-            // SAFETY: the stretches of a tile are this task's alone now.
-            let part = |stretch| unsafe { gathered.part(place(task * stretches + stretch)) };
-            let whole = self.queries(&tile, &mut [], part(0));
-            for stretch in 1..tile.stretches() {
-                let part = self.queries(&tile, &mut [], part(stretch));
+            // SAFETY: the splits of a tile are this task's alone now.
+            let part = |split| unsafe { partials.part(place(task * splits + split)) };
+            let merged = self.queries(&tile, &mut [], part(0));
+            for split in 1..tile.splits() {
+                let partial = self.queries(&tile, &mut [], part(split));
                 // SAFETY: both are of the same tile.
-                unsafe { (self.ops.kernels.merge)(&whole, &part) };
+                unsafe { (self.ops.kernels.merge)(&merged, &partial) };
             }
-            self.finish(&tile, &whole, target);
+            self.finish(&tile, &merged, target);
         });
         Ok(())
     }
@@ -199,12 +205,12 @@ impl Call<'_> {
         }
     }
 
-    /// The queries of a tile, packed, as kernels take them, with room for what they gather. Without
+    /// The packed queries of a tile as kernels take them, with room for what they accumulate. Without
     /// scratch they can only be merged.
-    fn queries(&self, tile: &Tile, scratch: &mut [f32], gathered: &mut [f32]) -> Queries {
+    fn queries(&self, tile: &Tile, scratch: &mut [f32], partial: &mut [f32]) -> Queries {
         let (packed, panel) = scratch.split_at_mut(self.packed_len().min(scratch.len()));
         let count = tile.rows.len() * self.group;
-        let (out, rest) = gathered.split_at_mut(count * self.cache.stride);
+        let (out, rest) = partial.split_at_mut(count * self.cache.stride);
         let (highest, total) = rest.split_at_mut(count);
         Queries {
             count,
@@ -219,24 +225,24 @@ impl Call<'_> {
         }
     }
 
-    /// What the queries of a tile, packed, gather from one stretch of their blocks.
-    fn gather(
+    /// What the packed queries of a tile accumulate over one split of their keys.
+    fn accumulate(
         &self,
         tile: &Tile,
-        stretch: usize,
+        split: usize,
         scratch: &mut [f32],
-        gathered: &mut [f32],
+        partial: &mut [f32],
     ) -> Queries {
         let count = tile.rows.len() * self.group;
-        let (out, rest) = gathered.split_at_mut(count * self.cache.stride);
+        let (out, rest) = partial.split_at_mut(count * self.cache.stride);
         out.fill(0.0);
         rest[..count].fill(f32::NEG_INFINITY);
         rest[count..2 * count].fill(0.0);
-        let queries = self.queries(tile, scratch, gathered);
+        let queries = self.queries(tile, scratch, partial);
         let attend = self.ops.kernels.attend(self.cache.dtype);
         let blocks = tile.blocks();
-        let end = blocks.len().min((stretch + 1) * STRETCH);
-        for index in stretch * STRETCH..end {
+        let end = blocks.len().min((split + 1) * SPLIT_BLOCKS);
+        for index in split * SPLIT_BLOCKS..end {
             let (block, next) = (blocks[index], *blocks.get(index + 1).unwrap_or(&blocks[index]));
             let block = KeyBlock {
                 keys: self.cache.keys(self.layer, block, tile.kv_head),
@@ -253,18 +259,18 @@ impl Call<'_> {
         queries
     }
 
-    /// Puts what the queries of a tile have gathered where it belongs.
-    fn finish(&self, tile: &Tile, gathered: &Queries, target: &Parts<f32>) {
+    /// Divides what the queries of a tile accumulated by their totals, and writes it to its place.
+    fn finish(&self, tile: &Tile, merged: &Queries, target: &Parts<f32>) {
         let head_dim = self.cache.shape.head_dim;
-        for i in 0..gathered.count {
+        for i in 0..merged.count {
             let (row, column) = self.place(tile, i);
             let start = row * self.q.width + column;
             // SAFETY: no other task has these rows of these heads.
             let target = unsafe { target.part(start..start + head_dim) };
-            // SAFETY: a query has gathered as many numbers, and its total.
+            // SAFETY: each query accumulated `head_dim` numbers and a total.
             let (out, total) = unsafe {
-                let out = gathered.out.add(i * gathered.stride);
-                (std::slice::from_raw_parts(out, head_dim), *gathered.total.add(i))
+                let out = merged.out.add(i * merged.stride);
+                (std::slice::from_raw_parts(out, head_dim), *merged.total.add(i))
             };
             target.iter_mut().zip(out).for_each(|(target, out)| *target = out / total);
         }

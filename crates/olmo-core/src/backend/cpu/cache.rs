@@ -4,17 +4,17 @@ use std::ptr::with_exposed_provenance_mut;
 
 use half::{bf16, f16};
 
-use super::kernels::stored::{Floats, Stored, PIECE, Q8_0};
+use super::kernels::kv_block::{Floats, KvLayout, PIECE, Q8_0};
 use super::workspace::{Buffer, Tensor};
 use super::CpuOps;
-use crate::cache::{CacheDType, CacheShape, BLOCK_TOKENS};
+use crate::cache::{blocks_for, CacheDType, CacheShape, BLOCK_TOKENS};
 use crate::dtype::DType;
 use crate::ops::{Batch, Span};
 use crate::{Error, Result};
 
 /// Keys and values of all layers. A block of one head is contiguous: keys `[head_dim,
 /// BLOCK_TOKENS]`, values `[BLOCK_TOKENS, stride]`, as the kernel reads them
-/// ([`kernels::stored`](super::kernels::stored)).
+/// ([`kernels::kv_block`](super::kernels::kv_block)).
 pub struct Cache {
     pub(super) dtype: CacheDType,
     pub(super) shape: CacheShape,
@@ -66,7 +66,7 @@ impl Cache {
         let sound = |span: &Span| {
             let end = span.start + span.rows.len();
             span.rows.end <= rows
-                && end.div_ceil(BLOCK_TOKENS) <= span.blocks.len()
+                && blocks_for(end) <= span.blocks.len()
                 && span.blocks.iter().all(|&block| (block as usize) < self.shape.blocks)
         };
         match batch.spans.iter().find(|span| !sound(span)) {
@@ -156,7 +156,7 @@ struct Head<'a> {
 impl Head<'_> {
     /// # Safety
     /// The batch fits the cache, which stores in this way, and nobody else touches this head of it.
-    unsafe fn store<S: Stored>(&self, k: &Tensor, v: &Tensor, batch: &Batch) {
+    unsafe fn store<S: KvLayout>(&self, k: &Tensor, v: &Tensor, batch: &Batch) {
         let &Head { cache, keys, values, kv_head } = self;
         let (head_dim, stride) = (cache.shape.head_dim, cache.stride);
         let columns = kv_head * head_dim..(kv_head + 1) * head_dim;

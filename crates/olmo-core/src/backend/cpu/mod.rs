@@ -3,7 +3,7 @@
 //! Activations are f32 in buffers of a [`workspace`]; weights and cache are in the dtype asked for
 //! and are widened in registers. Weights in blocks are multiplied with integers, weights in bf16 with bf16
 //! where the CPU can. [`threads`] share each operation out so that every number is computed by one of them,
-//! and [`kernels`] fix the order of every sum: a row's result is the same bits in any company and on any
+//! and [`kernels`] fix the order of every sum: a row's result is the same bits whatever else is in the batch and on any
 //! number of threads.
 
 mod attention;

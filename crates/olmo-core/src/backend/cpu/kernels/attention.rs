@@ -9,9 +9,9 @@
 //!     scores  = scale · q · keysᵀ
 //!     new     = max(highest, max(scores))
 //!     p       = exp(scores - new)
-//!     shrink  = exp(highest - new)
-//!     total   = total · shrink + sum(p)
-//!     out     = out · shrink + p · values
+//!     rescale = exp(highest - new)
+//!     total   = total · rescale + sum(p)
+//!     out     = out · rescale + p · values
 //!     highest = new
 //! out / total
 //! ```
@@ -21,17 +21,17 @@
 //! every sum, not multiplied by zero: what they hold may be anything.
 //!
 //! Both products have the same form: numbers of a query, each times a row of the block. How rows are
-//! stored is the subject of [`stored`](super::stored).
+//! stored is the subject of [`kv_block`](super::kv_block).
 
 // Loops over the registers of a tile: their bounds are constants, and all of them unroll.
 #![allow(clippy::needless_range_loop)]
 
 use super::exp::exp;
+use super::kv_block::{Floats, KvLayout, Rows, PIECE};
 use super::lanes::{Lanes, LANES};
-use super::stored::{Floats, Rows, Stored, PIECE};
 use crate::cache::BLOCK_TOKENS;
 
-/// Queries and what they have gathered so far. Rows are `stride` apart in `q` and `out`.
+/// Queries and what they have accumulated so far. Rows are `stride` apart in `q` and `out`.
 pub struct Queries {
     pub count: usize,
     pub head_dim: usize,
@@ -79,9 +79,9 @@ impl KeyBlock {
 ///
 /// # Safety
 /// As for [`Lanes`]; the pointers are valid for the sizes stated, and nobody else touches what the
-/// queries have gathered.
+/// queries have accumulated.
 #[inline(always)]
-pub unsafe fn attend<L: Lanes, S: Stored, const M: usize>(queries: &Queries, block: &KeyBlock) {
+pub unsafe fn attend<L: Lanes, S: KvLayout, const M: usize>(queries: &Queries, block: &KeyBlock) {
     if S::IS_F32 || queries.count < WIDEN_FROM {
         attend_each::<L, S, M>(queries, block);
     } else {
@@ -93,7 +93,7 @@ pub unsafe fn attend<L: Lanes, S: Stored, const M: usize>(queries: &Queries, blo
 // `stride` numbers of each of at most `count` queries, and of the block what its layout states.
 
 #[inline(always)]
-unsafe fn attend_each<L: Lanes, S: Stored, const M: usize>(queries: &Queries, block: &KeyBlock) {
+unsafe fn attend_each<L: Lanes, S: KvLayout, const M: usize>(queries: &Queries, block: &KeyBlock) {
     let whole = queries.count / M * M;
     for first in (0..whole).step_by(M) {
         attend_some::<L, S, M>(queries, block, first);
@@ -105,7 +105,7 @@ unsafe fn attend_each<L: Lanes, S: Stored, const M: usize>(queries: &Queries, bl
 
 /// The block in f32, in the panel of the queries. Asks for the next block.
 #[inline(always)]
-unsafe fn widen<L: Lanes, S: Stored>(queries: &Queries, block: &KeyBlock) -> KeyBlock {
+unsafe fn widen<L: Lanes, S: KvLayout>(queries: &Queries, block: &KeyBlock) -> KeyBlock {
     let &Queries { head_dim, stride, .. } = queries;
     let wide_keys = queries.panel;
     let wide_values = queries.panel.add(BLOCK_TOKENS * head_dim);
@@ -134,7 +134,7 @@ unsafe fn copy<L: Lanes, R: Rows<L>>(rows: &R, count: usize, to: *mut f32, strid
 }
 
 #[inline(always)]
-unsafe fn attend_some<L: Lanes, S: Stored, const M: usize>(
+unsafe fn attend_some<L: Lanes, S: KvLayout, const M: usize>(
     queries: &Queries,
     block: &KeyBlock,
     first: usize,
@@ -158,11 +158,11 @@ unsafe fn attend_some<L: Lanes, S: Stored, const M: usize>(
     }
 
     let mut p = [[0.0; BLOCK_TOKENS]; M];
-    let mut shrink = [1.0; M];
+    let mut rescale = [1.0; M];
     for m in 0..M {
         let seen = block.seen(first + m);
         if seen > 0 {
-            shrink[m] = soften(queries, first + m, seen, scores[m], &mut p[m]);
+            rescale[m] = online_softmax(queries, first + m, seen, scores[m], &mut p[m]);
         }
     }
 
@@ -171,8 +171,8 @@ unsafe fn attend_some<L: Lanes, S: Stored, const M: usize>(
     for piece in (0..stride).step_by(PIECE) {
         let mut sums = [[L::splat(0.0); 2]; M];
         for m in 0..M {
-            let (out, shrink) = (out.add(m * stride + piece), L::splat(shrink[m]));
-            sums[m] = [L::load(out).mul(shrink), L::load(out.add(LANES)).mul(shrink)];
+            let (out, rescale) = (out.add(m * stride + piece), L::splat(rescale[m]));
+            sums[m] = [L::load(out).mul(rescale), L::load(out.add(LANES)).mul(rescale)];
         }
         let values = S::values::<L>(block.values, next_values, stride, piece);
         multiply(p.as_ptr().cast(), BLOCK_TOKENS, &values, 0..common, &mut sums);
@@ -211,9 +211,9 @@ unsafe fn multiply<L: Lanes, R: Rows<L>, const M: usize>(
 }
 
 /// Turns one query's scores into `p`, brings its highest score and total up to date, and returns
-/// the factor by which what it gathered before shrinks.
+/// the factor by which what it accumulated before is rescaled.
 #[inline(always)]
-unsafe fn soften<L: Lanes>(
+unsafe fn online_softmax<L: Lanes>(
     queries: &Queries,
     query: usize,
     seen: usize,
@@ -233,44 +233,45 @@ unsafe fn soften<L: Lanes>(
     let weights = [exp(scores[0].sub(L::splat(new))), exp(scores[1].sub(L::splat(new)))];
     weights[0].store(p.as_mut_ptr());
     weights[1].store(p.as_mut_ptr().add(LANES));
-    let mut shrink = [0.0; LANES];
-    exp(L::splat(*highest - new)).store(shrink.as_mut_ptr());
-    *total = *total * shrink[0] + weights[0].add(weights[1]).sum();
+    let mut rescale = [0.0; LANES];
+    exp(L::splat(*highest - new)).store(rescale.as_mut_ptr());
+    *total = *total * rescale[0] + weights[0].add(weights[1]).sum();
     *highest = new;
-    shrink[0]
+    rescale[0]
 }
 
-/// Adds what queries gathered from later blocks, `part`, to what they gathered from earlier ones.
+/// Adds what queries accumulated over later blocks, `partial`, to what they accumulated over earlier
+/// ones, `merged`.
 ///
 /// ```text
-/// new   = max(whole.highest, part.highest)
-/// a, b  = exp(whole.highest - new), exp(part.highest - new)
-/// total = whole.total · a + part.total · b
-/// out   = whole.out · a + part.out · b
+/// new   = max(merged.highest, partial.highest)
+/// a, b  = exp(merged.highest - new), exp(partial.highest - new)
+/// total = merged.total · a + partial.total · b
+/// out   = merged.out · a + partial.out · b
 /// ```
 ///
 /// # Safety
 /// As for [`attend`]; both have the same count and stride.
 #[inline(always)]
-pub unsafe fn merge<L: Lanes>(whole: &Queries, part: &Queries) {
-    for query in 0..whole.count {
+pub unsafe fn merge<L: Lanes>(merged: &Queries, partial: &Queries) {
+    for query in 0..merged.count {
         // A query that saw none of those blocks: alone, it would not have been asked.
-        if *part.total.add(query) == 0.0 {
+        if *partial.total.add(query) == 0.0 {
             continue;
         }
-        let (highest, total) = (whole.highest.add(query), whole.total.add(query));
-        let (before, later) = (*highest, *part.highest.add(query));
+        let (highest, total) = (merged.highest.add(query), merged.total.add(query));
+        let (before, later) = (*highest, *partial.highest.add(query));
         let new = if later > before { later } else { before };
         let mut factors = [[0.0; LANES]; 2];
         exp(L::splat(before - new)).store(factors[0].as_mut_ptr());
         exp(L::splat(later - new)).store(factors[1].as_mut_ptr());
         let [a, b] = [factors[0][0], factors[1][0]];
-        *total = *total * a + *part.total.add(query) * b;
+        *total = *total * a + *partial.total.add(query) * b;
         *highest = new;
         let [a, b] = [L::splat(a), L::splat(b)];
-        for i in (0..whole.stride).step_by(LANES) {
-            let out = whole.out.add(query * whole.stride + i);
-            let added = L::load(part.out.add(query * whole.stride + i));
+        for i in (0..merged.stride).step_by(LANES) {
+            let out = merged.out.add(query * merged.stride + i);
+            let added = L::load(partial.out.add(query * merged.stride + i));
             added.fma(b, L::load(out).mul(a)).store(out);
         }
     }

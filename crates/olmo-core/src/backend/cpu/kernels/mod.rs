@@ -11,10 +11,10 @@ pub mod attention;
 pub mod blocks;
 mod exp;
 pub mod factors;
+pub mod kv_block;
 pub mod lanes;
 pub mod matmul;
 mod rows;
-pub mod stored;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -28,8 +28,8 @@ use attention::{KeyBlock, Queries};
 use blocks::activations::{self, Activations};
 use blocks::Format;
 use factors::{Factors, Pairs, Widened};
+use kv_block::{Floats, KvLayout, Q8_0};
 use matmul::Product;
-use stored::{Floats, Stored, Q8_0};
 
 /// A kind of CPU there are kernels for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -312,7 +312,7 @@ macro_rules! compile {
                 matmul::matmul::<F, $rows, $outputs>(product)
             }
             $(#[$enable])*
-            unsafe fn attend<S: Stored>(queries: &Queries, block: &KeyBlock) {
+            unsafe fn attend<S: KvLayout>(queries: &Queries, block: &KeyBlock) {
                 attention::attend::<$lanes, S, $queries>(queries, block)
             }
 

@@ -4,11 +4,11 @@ use half::{bf16, f16};
 use proptest::prelude::*;
 
 use super::attention::{panel_len, KeyBlock, Queries};
+use super::kv_block::{quantize, Floats, KvLayout, PIECE, Q8_0};
 use super::lanes::{Element, LANES};
 use super::matmul::{self, Product, CHUNK, PANEL_OUTPUTS};
-use super::stored::{quantize, Floats, Stored, PIECE, Q8_0};
 use super::{Kernels, Variant};
-use crate::cache::{CacheDType, BLOCK_TOKENS, CACHE_GROUP};
+use crate::cache::{blocks_for, CacheDType, BLOCK_TOKENS, CACHE_GROUP};
 use crate::dtype::DType;
 
 /// The tables to test, scalar among them. Says which there are.
@@ -237,7 +237,7 @@ struct Block {
 
 impl Block {
     /// From keys `[BLOCK_TOKENS, head_dim]` and values `[BLOCK_TOKENS, stride]`.
-    fn new<S: Stored>(dtype: CacheDType, head_dim: usize, keys: &[f32], values: &[f32]) -> Block {
+    fn new<S: KvLayout>(dtype: CacheDType, head_dim: usize, keys: &[f32], values: &[f32]) -> Block {
         let stride = values.len() / BLOCK_TOKENS;
         let room = |width| vec![0; dtype.bytes(BLOCK_TOKENS * width).div_ceil(8)];
         let mut block = Block { keys: room(head_dim), values: room(stride) };
@@ -248,7 +248,7 @@ impl Block {
         block
     }
 
-    fn write<S: Stored>(&mut self, stride: usize, token: usize, key: &[f32], value: &[f32]) {
+    fn write<S: KvLayout>(&mut self, stride: usize, token: usize, key: &[f32], value: &[f32]) {
         // SAFETY: there is room for blocks of these sizes.
         unsafe {
             S::write_key(self.keys.as_mut_ptr().cast(), token, key);
@@ -297,7 +297,7 @@ fn attend(
     Attended { out: bits(&out), highest: bits(&highest), total: bits(&total) }
 }
 
-fn check_attend<S: Stored>(
+fn check_attend<S: KvLayout>(
     dtype: CacheDType,
     seeds: &[f32],
     head_dim: usize,
@@ -308,7 +308,7 @@ fn check_attend<S: Stored>(
     let stride = head_dim.next_multiple_of(PIECE);
     let q = spread(seeds, rows * group * stride, 3);
     let end = position + rows;
-    let mut blocks: Vec<Block> = (0..end.div_ceil(BLOCK_TOKENS))
+    let mut blocks: Vec<Block> = (0..blocks_for(end))
         .map(|index| {
             let keys = spread(seeds, head_dim * BLOCK_TOKENS, 4 + index);
             let values = spread(seeds, stride * BLOCK_TOKENS, 50 + index);
@@ -326,7 +326,7 @@ fn check_attend<S: Stored>(
     for kernels in runnable() {
         let got = attend(kernels, dtype, &q, &blocks, head_dim, position, group);
         assert_eq!(got, expected, "{} {}", kernels.variant.name(), dtype.name());
-        // A query alone gathers the same.
+        // A query alone accumulates the same.
         for query in 0..rows * group {
             let q = &q[query * stride..(query + 1) * stride];
             let alone =
@@ -406,7 +406,7 @@ proptest! {
             let count = head_dim * BLOCK_TOKENS;
             (spread(&seeds, count, 4 + index), spread(&seeds, count, 50 + index))
         };
-        let indices = 0..(position + 3).div_ceil(BLOCK_TOKENS);
+        let indices = 0..blocks_for(position + 3);
         let (f32, q8_0) = (CacheDType::Float(DType::F32), CacheDType::Q8_0);
         let wide: Vec<Block> = indices.clone().map(numbers).map(|(keys, values)| {
             let (keys, values) = (dequantized(&keys), dequantized(&values));

@@ -25,14 +25,14 @@ const _: () = assert!(CACHE_GROUP == PIECE, "a piece of values has one scale for
 /// Every function needs a `block` with room for the sizes stated, in this way to store it, and
 /// positions inside it; reading needs what is read to have been written, or zeroed. `next` may be
 /// anything. Functions over [`Lanes`] also need what that trait states.
-pub trait Stored: 'static {
+pub trait KvLayout: 'static {
     type Keys<L: Lanes>: Rows<L>;
     type Values<L: Lanes>: Rows<L>;
 
     /// Whether the numbers are stored as they are.
     const IS_F32: bool;
 
-    /// How many rows of keys are read through one [`Stored::Keys`].
+    /// How many rows of keys are read through one [`KvLayout::Keys`].
     fn key_rows(head_dim: usize) -> usize;
 
     /// The rows of keys from `first` on, of `block` and of the block that comes `next`.
@@ -62,7 +62,7 @@ pub trait Stored: 'static {
 /// One piece of each of some rows.
 ///
 /// # Safety
-/// As for [`Stored`]; `i` is one of the rows.
+/// As for [`KvLayout`]; `i` is one of the rows.
 pub trait Rows<L: Lanes> {
     unsafe fn load(&self, i: usize) -> [L; 2];
     /// Asks for the same row of the next block.
@@ -96,7 +96,7 @@ impl<E: Element, L: Lanes> Rows<L> for FloatRows<E> {
 }
 
 // SAFETY: its callers vouch for block and positions; every element lies inside the sizes stated.
-impl<E: Element> Stored for Floats<E> {
+impl<E: Element> KvLayout for Floats<E> {
     type Keys<L: Lanes> = FloatRows<E>;
     type Values<L: Lanes> = FloatRows<E>;
     const IS_F32: bool = size_of::<E>() == size_of::<f32>();
@@ -160,7 +160,7 @@ pub struct Q8_0;
 /// Where the scales of a group are.
 ///
 /// # Safety
-/// As for [`Stored`].
+/// As for [`KvLayout`].
 #[inline(always)]
 unsafe fn scales(block: *const u8, head_dim: usize, group: usize) -> *const f16 {
     block.add(head_dim * BLOCK_TOKENS).cast::<f16>().add(group * BLOCK_TOKENS)
@@ -210,7 +210,7 @@ impl<L: Lanes> Rows<L> for ScaledValues {
 
 // SAFETY: its callers vouch for block and positions; every code and scale lies inside the sizes
 // stated.
-impl Stored for Q8_0 {
+impl KvLayout for Q8_0 {
     type Keys<L: Lanes> = ScaledKeys<L>;
     type Values<L: Lanes> = ScaledValues;
     const IS_F32: bool = false;
