@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 
 import test from 'ava'
-import { bench, OptionError } from 'olmo2'
+import { OptionError } from 'olmo2'
+import { bench } from 'olmo2/bench'
 
 import { prefillSeed, promptIds } from '../src/bench/measure.js'
 import { contextOf, defaultMetrics, metricName, parseMetric } from '../src/bench/metrics.js'

@@ -4,9 +4,8 @@ import { basename, delimiter, dirname, join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
 import { execa, execaNode } from 'execa'
-
-import { prepare } from '../src/index.js'
 import { optionKinds } from '../src/options.js'
+import { prepare } from '../src/train/index.js'
 import { MockHub } from './hub/mock-hub.js'
 import { makeRun, publishedRun } from './hub/run-folder.js'
 import { command, root, temporaryFolder, tiny, tinyGguf } from './support.js'

@@ -1,6 +1,7 @@
 import test from 'ava'
-import { isFailure, Olmo2, trace } from '../src/index.js'
+import { Olmo2 } from '../src/index.js'
 import { embeddedModel, embeddedRun } from '../src/package.js'
+import { isFailure, trace } from '../src/trace/index.js'
 import { readGolden } from './support.js'
 
 interface Golden {

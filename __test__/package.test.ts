@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -21,13 +22,42 @@ function runModule(source: string) {
   })
 }
 
-test('require gives the same names, and they work', async (t) => {
-  const cjs: typeof esm = createRequire(import.meta.url)('olmo2')
-  t.deepEqual(Object.keys(cjs).sort(), Object.keys(esm).sort())
+/** Every entry point of the package, as package.json lists them. */
+const manifest = JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))
+const entries = Object.keys(manifest.exports)
+  .filter((path) => !path.endsWith('.json'))
+  .map((path) => path.replace('.', 'olmo2'))
+const require = createRequire(import.meta.url)
+
+test('there is an entry point for each subject', (t) => {
+  const subjects = ['bench', 'evaluate', 'hub', 'quantize', 'trace', 'train']
+  t.deepEqual(entries.toSorted(), ['olmo2', ...subjects.map((name) => `olmo2/${name}`)])
+})
+
+for (const entry of entries) {
+  test(`require('${entry}') gives the same names as import`, async (t) => {
+    const names = Object.keys(await import(entry)).sort()
+    t.true(names.length > 0)
+    t.deepEqual(Object.keys(require(entry)).sort(), names)
+  })
+}
+
+test('what require gives works', async (t) => {
+  const cjs: typeof esm = require('olmo2')
   const model = await cjs.Olmo2.load(tiny)
   t.is((await model.generate(PROMPT, { maxNewTokens: 1 })).text, ' again')
   await model.dispose()
   await t.throwsAsync(cjs.Olmo2.load('/no/such'), { instanceOf: cjs.CheckpointError })
+})
+
+test('all entry points share one class of each error', async (t) => {
+  for (const load of [(entry: string) => import(entry), async (entry: string) => require(entry)]) {
+    const { CheckpointError, OptionError } = await load('olmo2')
+    const { readMetrics } = await load('olmo2/train')
+    const { checkRepoId } = await load('olmo2/hub')
+    await t.throwsAsync(readMetrics('/no/such'), { instanceOf: CheckpointError })
+    t.throws(() => checkRepoId('no id'), { instanceOf: OptionError })
+  }
 })
 
 test('the types hold for import and for require', async (t) => {

@@ -4,15 +4,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 import test from 'ava'
-import {
-  CheckpointError,
-  type ComparedType,
-  comparePerplexity,
-  type Mean,
-  Olmo2,
-  OptionError,
-  type PerplexityProgress,
-} from 'olmo2'
+import { CheckpointError, type Mean, Olmo2, OptionError, type PerplexityProgress } from 'olmo2'
+import { type ComparedType, comparePerplexity } from 'olmo2/evaluate'
 
 import { olmo2, readGolden, root, temporaryFolder, tiny } from './support.js'
 

@@ -2,14 +2,8 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
-import {
-  CheckpointError,
-  type DType,
-  Olmo2,
-  OptionError,
-  type QuantizeProgress,
-  quantize,
-} from 'olmo2'
+import { CheckpointError, type DType, Olmo2, OptionError } from 'olmo2'
+import { type QuantizeProgress, quantize } from 'olmo2/quantize'
 
 import { copyOfTiny, olmo2, temporaryFolder, tiny } from './support.js'
 

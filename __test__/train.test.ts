@@ -4,19 +4,17 @@ import { join } from 'node:path'
 import test from 'ava'
 import { execaNode } from 'execa'
 import { camelCaseKeys } from '../src/engine/camel-case.js'
+import { scoreHeldOut } from '../src/evaluate/index.js'
+import { CheckpointError, Olmo2, OptionError } from '../src/index.js'
 import {
-  CheckpointError,
-  Olmo2,
-  OptionError,
   prepare,
   readMetrics,
   readTrainConfig,
   type StepEvent,
-  scoreHeldOut,
   type TrainConfig,
   type TrainEvent,
   train,
-} from '../src/index.js'
+} from '../src/train/index.js'
 import { command, olmo2, root, temporaryFolder } from './support.js'
 import { story, trainYaml, writeStories } from './train-run.js'
 

@@ -1,6 +1,6 @@
 import { CommanderError } from 'commander'
 
-import { OptionError } from '../src/errors.js'
+import { OptionError } from '../src/index.js'
 import { toFlag } from './flags.js'
 
 /** Someone pressed Ctrl-C, or asked the process to end. */

@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, Option, type OptionValues } from 'commander'
 
-import { type EngineOption, type GenerateManyOptions, optionKinds } from '../src/options.js'
+import { type EngineOption, type GenerateManyOptions, optionKinds } from '../src/index.js'
 import { toFlag, toNumber } from './flags.js'
 
 /** What the help says of each option of a generation, in the order it lists them. */

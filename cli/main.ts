@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { Command } from 'commander'
 
-import { packageVersion } from '../src/package.js'
+import { packageVersion } from '../src/index.js'
 import { bench } from './commands/bench.js'
 import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'

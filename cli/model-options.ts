@@ -1,7 +1,5 @@
 import { type Command, Option, type OptionValues } from 'commander'
-import { type LoadOptions, locateModel, Olmo2 } from '../src/index.js'
-import { dtypes } from '../src/options.js'
-import { embeddedModel } from '../src/package.js'
+import { dtypes, embeddedModel, type LoadOptions, locateModel, Olmo2 } from '../src/index.js'
 import { toNumber } from './flags.js'
 import { note } from './output.js'
 import { progressBar } from './ui/progress.js'

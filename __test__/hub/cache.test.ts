@@ -12,7 +12,7 @@ import {
   removeFromCache,
   type Verification,
   verifyCache,
-} from '../../src/index.js'
+} from '../../src/hub/index.js'
 import {
   COMMIT,
   ENGINE_FILES,

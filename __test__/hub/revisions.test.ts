@@ -8,7 +8,7 @@ import {
   listRevisions,
   nearestRevision,
   parseRevision,
-} from '../../src/index.js'
+} from '../../src/hub/index.js'
 import { inTrainingOrder } from '../../src/revisions/order.js'
 import { parseCount } from '../../src/revisions/parse.js'
 import {

@@ -1,7 +1,6 @@
 import test from 'ava'
-
-import { type TraceResult, tracePlot } from '../../src/index.js'
 import { linearScale, logScale, shortCount } from '../../src/plot/scale.js'
+import { type TraceResult, tracePlot } from '../../src/trace/index.js'
 
 const request = { prompt: 'a < b & "c"', continuations: [' x', ' y'], text: 'some text' }
 

@@ -3,19 +3,18 @@ import { join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
 
+import { CheckpointError, HubError, Olmo2, OptionError } from '../../src/index.js'
 import {
-  CheckpointError,
-  HubError,
   isFailure,
-  Olmo2,
-  OptionError,
+  type TracedCheckpoint,
   TraceFile,
   type TraceOptions,
   type TracePoint,
   type TraceResult,
   trace,
   traceCsv,
-} from '../../src/index.js'
+  traceToFiles,
+} from '../../src/trace/index.js'
 import { selectCheckpoints } from '../../src/trace/select.js'
 import { breakCheckpoint, checkpoint, makeRun, run } from '../hub/run-folder.js'
 import { COMMIT, ID, OTHER_COMMIT, repo, startHub, temporaryFolder } from '../hub/setup.js'
@@ -316,6 +315,35 @@ test('a trace in a file goes on where it stopped', async (t) => {
     names(second.results),
     run.map(([name]) => name),
   )
+})
+
+test('a trace into files goes on where it stopped, and each result is there before it comes', async (t) => {
+  const folder = await runFolder(t)
+  const out = join(await temporaryFolder(t), 'kept')
+  const kept = async () =>
+    JSON.parse(await readFile(`${out}.json`, 'utf8')).results.map(
+      ({ revision }: TraceResult) => revision,
+    )
+  const first: string[] = []
+  for await (const { revision } of traceToFiles(folder, request, { out })) {
+    first.push(revision)
+    t.deepEqual(await kept(), first)
+    t.true((await readFile(`${out}.csv`, 'utf8')).includes(revision))
+    t.regex(await readFile(`${out}.svg`, 'utf8'), /^<svg /)
+    if (first.length === 2) break
+  }
+  let answered: string[] = []
+  const onStart = (chosen: readonly TracedCheckpoint[], before: readonly TraceResult[]) => {
+    t.is(chosen.length, run.length)
+    answered = names(before)
+  }
+  const rest = await all(traceToFiles(folder, request, { out, onStart }))
+  t.deepEqual(answered, first)
+  const order = run.map(([name]) => name)
+  t.deepEqual([...first, ...names(rest)], order)
+  t.deepEqual(await kept(), order)
+  const other = all(traceToFiles(folder, { prompt: 'other' }, { out }))
+  await t.throwsAsync(other, { instanceOf: OptionError })
 })
 
 test('a file that holds something else is left alone', async (t) => {

@@ -1,5 +1,11 @@
 // What the README shows, as someone who imports the package writes it: it only has to compile.
 import { type ChatMessage, type Completion, type GenerateOptions, Olmo2, Olmo2Error } from 'olmo2'
+import { type BenchReport, bench } from 'olmo2/bench'
+import { comparePerplexity } from 'olmo2/evaluate'
+import { listRevisions, type Revision } from 'olmo2/hub'
+import { quantize } from 'olmo2/quantize'
+import { type TraceResult, trace } from 'olmo2/trace'
+import { type PreparedData, prepare } from 'olmo2/train'
 
 export async function main(signal: AbortSignal): Promise<void> {
   await using model = await Olmo2.load('path', {
@@ -42,6 +48,15 @@ export async function main(signal: AbortSignal): Promise<void> {
   model.generate()
   const error: unknown = null
   if (error instanceof Olmo2Error) takes<'DISPOSED' | (string & {})>(error.code)
+}
+
+export async function others(): Promise<void> {
+  takes<Revision[]>(await listRevisions('allenai/OLMo-2-0425-1B'))
+  takes<BenchReport>(await bench('path'))
+  for await (const { dtype } of comparePerplexity('path', 'text', {})) takes<string>(dtype)
+  for await (const result of trace('run', { prompt: 'a' })) takes<TraceResult>(result)
+  takes<string>((await quantize('path', 'out.gguf', { type: 'q8_0' })).path)
+  takes<PreparedData>(await prepare({ text: 'text', out: 'data' }))
 }
 
 function takes<T>(_: T): void {}

@@ -1,12 +1,11 @@
 import type { Command, OptionValues } from 'commander'
-import { formatBytes } from '../../src/files.js'
-
 import {
   type BenchOptions,
   type BenchReport,
   bench as benchModel,
   type Unit,
-} from '../../src/index.js'
+} from '../../src/bench/index.js'
+import { formatBytes } from '../../src/hub/index.js'
 import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import { addCacheDtype, addComputeOptions, modelFolder } from '../model-options.js'

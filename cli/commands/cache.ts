@@ -1,15 +1,15 @@
 import type { Command, OptionValues } from 'commander'
-import { formatBytes } from '../../src/files.js'
-import { checkRepoId } from '../../src/hub/names.js'
 import {
   type CachedRepo,
+  checkRepoId,
+  formatBytes,
   listCache,
   pruneCache,
   type Removed,
   removeFromCache,
   type Verification,
   verifyCache,
-} from '../../src/index.js'
+} from '../../src/hub/index.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'

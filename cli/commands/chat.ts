@@ -1,7 +1,7 @@
 import { createInterface, type Interface } from 'node:readline'
 
 import type { Command, OptionValues } from 'commander'
-
+import type { EngineOption } from '../../src/index.js'
 import {
   type ChatMessage,
   ChatTemplate,
@@ -9,7 +9,6 @@ import {
   type Olmo2,
   PromptError,
 } from '../../src/index.js'
-import type { EngineOption } from '../../src/options.js'
 import { explain, Interrupted } from '../failure.js'
 import { addGenerationOptions, generationOptions } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'

@@ -1,5 +1,5 @@
 import type { Command, OptionValues } from 'commander'
-import { formatBytes } from '../../src/files.js'
+import { formatBytes } from '../../src/hub/index.js'
 
 import { type Inspection, inspect } from '../../src/index.js'
 import { interruptible } from '../interrupt.js'

@@ -6,7 +6,7 @@ import {
   comparePerplexity,
   isPrepared,
   scoreHeldOut,
-} from '../../src/index.js'
+} from '../../src/evaluate/index.js'
 import { UsageError } from '../failure.js'
 import { toFlag, toNumber } from '../flags.js'
 import { readTextFile } from '../input.js'

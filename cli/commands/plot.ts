@@ -9,7 +9,7 @@ import {
   type TrainCurves,
   trainCurves,
   trainPlot,
-} from '../../src/index.js'
+} from '../../src/train/index.js'
 import { note, write } from '../output.js'
 import { count } from '../ui/format.js'
 import { lineChart, sparkline } from '../ui/line-chart.js'

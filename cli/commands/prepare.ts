@@ -1,6 +1,6 @@
 import type { Command, OptionValues } from 'commander'
 
-import { type PreparedData, prepare as prepareText } from '../../src/index.js'
+import { type PreparedData, prepare as prepareText } from '../../src/train/index.js'
 import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'

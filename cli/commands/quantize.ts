@@ -1,12 +1,11 @@
 import { type Command, Option, type OptionValues } from 'commander'
-import { formatBytes } from '../../src/files.js'
-
+import { formatBytes } from '../../src/hub/index.js'
+import { dtypes } from '../../src/index.js'
 import {
   type Quantized,
   type QuantizeProgress,
   quantize as quantizeModel,
-} from '../../src/index.js'
-import { dtypes } from '../../src/options.js'
+} from '../../src/quantize.js'
 import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import { modelFolder } from '../model-options.js'

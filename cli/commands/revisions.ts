@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError, type OptionValues } from 'commander'
 
-import { filterRevisions, listRevisions, parseCount, type Revision } from '../../src/index.js'
+import { filterRevisions, listRevisions, parseCount, type Revision } from '../../src/hub/index.js'
 import { toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'

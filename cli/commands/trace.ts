@@ -1,16 +1,14 @@
-import { join, relative } from 'node:path'
+import { relative } from 'node:path'
 import type { Command, OptionValues } from 'commander'
-import { fileSize, formatBytes, writeAtomically } from '../../src/files.js'
+
+import { formatBytes } from '../../src/hub/index.js'
 import {
+  embeddedRunFolder,
   isFailure,
-  TraceFile,
-  type TraceOptions,
   type TraceRequest,
-  traceCsv,
-  trace as traceModel,
-  tracePlot,
-} from '../../src/index.js'
-import { embeddedRun } from '../../src/package.js'
+  type TraceToFilesOptions,
+  traceToFiles,
+} from '../../src/trace/index.js'
 import { UsageError } from '../failure.js'
 import { toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
@@ -62,23 +60,21 @@ function append(text: string, before: string[] = []): string[] {
 
 async function run(given: string | undefined, values: OptionValues): Promise<void> {
   const source = given ?? (await ownRun())
-  const request = requestOf(values)
-  const file = await TraceFile.open(`${values.out}.json`, source, request)
   const status = new StatusLine()
+  let answered = false
   try {
-    await interruptible((signal) => follow(source, request, file, values, status, signal))
+    answered = await interruptible((signal) => follow(source, values, status, signal))
   } finally {
     status.clear()
-    await writeResults(source, request, file, values)
   }
   note(`written: ${values.out}.json, ${values.out}.csv, ${values.out}.svg`)
-  if (file.results.every(isFailure)) process.exitCode = 1
+  if (!answered) process.exitCode = 1
 }
 
 /** The run of the embedded model, in a clone of the repository. */
 async function ownRun(): Promise<string> {
-  const record = await fileSize(join(embeddedRun, 'metrics.jsonl'))
-  if (record !== undefined) return relative('', embeddedRun) || '.'
+  const folder = await embeddedRunFolder()
+  if (folder !== undefined) return relative('', folder) || '.'
   throw new UsageError(
     'name a run, as in allenai/OLMo-2-0425-1B: ' +
       "the embedded model's other checkpoints are in the project's repository only",
@@ -94,69 +90,61 @@ function requestOf({ prompt, continuation, text, maxNewTokens }: OptionValues): 
   }
 }
 
+/** Shows the results as they come. Returns whether any checkpoint has answered, now or before. */
 async function follow(
   source: string,
-  request: TraceRequest,
-  file: TraceFile,
   values: OptionValues,
   status: StatusLine,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
+  const request = requestOf(values)
   let head = Promise.resolve()
   let table: TraceTable | undefined
-  const options: TraceOptions = {
+  let answered = false
+  const options: TraceToFilesOptions = {
     ...optionsOf(values),
     signal,
-    skip: file.done,
-    onStart: (checkpoints) => {
+    onStart: (checkpoints, before) => {
       table = new TraceTable(request, checkpoints)
-      const before = file.results.filter((result) => !isFailure(result))
-      if (before.length > 0) note(`${before.length} checkpoints are in ${file.path} already`)
+      const rows = before.filter((result) => !isFailure(result))
+      answered = rows.length > 0
+      if (answered) note(`${rows.length} checkpoints are in ${values.out}.json already`)
       if (!values.json)
-        head = write([table.head, ...before.map((one) => table?.row(one)), ''].join('\n'))
+        head = write([table.head, ...rows.map((one) => table?.row(one)), ''].join('\n'))
       // Whether it was read is asked before the first row.
       head.catch(() => {})
     },
     onCheckpoint: ({ revision }) => status.set(`${revision}: loading`),
-    onDownload: ({ loaded, total, speed }) =>
-      status.set(
-        `fetching ${formatBytes(loaded)} of ${formatBytes(total)}${speed > 0 ? `, ${formatBytes(speed)}/s` : ''}`,
-      ),
+    onDownload: ({ loaded, total, speed }) => status.set(fetching(loaded, total, speed)),
   }
-  for await (const result of traceModel(source, request, options)) {
+  for await (const result of traceToFiles(source, request, options)) {
     status.clear()
     await head
-    await file.add(result)
+    answered ||= !isFailure(result)
     if (isFailure(result)) note(`warning: ${result.revision} is skipped: ${result.error.message}`)
     if (values.json) await writeJson(result)
     else if (!isFailure(result)) await write(`${table?.row(result)}\n`)
-    // So that one can look at it while it grows.
-    await writeResults(source, request, file, values)
   }
   await head
+  return answered
 }
 
-function optionsOf(values: OptionValues): TraceOptions {
-  const { revisions, stage, keep, dtype, device, threads } = values
+function fetching(loaded: number, total: number, speed: number): string {
+  const rate = speed > 0 ? `, ${formatBytes(speed)}/s` : ''
+  return `fetching ${formatBytes(loaded)} of ${formatBytes(total)}${rate}`
+}
+
+function optionsOf(values: OptionValues): TraceToFilesOptions {
+  const { revisions, stage, keep, dtype, device, threads, out, logX } = values
   return {
+    out,
+    logX: Boolean(logX),
     hub: hubOptions(values),
     keep,
-    ...(revisions && { revisions }),
-    ...(stage !== undefined && { stage }),
-    ...(dtype && { dtype }),
-    ...(device && { device }),
-    ...(threads !== undefined && { threads }),
+    revisions,
+    stage,
+    dtype,
+    device,
+    threads,
   }
-}
-
-async function writeResults(
-  source: string,
-  request: TraceRequest,
-  file: TraceFile,
-  { out, logX }: OptionValues,
-): Promise<void> {
-  if (file.results.length === 0) return
-  await writeAtomically(`${out}.csv`, traceCsv(file.results))
-  const plot = tracePlot(source, request, file.results, { logX: Boolean(logX) })
-  await writeAtomically(`${out}.svg`, plot)
 }

@@ -6,7 +6,7 @@ import {
   type TrainEvent,
   totalSteps,
   train as trainModel,
-} from '../../src/index.js'
+} from '../../src/train/index.js'
 import { Interrupted } from '../failure.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'

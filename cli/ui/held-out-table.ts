@@ -1,4 +1,4 @@
-import type { HeldOut } from '../../src/index.js'
+import type { HeldOut } from '../../src/evaluate/index.js'
 import { count } from './format.js'
 import { table } from './table.js'
 

@@ -1,5 +1,6 @@
-import { formatBytes } from '../../src/files.js'
-import type { ComparedType, Mean } from '../../src/index.js'
+import type { ComparedType } from '../../src/evaluate/index.js'
+import { formatBytes } from '../../src/hub/index.js'
+import type { Mean } from '../../src/index.js'
 import { count } from './format.js'
 import { table } from './table.js'
 

@@ -1,4 +1,4 @@
-import { formatBytes } from '../../src/files.js'
+import { formatBytes } from '../../src/hub/index.js'
 import { cut } from './format.js'
 import { dim } from './style.js'
 

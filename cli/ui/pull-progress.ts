@@ -1,4 +1,4 @@
-import { formatBytes } from '../../src/files.js'
+import { formatBytes } from '../../src/hub/index.js'
 import type { FileProgress, PullProgress } from '../../src/index.js'
 import { cut, duration } from './format.js'
 import { dim } from './style.js'

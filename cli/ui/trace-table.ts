@@ -3,7 +3,7 @@ import {
   type TracedCheckpoint,
   type TraceRequest,
   type TraceResult,
-} from '../../src/index.js'
+} from '../../src/trace/index.js'
 import { dim } from './style.js'
 
 const NUMBER = 9

@@ -1,4 +1,4 @@
-import type { StepEvent, TrainEvent } from '../../src/index.js'
+import type { StepEvent, TrainEvent } from '../../src/train/index.js'
 import { count, duration } from './format.js'
 import { StatusLine } from './status.js'
 
