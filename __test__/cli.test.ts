@@ -186,6 +186,11 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
       ['generate', PROMPT, ...SHORT, '--max-new-tokens', '0'],
       /^olmo2: option --max-new-tokens is 0/,
     ],
+    [
+      ['generate', PROMPT, ...SHORT, '--num-return-sequences', '2'],
+      /^olmo2: option --num-return-sequences is 2, but without --do-sample .* set --do-sample,/,
+    ],
+    [['generate', PROMPT, ...SHORT, '--temperature', '0'], /set --no-do-sample$/m],
     [['generate', PROMPT, ...SHORT, '--max-new-tokens', '1.5'], /^olmo2: option --max-new-tokens/],
     [['generate', PROMPT, '--threads', '0'], /^olmo2: option --threads is 0/],
     [['generate', PROMPT, '--device', 'tpu'], /^olmo2: option --device is `tpu`, but/],

@@ -258,6 +258,41 @@ test('options are checked, and named as JavaScript names them', async (t) => {
   }
 })
 
+test('errors carry facts, and mention other options by the names of this library', async (t) => {
+  const several = await t.throwsAsync(
+    async () => model.generate(PROMPT, { numReturnSequences: 2 }),
+    { instanceOf: OptionError },
+  )
+  t.regex(
+    several.message,
+    /^option `numReturnSequences` is 2, but without doSample .* set doSample,/,
+  )
+  const cold = await t.throwsAsync(async () => model.generate(PROMPT, { temperature: 0 }))
+  t.regex(cold.message, /set doSample false$/)
+
+  const { vocabSize } = model.info.config
+  const everyToken = Array.from({ length: vocabSize }, (_, id) => [id])
+  const none = await t.throwsAsync(
+    async () =>
+      model.generate(PROMPT, { badWordsIds: everyToken, minNewTokens: 1, maxNewTokens: 2 }),
+    { instanceOf: OptionError },
+  )
+  t.is(none.code, 'NO_TOKEN_LEFT')
+  t.deepEqual(none.options, ['badWordsIds', 'minNewTokens'])
+  t.is(none.option, 'badWordsIds')
+  t.regex(none.message, /^badWordsIds and minNewTokens together leave no token/)
+
+  const { index, token, ...other } = (await t.throwsAsync(
+    async () => model.generate([PROMPT, [1, vocabSize]]),
+    { instanceOf: PromptError },
+  )) as PromptError
+  t.deepEqual([index, token, other.vocabSize], [undefined, vocabSize, vocabSize])
+  const empty = await t.throwsAsync(async () => model.generate([PROMPT, []]), {
+    instanceOf: PromptError,
+  })
+  t.is(empty.index, 1)
+})
+
 test('what is no object of options, and no signal, is an OptionError too', async (t) => {
   const error = { instanceOf: OptionError }
   const none = null as unknown as GenerateOptions

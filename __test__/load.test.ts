@@ -132,6 +132,9 @@ test('a cache larger than the memory is a ResourceError', async (t) => {
     instanceOf: ResourceError,
   })
   t.is(error.code, 'NOT_ENOUGH_MEMORY')
+  t.is(error.unit, 'bytes')
+  t.true(Number(error.need) > Number(error.have) && Number(error.have) > 0)
+  t.regex(error.message, /set cacheTokens to it or less$/)
 })
 
 test('options are checked', async (t) => {

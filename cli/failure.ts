@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 
-import { OptionError } from '../src/index.js'
-import { toFlag } from './flags.js'
+import { Olmo2Error, OptionError } from '../src/index.js'
+import { flagNaming } from './flags.js'
 
 /** Someone pressed Ctrl-C, or asked the process to end. */
 export class Interrupted extends Error {
@@ -35,10 +35,9 @@ export function explain(error: unknown, debug: boolean, flags: readonly string[]
   return `olmo2: ${inFlags(error, flags)}`
 }
 
-/** The message with an option named as it is written on the command line. */
+/** The message with options named as they are written on the command line. */
 function inFlags(error: Error, flags: readonly string[]): string {
-  if (!(error instanceof OptionError) || !flags.includes(error.option)) return error.message
-  return error.message.replace(`\`${error.option}\``, toFlag(error.option))
+  return error instanceof Olmo2Error ? error.wording(flagNaming(flags)) : error.message
 }
 
 /** The reader of our output has gone, as in `olmo2 … | head`: nothing is wrong. */

@@ -1,5 +1,7 @@
 import { InvalidArgumentError } from 'commander'
 
+import type { OptionNaming } from '../src/index.js'
+
 /** `maxNewTokens` as it is written on the command line. */
 export function toFlag(option: string): string {
   return `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
@@ -10,4 +12,18 @@ export function toNumber(text: string): number {
   const number = Number(text)
   if (text.trim() === '' || Number.isNaN(number)) throw new InvalidArgumentError('It is no number.')
   return number
+}
+
+/**
+ * How a terminal writes options: as flags, where the command has them.
+ *
+ * @param flags Options that the command has, by the library's names
+ */
+export function flagNaming(flags: readonly string[]): OptionNaming {
+  return (option, value) => {
+    if (!flags.includes(option)) return undefined
+    const flag = toFlag(option)
+    if (value === undefined || value === 'true') return flag
+    return value === 'false' ? flag.replace('--', '--no-') : `${flag} ${value}`
+  }
 }

@@ -1,52 +1,70 @@
 import { camelCase } from './engine/camel-case.js'
+import { type OptionNaming, type Part, wording } from './wording.js'
+
+/** Every code there is, with its class: the one list of them. */
+export const errorClasses = {
+  IO: 'CheckpointError',
+  INVALID_CONFIG: 'CheckpointError',
+  INVALID_WEIGHTS: 'CheckpointError',
+  INVALID_FILE: 'CheckpointError',
+  NO_CHAT_TEMPLATE: 'CheckpointError',
+  INVALID_OPTION: 'OptionError',
+  NO_TOKEN_LEFT: 'OptionError',
+  EMPTY_PROMPT: 'PromptError',
+  PROMPT_TOO_LONG: 'PromptError',
+  INVALID_PROMPT: 'PromptError',
+  INVALID_TOKEN: 'PromptError',
+  DEVICE_UNAVAILABLE: 'ResourceError',
+  NOT_ENOUGH_MEMORY: 'ResourceError',
+  NO_BINARY: 'ResourceError',
+  NO_SPACE: 'ResourceError',
+  NON_FINITE_LOGITS: 'EngineError',
+  DIVERGED: 'EngineError',
+  CANCELLED: 'CancelledError',
+  DISPOSED: 'CancelledError',
+  INTERNAL: 'EngineError',
+  REPO_NOT_FOUND: 'HubError',
+  REVISION_NOT_FOUND: 'HubError',
+  FILE_NOT_FOUND: 'HubError',
+  ACCESS_DENIED: 'HubError',
+  RATE_LIMITED: 'HubError',
+  HUB_UNREACHABLE: 'HubError',
+  HUB_FAILED: 'HubError',
+  OFFLINE: 'HubError',
+  CORRUPT_DOWNLOAD: 'HubError',
+  DISK_FULL: 'HubError',
+  CACHE_NOT_WRITABLE: 'HubError',
+  UNSAFE_PATH: 'HubError',
+} as const
 
 /** The stable name of a kind of failure: `error.code`. */
-export type ErrorCode =
-  | 'IO'
-  | 'INVALID_CONFIG'
-  | 'INVALID_WEIGHTS'
-  | 'INVALID_FILE'
-  | 'NO_CHAT_TEMPLATE'
-  | 'INVALID_OPTION'
-  | 'EMPTY_PROMPT'
-  | 'PROMPT_TOO_LONG'
-  | 'INVALID_PROMPT'
-  | 'INVALID_TOKEN'
-  | 'DEVICE_UNAVAILABLE'
-  | 'NOT_ENOUGH_MEMORY'
-  | 'NO_BINARY'
-  | 'NO_SPACE'
-  | 'NON_FINITE_LOGITS'
-  | 'DIVERGED'
-  | 'CANCELLED'
-  | 'DISPOSED'
-  | 'INTERNAL'
-  | HubErrorCode
+export type ErrorCode = keyof typeof errorClasses
+
+/** The codes of a class. */
+type CodesOf<Class extends string> = {
+  [Code in ErrorCode]: (typeof errorClasses)[Code] extends Class ? Code : never
+}[ErrorCode]
 
 /** The stable name of a failure to get something from the hub, or to keep it in the cache. */
-export type HubErrorCode =
-  | 'REPO_NOT_FOUND'
-  | 'REVISION_NOT_FOUND'
-  | 'FILE_NOT_FOUND'
-  | 'ACCESS_DENIED'
-  | 'RATE_LIMITED'
-  | 'HUB_UNREACHABLE'
-  | 'HUB_FAILED'
-  | 'OFFLINE'
-  | 'CORRUPT_DOWNLOAD'
-  | 'DISK_FULL'
-  | 'CACHE_NOT_WRITABLE'
-  | 'UNSAFE_PATH'
+export type HubErrorCode = CodesOf<'HubError'>
 
 /** Every error of this library; its subclasses are families of codes. */
 export class Olmo2Error extends Error {
   /** What went wrong, as a name that will not change. The message may. */
   readonly code: ErrorCode
 
-  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options)
+  readonly #parts: readonly Part[] | undefined
+
+  constructor(code: ErrorCode, message: string | readonly Part[], options?: ErrorOptions) {
+    super(typeof message === 'string' ? message : wording(message), options)
     this.name = new.target.name
     this.code = code
+    this.#parts = typeof message === 'string' ? undefined : message
+  }
+
+  /** The message with options named as `naming` says, as in a command that has flags for them. */
+  wording(naming: OptionNaming): string {
+    return this.#parts ? wording(this.#parts, naming) : this.message
   }
 }
 
@@ -55,27 +73,71 @@ export class Olmo2Error extends Error {
  * `INVALID_WEIGHTS`, `INVALID_FILE` or `NO_CHAT_TEMPLATE`. The message names the file, and the key or
  * tensor.
  */
-export class CheckpointError extends Olmo2Error {}
+export class CheckpointError extends Olmo2Error {
+  /** The file, if the engine found it out. */
+  declare readonly file?: string
+  /** The key in it, of `INVALID_CONFIG`. */
+  declare readonly key?: string
+  /** The tensor in it, of `INVALID_WEIGHTS`. */
+  declare readonly tensor?: string
+}
 
-/** An option is unknown, of the wrong type or out of its range: `INVALID_OPTION`. */
+/**
+ * An option is unknown, of the wrong type or out of its range (`INVALID_OPTION`), or several together
+ * forbid every token (`NO_TOKEN_LEFT`).
+ */
 export class OptionError extends Olmo2Error {
   /** The option's name, as in {@link GenerateOptions} or {@link LoadOptions}. */
   readonly option: string
+  /** All options that it takes to go wrong, of `NO_TOKEN_LEFT`. */
+  declare readonly options?: readonly string[]
 
-  constructor(option: string, message: string) {
-    super('INVALID_OPTION', message)
+  /** @param problem What follows the option's name in the message; or all of the message in parts */
+  constructor(
+    option: string,
+    problem: string | readonly Part[],
+    code: CodesOf<'OptionError'> = 'INVALID_OPTION',
+  ) {
+    super(code, typeof problem === 'string' ? aboutOption(option, problem) : problem)
     this.option = option
   }
 }
 
+function aboutOption(option: string, problem: string): Part[] {
+  return [
+    { kind: 'words', words: 'option ' },
+    { kind: 'subject', option },
+    { kind: 'words', words: ` ${problem}` },
+  ]
+}
+
 /** The prompt cannot be run: `EMPTY_PROMPT`, `PROMPT_TOO_LONG`, `INVALID_PROMPT` or `INVALID_TOKEN`. */
-export class PromptError extends Olmo2Error {}
+export class PromptError extends Olmo2Error {
+  /** The prompt's place among those of the call. */
+  declare readonly index?: number
+  /** Its length, of `PROMPT_TOO_LONG`. */
+  declare readonly tokens?: number
+  /** How long it may be, of `PROMPT_TOO_LONG`. */
+  declare readonly most?: number
+  /** The id, of `INVALID_TOKEN`. */
+  declare readonly token?: number
+  /** How many ids there are, of `INVALID_TOKEN`. */
+  declare readonly vocabSize?: number
+}
 
 /**
  * This machine lacks something: `DEVICE_UNAVAILABLE`, `NOT_ENOUGH_MEMORY`, `NO_BINARY` or
  * `NO_SPACE`.
  */
-export class ResourceError extends Olmo2Error {}
+export class ResourceError extends Olmo2Error {
+  /** What was asked for, of `DEVICE_UNAVAILABLE`. */
+  declare readonly device?: string
+  /** What it takes, of `NOT_ENOUGH_MEMORY`, in `unit`. */
+  declare readonly need?: number
+  /** What there is, of `NOT_ENOUGH_MEMORY`, in `unit`; absent where the system gave no number. */
+  declare readonly have?: number
+  declare readonly unit?: 'bytes' | 'tokens'
+}
 
 /**
  * The work was taken back before it was done: `CANCELLED` after leaving the loop over a generation,
@@ -122,57 +184,51 @@ export class HubError extends Olmo2Error {
  * The model gave NaN or infinity (`NON_FINITE_LOGITS`), its training did (`DIVERGED`), or this library
  * has a bug (`INTERNAL`).
  */
-export class EngineError extends Olmo2Error {}
+export class EngineError extends Olmo2Error {
+  /** Where in the text, of `NON_FINITE_LOGITS`. */
+  declare readonly position?: number
+  /** When in the training, of `DIVERGED`. */
+  declare readonly step?: number
+}
 
-const families: Record<Exclude<ErrorCode, 'INVALID_OPTION' | HubErrorCode>, typeof Olmo2Error> = {
-  IO: CheckpointError,
-  INVALID_CONFIG: CheckpointError,
-  INVALID_WEIGHTS: CheckpointError,
-  INVALID_FILE: CheckpointError,
-  NO_CHAT_TEMPLATE: CheckpointError,
-  EMPTY_PROMPT: PromptError,
-  PROMPT_TOO_LONG: PromptError,
-  INVALID_PROMPT: PromptError,
-  INVALID_TOKEN: PromptError,
-  DEVICE_UNAVAILABLE: ResourceError,
-  NOT_ENOUGH_MEMORY: ResourceError,
-  NO_BINARY: ResourceError,
-  NO_SPACE: ResourceError,
-  CANCELLED: CancelledError,
-  DISPOSED: CancelledError,
-  NON_FINITE_LOGITS: EngineError,
-  DIVERGED: EngineError,
-  INTERNAL: EngineError,
+/** The classes whose errors come out of the engine and are made in the same way. */
+const families = { CheckpointError, PromptError, ResourceError, EngineError, CancelledError }
+
+/** What the binding says of an error beside its message. */
+interface Details {
+  parts: Part[]
+  facts: Record<string, unknown>
 }
 
 /** The error class of an error that came out of the engine. */
 export function fromNative(error: unknown): unknown {
   if (error instanceof Olmo2Error || !(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''
-  if (code === 'INVALID_OPTION') return optionError(error.message)
-  if (Object.hasOwn(families, code)) {
-    const known = code as keyof typeof families
-    return new families[known](known, error.message)
-  }
+  if (Object.hasOwn(errorClasses, code)) return known(code as ErrorCode, error)
   // A panic, or a value of a type the binding does not take.
   return new EngineError('INTERNAL', `internal error: ${error.message}`, { cause: error })
 }
 
-/** What is quoted, and names of options; not what is only like one in a path. */
-const WORDS = /`([^`]*)`|(?<![\w/\\.-])[a-z]+(?:_[a-z]+)+\b(?![/\\-]|\.\w)/g
+function known(code: ErrorCode, error: Error): Olmo2Error {
+  // The binding puts them there as JSON, since its errors carry nothing but texts.
+  const details = JSON.parse((error.cause as Error).message) as Details
+  const parts = details.parts.map((part) =>
+    part.kind === 'words' ? part : { ...part, option: libraryName(part.option) },
+  )
+  if (isOptionCode(code)) {
+    const { option = '', options } = details.facts as { option?: string; options?: string[] }
+    const failure = new OptionError(libraryName(option), parts, code)
+    return Object.assign(failure, options && { options: options.map(libraryName) })
+  }
+  const Family = families[errorClasses[code] as keyof typeof families]
+  return Object.assign(new Family(code, parts), details.facts)
+}
 
 /** The engine calls options as Hugging Face does, `top_p`; JavaScript knows them as `topP`. */
-function optionError(message: string): OptionError {
-  let option: string | undefined
-  // The first quoted word is the option, any other a value, which stays as it was given.
-  const renamed = message.replace(WORDS, (found, quoted?: string) => {
-    if (quoted === undefined) return camelCase(found)
-    if (option !== undefined) return found
-    option = camelCase(quoted)
-    return `\`${option}\``
-  })
-  return new OptionError(option ?? '', renamed)
-}
+const libraryName = camelCase
+
+const isOptionCode = (code: ErrorCode): code is CodesOf<'OptionError'> =>
+  errorClasses[code] === 'OptionError'
 
 /** Calls into the engine, and makes what it throws an error of this library. */
 export function crossing<T>(call: () => T): T {

@@ -64,3 +64,4 @@ export type {
 } from './perplexity.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'
+export type { OptionNaming } from './wording.js'

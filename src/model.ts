@@ -120,7 +120,7 @@ export class Olmo2 implements AsyncDisposable {
    */
   static async load(path: string = embeddedModel, options: LoadOptions = {}): Promise<Olmo2> {
     if (typeof path !== 'string') {
-      throw new OptionError('path', `option \`path\` is ${describe(path)}, but must be a text`)
+      throw new OptionError('path', `is ${describe(path)}, but must be a text`)
     }
     const nativeOptions = toNativeLoadOptions(options)
     checkSignal(options.signal)
@@ -285,7 +285,7 @@ export class Olmo2 implements AsyncDisposable {
   #checkLayer(layer: number): void {
     const { numHiddenLayers } = this.info.config
     if (Number.isInteger(layer) && layer >= 0 && layer < numHiddenLayers) return
-    const message = `option \`attentions\` names layer ${layer}, but there are 0 to ${numHiddenLayers - 1}`
+    const message = `names layer ${layer}, but there are 0 to ${numHiddenLayers - 1}`
     throw new OptionError('attentions', message)
   }
 }

@@ -284,14 +284,15 @@ export function checkOptions(
   elsewhere: string[] = [],
 ): void {
   if (typeof options !== 'object' || options === null) {
-    throw new OptionError('options', `options are an object, not ${String(options)}`)
+    const words = `options are an object, not ${String(options)}`
+    throw new OptionError('options', [{ kind: 'words', words }])
   }
   for (const [name, value] of Object.entries(options)) {
     if (value === undefined || elsewhere.includes(name)) continue
     const kind = Object.hasOwn(known, name) ? known[name] : undefined
     if (kind === undefined) {
       const names = [...Object.keys(known), ...elsewhere].join(', ')
-      throw new OptionError(name, `option \`${name}\` is not known; there are ${names}`)
+      throw new OptionError(name, `is not known; there are ${names}`)
     }
     checkKind(name, value, kind)
   }
@@ -301,7 +302,7 @@ function checkKind(name: string, value: unknown, kind: OptionKind): void {
   const { expected, check } = kinds[kind]
   if (check(value)) return
   const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  throw new OptionError(name, `option \`${name}\` is ${shown}, but must be ${expected}`)
+  throw new OptionError(name, `is ${shown}, but must be ${expected}`)
 }
 
 /** Throws unless what a call cannot do without, such as a path, is a text. */

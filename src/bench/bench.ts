@@ -61,7 +61,7 @@ export async function bench(
   const { metrics, rounds = 3, decodeTokens = 32, onProgress, ...loading } = options
   checkOptions({ rounds, decodeTokens }, { rounds: 'count', decodeTokens: 'count' })
   for (const [name, value] of Object.entries({ rounds, decodeTokens }))
-    if (value < 1) throw new OptionError(name, `option \`${name}\` is 0, but must be 1 or more`)
+    if (value < 1) throw new OptionError(name, `is 0, but must be 1 or more`)
   const wanted = (metrics ?? defaultMetrics).map(parseMetric)
   const start = performance.now()
   await using model = await Olmo2.load(path, loading)
@@ -103,7 +103,7 @@ function fitting(
   const fits = (metric: Metric) => contextOf(metric, decodeTokens) <= context
   const tooLong = metrics.find((metric) => !fits(metric))
   if (asked && tooLong) {
-    const message = `option \`metrics\` has ${metricName(tooLong)}, but the model's context and cache hold ${context} tokens`
+    const message = `has ${metricName(tooLong)}, but the model's context and cache hold ${context} tokens`
     throw new OptionError('metrics', message)
   }
   return metrics.filter(fits)

@@ -34,7 +34,7 @@ export function parseMetric(name: string): Metric {
   if (prefill) return { kind: 'prefill', tokens: Number(prefill[1]) }
   const decode = /^decode@(\d+)$/.exec(name)
   if (decode) return { kind: 'decode', depth: Number(decode[1]) }
-  const message = `option \`metrics\` has ${JSON.stringify(name)}; there are prefillN, decode@N, load, firstToken and peakRss`
+  const message = `has ${JSON.stringify(name)}; there are prefillN, decode@N, load, firstToken and peakRss`
   throw new OptionError('metrics', message)
 }
 

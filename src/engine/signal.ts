@@ -60,7 +60,7 @@ export async function cancellable<T>(
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal === undefined) return
   if (typeof signal?.throwIfAborted !== 'function') {
-    throw new OptionError('signal', 'option `signal` is no AbortSignal')
+    throw new OptionError('signal', 'is no AbortSignal')
   }
   signal.throwIfAborted()
 }

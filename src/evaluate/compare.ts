@@ -101,7 +101,7 @@ function check(options: CompareOptions): void {
   checkOptions(options, kinds, ['types', 'hub', 'signal'])
   const { types, reference, klBase, saveBase, ctx = CTX, stride = 0 } = options
   const wrong = (option: keyof CompareOptions, problem: string) => {
-    throw new OptionError(option, `option \`${option}\` ${problem}`)
+    throw new OptionError(option, problem)
   }
   if (types !== undefined && (!Array.isArray(types) || types.length === 0))
     wrong('types', 'names no type')

@@ -34,11 +34,11 @@ export async function locateModel(
   if (found?.isDirectory()) {
     const path = join(pathOrId, await checkpointIn(pathOrId, revision ?? ''))
     if (await isFolder(path)) return { path }
-    const message = `option \`revision\` is ${JSON.stringify(revision)}, but the folder ${pathOrId} has no checkpoint of that name`
+    const message = `is ${JSON.stringify(revision)}, but the folder ${pathOrId} has no checkpoint of that name`
     throw new OptionError('revision', message)
   }
   if (found) {
-    const message = `option \`revision\` is ${JSON.stringify(revision)}, but ${pathOrId} is a file, which has none`
+    const message = `is ${JSON.stringify(revision)}, but ${pathOrId} is a file, which has none`
     throw new OptionError('revision', message)
   }
   const [, id = pathOrId, file] = FILE_ON_HUB.exec(pathOrId) ?? []

@@ -17,7 +17,7 @@ export function isCommit(revision: string): boolean {
 /** @throws {OptionError} if the text cannot be a repository's id */
 export function checkRepoId(id: string): string {
   if (isRepoId(id)) return id
-  const message = `option \`id\` is ${JSON.stringify(id)}, but a repository is named as in allenai/OLMo-2-1124-7B`
+  const message = `is ${JSON.stringify(id)}, but a repository is named as in allenai/OLMo-2-1124-7B`
   throw new OptionError('id', message)
 }
 

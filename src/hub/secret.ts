@@ -16,8 +16,8 @@ export class Secret {
   /** @throws {OptionError} if it could not stand in a header; whoever sent it would show it */
   reveal(): string {
     if (/^[\x21-\x7e]+$/.test(this.#value)) return this.#value
-    const message = `${this.#source} holds characters that no token has; copy it anew`
-    throw new OptionError('token', message)
+    const words = `${this.#source} holds characters that no token has; copy it anew`
+    throw new OptionError('token', [{ kind: 'words', words }])
   }
 
   toString(): string {

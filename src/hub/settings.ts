@@ -90,7 +90,7 @@ async function readIfThere(file: string): Promise<string | undefined> {
 function checkEndpoint(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
-    const message = `option \`endpoint\` (or HF_ENDPOINT) is ${JSON.stringify(text)}, but must be an address such as ${DEFAULT_ENDPOINT}`
+    const message = `(or HF_ENDPOINT) is ${JSON.stringify(text)}, but must be an address such as ${DEFAULT_ENDPOINT}`
     throw new OptionError('endpoint', message)
   }
   return text.replace(/\/+$/, '')

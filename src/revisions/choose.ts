@@ -53,7 +53,7 @@ function parseWish(text: string): RevisionWish {
     const key = KEYS.find((key) => key === name?.trim())
     const number = parseCount(value)
     if (key === undefined || number === undefined) {
-      const message = `option \`revision\` is ${JSON.stringify(text)}, but must be a name, latest, latest-stage1, or as in tokens=1T, step=10000, stage=2,ingredient=1,tokens=20B`
+      const message = `is ${JSON.stringify(text)}, but must be a name, latest, latest-stage1, or as in tokens=1T, step=10000, stage=2,ingredient=1,tokens=20B`
       throw new OptionError('revision', message)
     }
     wish[key] = number

@@ -34,7 +34,7 @@ export class TraceFile {
     if (kept === undefined) return new TraceFile(path, fresh)
     const same = kept.source === source && JSON.stringify(kept.request) === JSON.stringify(request)
     if (same) return new TraceFile(path, kept)
-    const message = `option \`out\` leads to ${path}, which holds another trace, of ${kept.source} with the prompt ${JSON.stringify(kept.request.prompt)}: name another file, or remove that one`
+    const message = `leads to ${path}, which holds another trace, of ${kept.source} with the prompt ${JSON.stringify(kept.request.prompt)}: name another file, or remove that one`
     throw new OptionError('out', message)
   }
 
@@ -71,7 +71,7 @@ async function read(path: string): Promise<Kept | undefined> {
   }
   const kept = parse(text)
   if (kept) return kept
-  throw new OptionError('out', `option \`out\` leads to ${path}, which is there and holds no trace`)
+  throw new OptionError('out', `leads to ${path}, which is there and holds no trace`)
 }
 
 function parse(text: string): Kept | undefined {

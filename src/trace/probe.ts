@@ -68,7 +68,7 @@ async function perplexity(model: Olmo2, text: string, signal?: AbortSignal): Pro
     count += window.length - 1
   }
   if (count > 0) return Math.exp(surprise / count)
-  const message = 'option `text` is one token or none, but only a token after another can surprise'
+  const message = 'is one token or none, but only a token after another can surprise'
   throw new OptionError('text', message)
 }
 

@@ -32,7 +32,7 @@ function select<T extends Ordered>(known: readonly T[], selector: string): T[] {
   const there = known.length > 0 ? `there are ${known.length} to choose from` : 'there are none'
   throw new OptionError(
     'revisions',
-    `option \`revisions\` is ${JSON.stringify(selector)}, which selects no checkpoint; ${there}`,
+    `is ${JSON.stringify(selector)}, which selects no checkpoint; ${there}`,
   )
 }
 

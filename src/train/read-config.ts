@@ -47,7 +47,7 @@ export async function configText(config: TrainConfig | string): Promise<ConfigTe
     return { config: read, json: toJson(read, config), file: config }
   }
   if (isConfig(config)) return { config, json: toJson(config, 'config'), file: 'config' }
-  throw new OptionError('config', 'option `config` must be a config, or the path of a YAML file')
+  throw new OptionError('config', 'must be a config, or the path of a YAML file')
 }
 
 /** JSON would write `null`, a missing value, for a number that is none. */

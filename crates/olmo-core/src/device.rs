@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::error::Message;
 use crate::{Error, Result};
 
 /// A device, as asked for by name: `cpu`, `cuda`, `cuda:N`, `metal` or `auto`.
@@ -65,21 +66,26 @@ impl Device {
     /// candle's handle for the device, or the reason why there is none.
     pub fn candle(self) -> Result<candle_core::Device> {
         let unavailable =
-            |reason: String| Error::DeviceUnavailable { device: self.to_string(), reason };
+            |reason: Message| Error::DeviceUnavailable { device: self.to_string(), reason };
         match self {
             Device::Auto => self.resolve().candle(),
             Device::Cpu => Ok(candle_core::Device::Cpu),
             Device::Cuda(_) if !cfg!(feature = "cuda") => Err(unavailable(
-                "this binary was built without CUDA; build it with `--features cuda`, or use device cpu".into(),
+                Message::from(
+                    "this binary was built without CUDA; build it with `--features cuda`, or use ",
+                )
+                .setting("device", "cpu"),
             )),
             Device::Cuda(ordinal) => candle_core::Device::new_cuda(ordinal).map_err(|error| {
-                unavailable(format!("the NVIDIA driver or the GPU is missing ({error})"))
+                unavailable(format!("the NVIDIA driver or the GPU is missing ({error})").into())
             }),
             Device::Metal if !cfg!(feature = "metal") => Err(unavailable(
-                "this binary was built without Metal, which only macOS has; use device cpu".into(),
+                Message::from("this binary was built without Metal, which only macOS has; use ")
+                    .setting("device", "cpu"),
             )),
-            Device::Metal => candle_core::Device::new_metal(0)
-                .map_err(|error| unavailable(format!("macOS reports no Metal GPU ({error})"))),
+            Device::Metal => candle_core::Device::new_metal(0).map_err(|error| {
+                unavailable(format!("macOS reports no Metal GPU ({error})").into())
+            }),
         }
     }
 }

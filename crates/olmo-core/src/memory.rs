@@ -5,6 +5,7 @@ use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, Precision, TensorType};
 use crate::engine::{LOGITS_ROWS, PREFILL_CHUNK};
+use crate::error::{Amount, Hint};
 use crate::shapes::{weight_shapes, EMBEDDING};
 use crate::{Error, Result};
 
@@ -76,16 +77,14 @@ impl MemoryPlan {
         let smaller = plan_for(BLOCK_TOKENS);
         let hint = if smaller.total() <= available {
             let fitting = (available - smaller.weights - smaller.scratch) / plan.cache_per_token;
-            format!(
-                "a cache of {fitting} tokens fits: set cacheTokens (--cache-tokens) to it or less"
-            )
+            Hint::SmallerCache { fits: fitting }
         } else {
-            match precision {
-                Precision::Float(DType::F32) => "try dtype bf16 or q4_k_m, or a smaller model",
-                Precision::Float(_) => "try dtype q4_k_m, or a smaller model",
-                Precision::Quantized(_) => "try a smaller model",
-            }
-            .to_owned()
+            let dtypes: &[&str] = match precision {
+                Precision::Float(DType::F32) => &["bf16", "q4_k_m"],
+                Precision::Float(_) => &["q4_k_m"],
+                Precision::Quantized(_) => &[],
+            };
+            Hint::SmallerWeights { dtypes }
         };
         Err(Error::NotEnoughMemory {
             what: format!(
@@ -95,8 +94,8 @@ impl MemoryPlan {
                 human_bytes(plan.cache()),
                 human_bytes(plan.scratch),
             ),
-            needed: human_bytes(plan.total()),
-            available: human_bytes(available),
+            need: Amount::Bytes(plan.total()),
+            have: Some(Amount::Bytes(available)),
             hint,
         })
     }
@@ -148,7 +147,7 @@ pub fn available_memory() -> u64 {
 
 /// Fails if `elements` numbers more are not to be had. A failed allocation ends the process, and one
 /// that the system grants but cannot keep does so later, so this is asked before a large one.
-pub fn check_available(elements: u64, what: &str, hint: &str) -> Result<()> {
+pub fn check_available(elements: u64, what: &str, hint: Hint) -> Result<()> {
     let bytes = elements * DType::F32.size() as u64;
     let available = available_memory();
     if bytes <= available {
@@ -156,9 +155,9 @@ pub fn check_available(elements: u64, what: &str, hint: &str) -> Result<()> {
     }
     Err(Error::NotEnoughMemory {
         what: what.to_owned(),
-        needed: human_bytes(bytes),
-        available: human_bytes(available),
-        hint: hint.to_owned(),
+        need: Amount::Bytes(bytes),
+        have: Some(Amount::Bytes(available)),
+        hint,
     })
 }
 

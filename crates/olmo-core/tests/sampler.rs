@@ -51,9 +51,22 @@ fn forbidding_every_token_is_an_error() {
             .next(&CONTEXT, &[1.0, 2.0], &mut Scores::new())
             .unwrap_err();
         assert_eq!(
+            (error.to_string().as_str(), error.code()),
+            ("bad_words_ids leaves no token that may come next; loosen it", "NO_TOKEN_LEFT")
+        );
+        let options = GenerationOptions {
+            no_repeat_ngram_size: 1,
+            min_new_tokens: 1,
+            eos_token_ids: vec![1],
+            ..Default::default()
+        };
+        let error = Sampler::new(&options, 7, 0)
+            .next(&CONTEXT, &[1.0, 2.0], &mut Scores::new())
+            .unwrap_err();
+        assert_eq!(
             error.to_string(),
-            "option `bad_words_ids` is too strict, but together with no_repeat_ngram_size and \
-             min_new_tokens it must leave one token that may come next"
+            "no_repeat_ngram_size and min_new_tokens together leave no token that may come next; \
+             loosen one of them"
         );
     }
 }

@@ -6,6 +6,8 @@ use napi::bindgen_prelude::{
     spawn_blocking, sys, AsyncBlock, AsyncBlockBuilder, Env, Error, JsError, ToNapiValue, TypeName,
     ValueType,
 };
+use olmo_core::error::{Fact, Part};
+use serde_json::{json, Value};
 
 /// The result of a function that JavaScript calls and waits for.
 pub type Result<T> = std::result::Result<T, Error<&'static str>>;
@@ -13,9 +15,34 @@ pub type Result<T> = std::result::Result<T, Error<&'static str>>;
 /// The result of a function whose promise settles later.
 pub type Promise<T> = napi::Result<AsyncBlock<Settled<T>>>;
 
-/// The same error as JavaScript will see it: its code in `code`.
+/// The same error as JavaScript will see it: its code in `code`, and in the message of its `cause`,
+/// as JSON, its facts and the pieces of its message. Errors of napi have no other place for data.
 pub fn js_error(error: olmo_core::Error) -> Error<&'static str> {
-    Error::new(error.code(), error.to_string())
+    let mut js = Error::new(error.code(), error.to_string());
+    js.set_cause(Error::from_reason(details(&error).to_string()));
+    js
+}
+
+fn details(error: &olmo_core::Error) -> Value {
+    let part = |part: &Part| match part {
+        Part::Words(words) => json!({ "kind": "words", "words": words }),
+        Part::Subject(name) => json!({ "kind": "subject", "option": name }),
+        Part::Option(name) => json!({ "kind": "option", "option": name }),
+        Part::Setting(name, value) => {
+            json!({ "kind": "setting", "option": name, "value": value })
+        }
+    };
+    let fact = |(name, fact): (&str, Fact)| {
+        let value = match fact {
+            Fact::Text(text) => json!(text),
+            Fact::Number(number) => json!(number),
+            Fact::List(list) => json!(list),
+        };
+        (name.to_owned(), value)
+    };
+    let parts: Vec<Value> = error.message().parts().iter().map(part).collect();
+    let facts: serde_json::Map<String, Value> = error.facts().into_iter().map(fact).collect();
+    json!({ "parts": parts, "facts": facts })
 }
 
 /// What a promise settles to.

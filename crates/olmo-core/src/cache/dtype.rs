@@ -47,7 +47,7 @@ impl CacheDType {
                     "it stores heads in groups of {CACHE_GROUP} numbers, and this model's have \
                      {head_dim}: use f16"
                 );
-                Err(Error::option("cacheDtype", self.name(), expected))
+                Err(Error::option("cache_dtype", self.name(), expected))
             }
             _ => Ok(()),
         }
@@ -69,7 +69,7 @@ impl std::str::FromStr for CacheDType {
             (_, Some(dtype)) => Ok(CacheDType::Float(dtype)),
             (_, None) => {
                 let expected = "it must be f32, f16, bf16 or q8_0";
-                Err(Error::option("cacheDtype", format!("`{name}`"), expected))
+                Err(Error::option("cache_dtype", format!("`{name}`"), expected))
             }
         }
     }

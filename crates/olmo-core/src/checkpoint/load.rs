@@ -10,6 +10,7 @@ use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::dtype::{Precision, TensorType};
+use crate::error::Message;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{Model, Runtime};
 use crate::sampling::GenerationDefaults;
@@ -144,7 +145,9 @@ pub(crate) fn load(
         }
         _ => {
             let Precision::Float(dtype) = dtype else {
-                let expected = format!("device {device} runs f32, f16 and bf16; use device cpu");
+                let expected =
+                    Message::from(format!("device {device} runs f32, f16 and bf16; use "))
+                        .setting("device", "cpu");
                 return Err(Error::option("dtype", dtype.name(), expected));
             };
             let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
@@ -173,7 +176,7 @@ fn plan_memory(
     cache_tokens: Option<usize>,
 ) -> Result<MemoryPlan> {
     if cache_tokens == Some(0) {
-        return Err(Error::option("cacheTokens", 0, "it must be 1 at least"));
+        return Err(Error::option("cache_tokens", 0, "it must be 1 at least"));
     }
     match device {
         Device::Cpu => {

@@ -17,6 +17,7 @@ use super::study::Study;
 use super::MAX_ANSWERS;
 use crate::cache::BLOCK_TOKENS;
 use crate::checkpoint::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
+use crate::error::{Amount, Hint};
 use crate::sampling::{fresh_seed, GenerationDefaults, GenerationOptions, Sampler, TokenLogprob};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -202,11 +203,11 @@ impl Engine {
         if needed > room {
             return Err(Error::NotEnoughMemory {
                 what: format!("prompt {index} and what follows it in the cache"),
-                needed: format!("{needed} tokens"),
-                available: format!("{room} tokens"),
+                need: Amount::Tokens(needed as u64),
+                have: Some(Amount::Tokens(room as u64)),
                 hint: match max_new_tokens {
-                    0 => "load the model with a larger cacheTokens".into(),
-                    _ => "lower maxNewTokens, or load the model with a larger cacheTokens".into(),
+                    0 => Hint::LargerCache,
+                    _ => Hint::FewerNewTokens,
                 },
             });
         }

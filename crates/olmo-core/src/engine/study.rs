@@ -4,6 +4,7 @@ use super::request::{ForwardOptions, ForwardOutput};
 use super::{OUTPUT_CHUNK, PREFILL_CHUNK};
 use crate::cache::{blocks_for, BlockPool};
 use crate::config::ModelConfig;
+use crate::error::Hint;
 use crate::memory::check_available;
 use crate::model::{Model, Probe};
 use crate::ops::Batch;
@@ -33,8 +34,11 @@ impl Study {
         let logits = n.saturating_sub(options.logits_from) * config.vocab_size;
         let elements =
             logits + states * n * config.hidden_size + options.attentions.len() * per_attention;
-        let hint = "study a shorter text, or less of it";
-        check_available(elements as u64, &format!("what is asked of {n} tokens"), hint)?;
+        check_available(
+            elements as u64,
+            &format!("what is asked of {n} tokens"),
+            Hint::ShorterText,
+        )?;
 
         let empty_attention = |&layer: &usize| (layer, vec![0.0; per_attention]);
         let output = ForwardOutput {

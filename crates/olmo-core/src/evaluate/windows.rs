@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use crate::error::Message;
 use crate::{Error, Result};
 
 /// Tokens that a window must have, so that one counts in its second half.
@@ -43,7 +44,9 @@ impl Windows {
         let length = ctx.saturating_add(stride / 2);
         // The first of the tokens that count has one before it.
         if stride > 0 && length <= stride {
-            let problem = format!("it is at most twice ctx, {ctx}, less 2");
+            let problem = Message::from("it is at most twice ")
+                .option("ctx")
+                .words(format!(", {ctx}, less 2"));
             return Err(Error::option("stride", stride, problem));
         }
         if length > context {
@@ -51,10 +54,11 @@ impl Windows {
             return Err(Error::option("ctx", ctx, problem));
         }
         if tokens < length {
-            let problem = format!(
+            let problem = Message::from(format!(
                 "the text has {tokens} tokens, which do not fill a window of {length}; take a \
-                 longer text or a smaller ctx"
-            );
+                 longer text or a smaller "
+            ))
+            .option("ctx");
             return Err(Error::option("ctx", ctx, problem));
         }
         Ok(match stride {

@@ -1,6 +1,7 @@
 //! What a caller can ask of a generation: the names and meanings of Hugging Face `generate`.
 
 use super::GenerationDefaults;
+use crate::error::Message;
 use crate::{Error, Result};
 
 /// Most alternatives that can be asked for with each token: an event carries them all.
@@ -162,8 +163,11 @@ impl GenerationOptions {
             1 => {}
             _ if self.do_sample => {}
             n => {
-                let expected = "without do_sample every text would be the same: set do_sample, or \
-                                ask for 1";
+                let expected = Message::from("without ")
+                    .option("do_sample")
+                    .words(" every text would be the same: set ")
+                    .setting("do_sample", "true")
+                    .words(", or ask for 1");
                 return Err(Error::option("num_return_sequences", n, expected));
             }
         }
@@ -182,11 +186,13 @@ fn factor(option: &'static str, value: f64) -> Result<()> {
     if (SMALLEST_FACTOR..=LARGEST_FACTOR).contains(&value) {
         return Ok(());
     }
-    let hint = match option {
-        "temperature" if value == 0.0 => "; for the likeliest token each time set do_sample false",
-        _ => "",
+    let range = format!("it must be from {SMALLEST_FACTOR} to {LARGEST_FACTOR}");
+    let expected = match option {
+        "temperature" if value == 0.0 => Message::from(range)
+            .words("; for the likeliest token each time set ")
+            .setting("do_sample", "false"),
+        _ => range.into(),
     };
-    let expected = format!("it must be from {SMALLEST_FACTOR} to {LARGEST_FACTOR}{hint}");
     Err(Error::option(option, value, expected))
 }
 

@@ -30,8 +30,8 @@ impl Sampler {
     /// The next token after `context`, given the model's logits `[vocab]`, which hold no NaN and
     /// no positive infinity.
     ///
-    /// `scores` is working memory that any number of sequences can share. Errors if the options
-    /// forbid every token; transformers then raises too when it draws, but without drawing takes
+    /// `scores` is working memory that any number of sequences can share. Errors with
+    /// [`Error::NoTokenLeft`] if the options forbid every token; transformers then raises too when it draws, but without drawing takes
     /// token 0, a forbidden one.
     pub fn next(&mut self, context: &Context, logits: &[f32], scores: &mut Scores) -> Result<u32> {
         let token = if self.processors.is_empty() && self.draws.is_none() {
@@ -44,14 +44,7 @@ impl Sampler {
                 Some(draws) => draw(scores, draws.next()),
             }
         };
-        token.ok_or_else(|| {
-            Error::option(
-                "bad_words_ids",
-                "too strict",
-                "together with no_repeat_ngram_size and min_new_tokens it must leave one token \
-                 that may come next",
-            )
-        })
+        token.ok_or_else(|| Error::NoTokenLeft { options: self.processors.forbidding() })
     }
 }
 

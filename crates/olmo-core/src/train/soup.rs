@@ -22,7 +22,7 @@ pub fn average(
     dtype: DType,
 ) -> Result<PathBuf> {
     let Some(first) = checkpoints.first() else {
-        return Err(Error::option("checkpoints", "empty", "an average needs one at least"));
+        return Err(Error::Internal("an average of no checkpoints was asked for".into()));
     };
     let shapes = weight_shapes(&ModelConfig::from_dir(first)?);
     let opened = checkpoints

@@ -42,7 +42,7 @@ impl CandleOps {
             CacheDType::Float(cache_dtype) => Ok(CandleOps { cache_dtype, ..self }),
             CacheDType::Q8_0 => {
                 let expected = "on this device it must be f32, f16 or bf16";
-                Err(Error::option("cacheDtype", cache_dtype.name(), expected))
+                Err(Error::option("cache_dtype", cache_dtype.name(), expected))
             }
         }
     }

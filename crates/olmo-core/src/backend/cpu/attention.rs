@@ -10,6 +10,7 @@ use super::kernels::attention::{panel_len, KeyBlock, Queries};
 use super::workspace::{Parts, Tensor};
 use super::CpuOps;
 use crate::cache::{blocks_for, BLOCK_TOKENS};
+use crate::error::{Amount, Hint};
 use crate::ops::{Batch, Span};
 use crate::{Error, Result};
 
@@ -296,9 +297,9 @@ impl CpuOps {
         let len = heads.saturating_mul(rows).saturating_mul(end);
         all.try_reserve_exact(len).map_err(|_| Error::NotEnoughMemory {
             what: "attention probabilities".into(),
-            needed: format!("{len} numbers"),
-            available: "less".into(),
-            hint: "look at a shorter text".into(),
+            need: Amount::of_f32(len),
+            have: None,
+            hint: Hint::ShorterText,
         })?;
         all.resize(len, 0.0);
         for (index, p) in all.chunks_exact_mut(end).enumerate() {

@@ -9,6 +9,7 @@ use super::workspace::{Buffer, Tensor};
 use super::CpuOps;
 use crate::cache::{blocks_for, CacheDType, CacheShape, BLOCK_TOKENS};
 use crate::dtype::DType;
+use crate::error::Hint;
 use crate::ops::{Batch, Span};
 use crate::{Error, Result};
 
@@ -35,8 +36,8 @@ impl Cache {
         let zeroed = |width: usize| {
             let block = dtype.bytes(BLOCK_TOKENS.saturating_mul(width));
             let bytes = shape.blocks.saturating_mul(shape.kv_heads).saturating_mul(block);
-            let hint = "allow fewer or shorter sequences at a time";
-            Buffer::zeroed(bytes, "the cache of one layer's keys or values", hint)
+            let what = "the cache of one layer's keys or values";
+            Buffer::zeroed(bytes, what, Hint::FewerSequences)
         };
         let layers = (0..shape.layers)
             .map(|_| Ok(LayerCache { keys: zeroed(shape.head_dim)?, values: zeroed(stride)? }))

@@ -26,6 +26,7 @@ pub use workspace::{Tensor, ALLOCATED};
 use crate::cache::{CacheDType, CacheShape};
 use crate::config::{AttentionKind, ModelConfig};
 use crate::dtype::{DType, Precision, TensorType};
+use crate::error::{Amount, Hint};
 use crate::ops::Ops;
 use crate::ops::{Batch, RopeTable};
 use crate::quant::Scheme;
@@ -262,9 +263,9 @@ impl Ops for CpuOps {
         out.clear();
         out.try_reserve(x.len()).map_err(|_| Error::NotEnoughMemory {
             what: "the numbers read from a batch".into(),
-            needed: format!("{} numbers", x.len()),
-            available: "less".into(),
-            hint: "ask for the logits of fewer rows".into(),
+            need: Amount::of_f32(x.len()),
+            have: None,
+            hint: Hint::FewerRows,
         })?;
         out.extend_from_slice(x);
         Ok(())

@@ -6,6 +6,7 @@ use super::kernels::blocks::{group_bytes, pack_group, read_row, GROUP};
 use super::threads::Threads;
 use super::workspace::{Buffer, Parts};
 use crate::dtype::TensorType;
+use crate::error::Hint;
 use crate::quant::BlockType;
 use crate::weights::{read_f32, TensorData};
 use crate::Result;
@@ -81,8 +82,7 @@ pub fn quantized(weight: &TensorData, kind: BlockType, threads: &Threads) -> Res
 /// Memory for a tensor.
 pub fn zeroed(weight: &TensorData, bytes: usize, as_type: TensorType) -> Result<Buffer> {
     let what = format!("tensor `{}` in {}", weight.name, as_type.name());
-    let hint = format!("load with dtype {}, as the file has it", weight.dtype.name());
-    Buffer::zeroed(bytes, &what, &hint)
+    Buffer::zeroed(bytes, &what, Hint::StoredDType(weight.dtype.name()))
 }
 
 /// Calls `body` with every so many rows in blocks, and their number of turn; on all threads.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::MmapMut;
 
+use crate::error::{Amount, Hint};
 use crate::{Error, Result};
 
 /// A cache line, and the widest register.
@@ -45,7 +46,7 @@ unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// `what` is for the error if there is no memory, `hint` what to do about it.
-    pub fn zeroed(bytes: usize, what: &str, hint: &str) -> Result<Buffer> {
+    pub fn zeroed(bytes: usize, what: &str, hint: Hint) -> Result<Buffer> {
         ALLOCATED.fetch_add(1, Ordering::Relaxed);
         let buffer = match bytes < LARGE {
             true => Buffer::on_heap(bytes),
@@ -53,9 +54,9 @@ impl Buffer {
         };
         buffer.ok_or_else(|| Error::NotEnoughMemory {
             what: what.to_owned(),
-            needed: format!("{:.1} MiB", bytes as f64 / (1 << 20) as f64),
-            available: "less".into(),
-            hint: hint.to_owned(),
+            need: Amount::Bytes(bytes as u64),
+            have: None,
+            hint,
         })
     }
 
@@ -114,7 +115,7 @@ impl Workspace {
                 // A little more than asked for, so that growing batches do not each allocate.
                 bytes.max(4096).saturating_add(bytes / 8),
                 "the activations of a batch",
-                "run fewer or shorter sequences at a time",
+                Hint::FewerSequences,
             )?,
         };
         Ok(Tensor { rows, width, buffer: Some(buffer), home: self.clone() })

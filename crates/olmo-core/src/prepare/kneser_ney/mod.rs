@@ -59,8 +59,8 @@ impl KneserNey {
             return Err(Error::InvalidToken { id: id.into(), vocab_size });
         }
         if stream.last() != Some(&eos) || stream.len() > u32::MAX as usize {
-            let expected = "documents, the last too, end with eos; 2³² tokens at most";
-            return Err(Error::option("stream", format!("of {} tokens", stream.len()), expected));
+            let problem = "are no documents that each end with eos, or more than 2³²";
+            return Err(Error::UnusableTokens { tokens: stream.len(), problem });
         }
         let orders = count(stream, eos, order).into_iter().map(Order::new).collect();
         Ok(KneserNey { vocab_size, eos, orders })

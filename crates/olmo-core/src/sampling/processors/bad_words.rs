@@ -23,6 +23,10 @@ impl LogitsProcessor for BadWords {
         "NoBadWordsLogitsProcessor"
     }
 
+    fn forbids(&self) -> Option<&'static str> {
+        Some("bad_words_ids")
+    }
+
     fn process(&mut self, context: &Context, scores: &mut Scores) {
         for word in &self.words {
             if let Some((&last, begun)) = word.split_last() {

@@ -21,6 +21,10 @@ impl LogitsProcessor for MinNewTokens {
         "MinNewTokensLengthLogitsProcessor"
     }
 
+    fn forbids(&self) -> Option<&'static str> {
+        Some("min_new_tokens")
+    }
+
     fn process(&mut self, context: &Context, scores: &mut Scores) {
         if context.generated() < self.min_new_tokens {
             for &id in &self.eos {

@@ -43,6 +43,11 @@ pub trait LogitsProcessor: Send {
     fn reference(&self) -> &'static str;
 
     fn process(&mut self, context: &Context, scores: &mut Scores);
+
+    /// The option behind this processor, if it forbids tokens and could so forbid the last one left.
+    fn forbids(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The processors that a call's options ask for, in the order in which they run.
@@ -101,6 +106,11 @@ impl Processors {
         for processor in &mut self.0 {
             processor.process(context, scores);
         }
+    }
+
+    /// The options in force that forbid tokens.
+    pub(super) fn forbidding(&self) -> Vec<&'static str> {
+        self.0.iter().filter_map(|processor| processor.forbids()).collect()
     }
 
     /// The processors' classes in transformers, in the order in which they run.

@@ -22,6 +22,10 @@ impl LogitsProcessor for NoRepeatNgram {
         "NoRepeatNGramLogitsProcessor"
     }
 
+    fn forbids(&self) -> Option<&'static str> {
+        Some("no_repeat_ngram_size")
+    }
+
     fn process(&mut self, context: &Context, scores: &mut Scores) {
         // The scan is repeated every step. It compares one token in most places, so that a map of
         // n-grams, with an allocation for each, would gain nothing at a few thousand tokens.

@@ -1,7 +1,17 @@
 //! Every way this crate can fail, each with a stable code.
 //!
 //! A message says what is wrong, where, and what to do. The codes are public interface: the
-//! TypeScript library maps each to an error class.
+//! TypeScript library maps each to an error class. What a program may want to know stands in
+//! [`Error::facts`], and [`Error::message`] keeps option names apart from words: no surface has to
+//! look for either in English.
+
+mod facts;
+mod hint;
+mod message;
+
+pub use facts::Fact;
+pub use hint::{Amount, Hint};
+pub use message::{Message, Part};
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,16 +41,26 @@ pub enum Error {
     InvalidFile { file: PathBuf, problem: String },
 
     /// A generation or load option is out of its range.
-    #[error("option `{option}` is {value}, but {expected}")]
-    InvalidOption { option: &'static str, value: String, expected: String },
+    #[error("{}", out_of_range(option, value, expected))]
+    InvalidOption { option: &'static str, value: String, expected: Message },
+
+    /// The options, each fine by itself, leave no token that may come next.
+    #[error("{}", none_left(options))]
+    NoTokenLeft { options: Vec<&'static str> },
+
+    /// A stream of tokens that nothing can be learnt from.
+    #[error("the {tokens} tokens {problem}")]
+    UnusableTokens { tokens: usize, problem: &'static str },
 
     /// The device asked for is not in this build or not in this machine.
-    #[error("device `{device}` is not available: {reason}")]
-    DeviceUnavailable { device: String, reason: String },
+    #[error("{}", unavailable(device, reason))]
+    DeviceUnavailable { device: String, reason: Message },
 
     /// Loading or running would need more memory than there is.
-    #[error("not enough memory for {what}: {needed} needed, {available} free; {hint}")]
-    NotEnoughMemory { what: String, needed: String, available: String, hint: String },
+    ///
+    /// `have` is None where the system said no without a number.
+    #[error("{}", short_of_memory(what, *need, *have, *hint))]
+    NotEnoughMemory { what: String, need: Amount, have: Option<Amount>, hint: Hint },
 
     /// There is nothing to continue.
     #[error(
@@ -57,7 +77,7 @@ pub enum Error {
     InvalidToken { id: u32, vocab_size: usize },
 
     /// The forward pass gave NaN or infinity: broken weights, or a dtype too narrow for them.
-    #[error("the logits at position {position} are not finite; the weights are damaged or overflow in {dtype}: try dtype f32")]
+    #[error("{}", not_finite(*position, dtype))]
     NonFiniteLogits { position: usize, dtype: &'static str },
 
     /// The loss or its gradient is no longer a number.
@@ -84,8 +104,9 @@ impl Error {
             Error::Io { .. } | Error::Write { .. } => "IO",
             Error::InvalidConfig { .. } => "INVALID_CONFIG",
             Error::InvalidWeights { .. } => "INVALID_WEIGHTS",
-            Error::InvalidFile { .. } => "INVALID_FILE",
+            Error::InvalidFile { .. } | Error::UnusableTokens { .. } => "INVALID_FILE",
             Error::InvalidOption { .. } => "INVALID_OPTION",
+            Error::NoTokenLeft { .. } => "NO_TOKEN_LEFT",
             Error::DeviceUnavailable { .. } => "DEVICE_UNAVAILABLE",
             Error::NotEnoughMemory { .. } => "NOT_ENOUGH_MEMORY",
             Error::EmptyPrompt { .. } => "EMPTY_PROMPT",
@@ -96,6 +117,22 @@ impl Error {
             Error::Cancelled => "CANCELLED",
             Error::Disposed => "DISPOSED",
             Error::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// The message with its option names as data.
+    pub fn message(&self) -> Message {
+        match self {
+            Error::InvalidOption { option, value, expected } => {
+                out_of_range(option, value, expected)
+            }
+            Error::NoTokenLeft { options } => none_left(options),
+            Error::DeviceUnavailable { device, reason } => unavailable(device, reason),
+            Error::NotEnoughMemory { what, need, have, hint } => {
+                short_of_memory(what, *need, *have, *hint)
+            }
+            Error::NonFiniteLogits { position, dtype } => not_finite(*position, dtype),
+            other => other.to_string().into(),
         }
     }
 
@@ -118,10 +155,50 @@ impl Error {
     pub(crate) fn option(
         option: &'static str,
         value: impl std::fmt::Display,
-        expected: impl Into<String>,
+        expected: impl Into<Message>,
     ) -> Self {
         Error::InvalidOption { option, value: value.to_string(), expected: expected.into() }
     }
+}
+
+fn out_of_range(option: &'static str, value: &str, expected: &Message) -> Message {
+    Message::from("option ")
+        .subject(option)
+        .words(format!(" is {value}, but "))
+        .then(expected.clone())
+}
+
+fn none_left(options: &[&'static str]) -> Message {
+    let mut message = Message::new();
+    for (index, &option) in options.iter().enumerate() {
+        message = match index {
+            0 => message,
+            index if index + 1 == options.len() => message.words(" and "),
+            _ => message.words(", "),
+        }
+        .option(option);
+    }
+    message.words(match options {
+        [_] => " leaves no token that may come next; loosen it",
+        _ => " together leave no token that may come next; loosen one of them",
+    })
+}
+
+fn unavailable(device: &str, reason: &Message) -> Message {
+    Message::from(format!("device `{device}` is not available: ")).then(reason.clone())
+}
+
+fn short_of_memory(what: &str, need: Amount, have: Option<Amount>, hint: Hint) -> Message {
+    let have = have.map_or("less".to_owned(), |have| have.to_string());
+    Message::from(format!("not enough memory for {what}: {need} needed, {have} free; "))
+        .then(hint.message())
+}
+
+fn not_finite(position: usize, dtype: &str) -> Message {
+    Message::from(format!(
+        "the logits at position {position} are not finite; the weights are damaged or overflow in {dtype}: try "
+    ))
+    .setting("dtype", "f32")
 }
 
 /// candle fails only where this crate passed it something wrong, or where a device gave up.

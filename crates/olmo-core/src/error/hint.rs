@@ -1,0 +1,95 @@
+//! What to do when memory is short.
+
+use std::fmt;
+
+use super::Message;
+use crate::memory::human_bytes;
+
+/// An amount of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Amount {
+    Bytes(u64),
+    /// Of the cache of keys and values.
+    Tokens(u64),
+}
+
+impl Amount {
+    /// The memory of so many f32 numbers.
+    pub(crate) fn of_f32(numbers: usize) -> Amount {
+        Amount::Bytes(numbers.saturating_mul(size_of::<f32>()) as u64)
+    }
+
+    pub fn unit(self) -> &'static str {
+        match self {
+            Amount::Bytes(_) => "bytes",
+            Amount::Tokens(_) => "tokens",
+        }
+    }
+
+    pub fn number(self) -> u64 {
+        match self {
+            Amount::Bytes(n) | Amount::Tokens(n) => n,
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Amount::Bytes(bytes) => f.write_str(&human_bytes(*bytes)),
+            Amount::Tokens(tokens) => write!(f, "{tokens} tokens"),
+        }
+    }
+}
+
+/// What would take less memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hint {
+    /// A cache of so many tokens fits.
+    SmallerCache { fits: u64 },
+    /// Weights in one of these types are smaller, and none of them if there is none.
+    SmallerWeights { dtypes: &'static [&'static str] },
+    /// The type of the file, in which the weights are not converted.
+    StoredDType(&'static str),
+    /// The cache that the model was loaded with is too small.
+    LargerCache,
+    /// The same, and fewer tokens could be asked for.
+    FewerNewTokens,
+    /// Fewer or shorter sequences in work at a time.
+    FewerSequences,
+    /// A shorter text, or less said of it.
+    ShorterText,
+    /// The logits of fewer rows.
+    FewerRows,
+}
+
+impl Hint {
+    pub fn message(self) -> Message {
+        let message = Message::new();
+        match self {
+            Hint::SmallerCache { fits } => message
+                .words(format!("a cache of {fits} tokens fits: set "))
+                .option("cache_tokens")
+                .words(" to it or less"),
+            Hint::SmallerWeights { dtypes: [] } => message.words("try a smaller model"),
+            Hint::SmallerWeights { dtypes } => message
+                .words("try ")
+                .setting("dtype", dtypes.join(" or "))
+                .words(", or a smaller model"),
+            Hint::StoredDType(dtype) => {
+                message.words("load with ").setting("dtype", dtype).words(", as the file has it")
+            }
+            Hint::LargerCache => {
+                message.words("load the model with a larger ").option("cache_tokens")
+            }
+            Hint::FewerNewTokens => message
+                .words("lower ")
+                .option("max_new_tokens")
+                .words(", or load the model with a larger ")
+                .option("cache_tokens"),
+            Hint::FewerSequences => message.words("run fewer or shorter sequences at a time"),
+            Hint::ShorterText => message.words("study a shorter text, or less of it"),
+            Hint::FewerRows => message.words("ask for the logits of fewer rows"),
+        }
+    }
+}
