@@ -25,6 +25,21 @@ test('a loaded model says what it is', async (t) => {
   t.is(model.info.memory.weights, 4 * 167104)
 })
 
+test('what is odd about a checkpoint is said and changes nothing', async (t) => {
+  const keys = { eos_token_id: [5, 50279], pad_token_id: -1 }
+  const folder = await copyOfTiny({ 'config.json': keys })
+  const warnings = [
+    '`eos_token_id` is [5,50279]; ids above 516 are no tokens and count for nothing',
+  ]
+  t.deepEqual((await inspect(folder)).warnings, warnings)
+  await using model = await Olmo2.load(folder)
+  t.deepEqual(model.info.warnings, warnings)
+  await using tidy = await Olmo2.load(tiny, { mmap: false })
+  t.deepEqual(tidy.info.warnings, [])
+  const options = { maxNewTokens: 8, eosTokenId: [] }
+  t.is((await model.generate('a b', options)).text, (await tidy.generate('a b', options)).text)
+})
+
 test('options reach the engine', async (t) => {
   const compute = { dtype: 'bf16', device: 'cpu', threads: 1 } as const
   const options = { ...compute, cacheTokens: 256, cacheDtype: 'f16' } as const

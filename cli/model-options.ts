@@ -35,11 +35,9 @@ export async function modelFolder(
 
 /** Adds the flags that say which model to load and how. */
 export function addLoadOptions(command: Command): Command {
-  return addCacheDtype(addComputeOptions(addModelOption(command))).option(
-    '--cache-tokens <n>',
-    'tokens the cache holds (default: up to four contexts)',
-    toNumber,
-  )
+  return addCacheDtype(addComputeOptions(addModelOption(command)))
+    .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
+    .option('--no-mmap', 'read the weight files into memory and do not map them')
 }
 
 /** Adds the flag that says what keys and values are held in. */
@@ -64,7 +62,7 @@ export function addComputeOptions(command: Command): Command {
 
 /** Loads the model a command was asked for, with a bar on a terminal. */
 export async function loadModel(values: OptionValues, signal: AbortSignal): Promise<Olmo2> {
-  const { dtype, cacheDtype, device, threads, cacheTokens } = values
+  const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = values
   const folder = await modelFolder(values, signal)
   const bar = progressBar('loading')
   const options: LoadOptions = {
@@ -73,11 +71,15 @@ export async function loadModel(values: OptionValues, signal: AbortSignal): Prom
     device,
     threads,
     cacheTokens,
+    mmap,
     signal,
     onProgress: bar.update,
   }
   try {
-    return await Olmo2.load(folder, options)
+    const model = await Olmo2.load(folder, options)
+    bar.clear()
+    for (const warning of model.info.warnings) note(warning)
+    return model
   } finally {
     bar.clear()
   }

@@ -50,6 +50,8 @@ export interface Inspection {
   memory: MemoryPlan[]
   /** Bytes that this process could still take without swapping. */
   availableMemory: number
+  /** What is odd about the files but does not matter, such as tensors that no OLMo 2 has: a line each. */
+  warnings: string[]
 }
 
 /**

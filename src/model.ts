@@ -49,6 +49,8 @@ export interface ModelInfo {
   threads: number
   /** What it takes of memory. */
   memory: MemoryPlan
+  /** What is odd about the files but does not matter, such as tensors that no OLMo 2 has: a line each. */
+  warnings: string[]
 }
 
 /** What `Olmo2.forward` should give beside the logits. */

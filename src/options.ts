@@ -58,6 +58,12 @@ export interface LoadOptions {
    */
   cacheTokens?: number
 
+  /**
+   * Whether weight files are mapped (the default) or, if false, read into memory. A file that is cut short
+   * while it is mapped ends the process.
+   */
+  mmap?: boolean
+
   /** Stops the load, which then rejects with the signal's reason. */
   signal?: AbortSignal
 
@@ -340,6 +346,7 @@ const loadKinds = {
   device: 'text',
   threads: 'count',
   cacheTokens: 'count',
+  mmap: 'flag',
   revision: 'text',
   onDownload: 'listener',
   onProgress: 'listener',
@@ -348,6 +355,6 @@ const loadKinds = {
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
   checkOptions(options, loadKinds, ['signal', 'hub'])
-  const { dtype, cacheDtype, device, threads, cacheTokens } = options
-  return defined({ dtype, cacheDtype, device, threads, cacheTokens })
+  const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = options
+  return defined({ dtype, cacheDtype, device, threads, cacheTokens, mmap })
 }

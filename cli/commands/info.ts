@@ -70,6 +70,7 @@ function page({
     heading('Memory needed'),
     table([heads, ...needs]),
     `${formatBytes(rest.availableMemory)} are free here.`,
+    ...(rest.warnings.length > 0 ? [heading('Warnings'), ...rest.warnings] : []),
     heading('Licence'),
     license ?? 'This checkpoint does not say; Ai2 publishes OLMo 2 under Apache-2.0.',
     heading('Bias and risks'),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value};
 
 use crate::dtype::DType;
+use crate::files;
 use crate::{Error, Result};
 
 /// How far back a layer's rows look.
@@ -35,23 +36,24 @@ pub struct ModelConfig {
     pub dtype: Option<DType>,
     pub eos_token_ids: Vec<u32>,
     pub pad_token_id: Option<u32>,
+    /// What the file says that cannot be, where nothing hangs on it.
+    pub warnings: Vec<String>,
 }
 
 impl ModelConfig {
     /// Reads `config.json` in a checkpoint folder.
     pub fn from_dir(dir: &Path) -> Result<ModelConfig> {
-        let (file, bytes) = read_required(dir, "config.json")?;
-        let text = String::from_utf8(bytes).map_err(|error| Error::InvalidFile {
-            file: file.clone(),
-            problem: format!("this is not UTF-8: {error}"),
-        })?;
-        ModelConfig::from_json(&text, &file)
+        let (file, bytes) = read_required(dir, "config.json", files::MOST_CONFIG)?;
+        ModelConfig::from_json(&files::text(&file, bytes)?, &file)
     }
 
     /// Reads the text of a `config.json`; `file` is for error messages.
     ///
     /// Both spellings are understood: `rope_theta` and `torch_dtype` at top level (the published
-    /// checkpoints) and `rope_parameters` with `dtype` (what transformers 5 writes).
+    /// checkpoints) and `rope_parameters` with `dtype` (what transformers 5 writes). A key that is not
+    /// there has the default of transformers' class.
+    ///
+    /// Source: `Olmo2Config`, `PreTrainedConfig` and `RotaryEmbeddingConfigMixin` of transformers 5.24.0.
     pub fn from_json(text: &str, file: &Path) -> Result<ModelConfig> {
         let json: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| Error::InvalidFile {
@@ -61,11 +63,11 @@ impl ModelConfig {
         let keys = Keys { json: &json, file };
 
         keys.expect_str("model_type", &["olmo2"])?;
-        keys.expect_str("hidden_act", &["silu"])?;
+        keys.expect_activation()?;
         keys.expect_false("attention_bias")?;
 
-        let hidden_size = keys.size("hidden_size")?;
-        let num_attention_heads = keys.size("num_attention_heads")?;
+        let hidden_size = keys.size("hidden_size", 4096)?;
+        let num_attention_heads = keys.size("num_attention_heads", 32)?;
         let num_key_value_heads =
             keys.optional_size("num_key_value_heads")?.unwrap_or(num_attention_heads);
         let head_dim = match keys.optional_size("head_dim")? {
@@ -91,22 +93,27 @@ impl ModelConfig {
             return Err(keys.error("num_key_value_heads", problem));
         }
 
-        let vocab_size = keys.size("vocab_size")?;
+        let vocab_size = keys.size("vocab_size", 50_304)?;
+        let mut warnings = Vec::new();
         Ok(ModelConfig {
             vocab_size,
             hidden_size,
-            intermediate_size: keys.size("intermediate_size")?,
+            intermediate_size: keys.size("intermediate_size", 11_008)?,
             num_attention_heads,
             num_key_value_heads,
             head_dim,
-            layers: vec![AttentionKind::Full; keys.layers("num_hidden_layers")?],
-            max_position_embeddings: keys.size("max_position_embeddings")?,
-            rope_theta: keys.rope_theta()?,
-            rms_norm_eps: keys.positive("rms_norm_eps", Some(1e-5))?,
+            layers: vec![AttentionKind::Full; keys.layers("num_hidden_layers", 32)?],
+            max_position_embeddings: keys.size("max_position_embeddings", 2048)?,
+            rope_theta: keys.rope_theta(&mut warnings)?,
+            rms_norm_eps: keys.positive("rms_norm_eps", 1e-5)?,
             tie_word_embeddings: keys.flag("tie_word_embeddings")?.unwrap_or(false),
             dtype: keys.dtype()?,
-            eos_token_ids: keys.token_ids("eos_token_id", vocab_size)?,
-            pad_token_id: keys.token_ids("pad_token_id", vocab_size)?.first().copied(),
+            eos_token_ids: keys.token_ids("eos_token_id", 50_279, vocab_size, &mut warnings)?,
+            pad_token_id: keys
+                .token_ids("pad_token_id", 1, vocab_size, &mut warnings)?
+                .first()
+                .copied(),
+            warnings,
         })
     }
 
@@ -129,17 +136,16 @@ impl ModelConfig {
     }
 }
 
-/// A file that every checkpoint folder has: its path and content.
-pub(crate) fn read_required(dir: &Path, name: &str) -> Result<(PathBuf, Vec<u8>)> {
+/// A file that every checkpoint folder has: its path and content, of at most `most` bytes.
+pub(crate) fn read_required(dir: &Path, name: &str, most: u64) -> Result<(PathBuf, Vec<u8>)> {
     let file = dir.join(name);
-    match std::fs::read(&file) {
-        Ok(bytes) => Ok((file, bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::io(
+    match files::read_if_there(&file, most)? {
+        Some(bytes) => Ok((file, bytes)),
+        None => Err(Error::io(
             file,
             "there is no such file; a checkpoint folder holds config.json, tokenizer.json and \
              model.safetensors",
         )),
-        Err(error) => Err(Error::io(file, error)),
     }
 }
 
@@ -169,16 +175,26 @@ impl Keys<'_> {
         self.json.get(key).filter(|value| !value.is_null())
     }
 
-    fn size(&self, key: &str) -> Result<usize> {
-        self.optional_size(key)?.ok_or_else(|| self.error(key, "is missing"))
+    fn size(&self, key: &str, default: usize) -> Result<usize> {
+        self.refuse_null(key)?;
+        Ok(self.optional_size(key)?.unwrap_or(default))
+    }
+
+    /// A size that is not there has a default; one that is null has not, in transformers either.
+    fn refuse_null(&self, key: &str) -> Result<()> {
+        match self.json.get(key) {
+            Some(Value::Null) => Err(self.error(key, "is missing")),
+            _ => Ok(()),
+        }
     }
 
     fn optional_size(&self, key: &str) -> Result<Option<usize>> {
         self.size_up_to(LARGEST_SIZE, key)
     }
 
-    fn layers(&self, key: &str) -> Result<usize> {
-        self.size_up_to(MOST_LAYERS, key)?.ok_or_else(|| self.error(key, "is missing"))
+    fn layers(&self, key: &str, default: usize) -> Result<usize> {
+        self.refuse_null(key)?;
+        Ok(self.size_up_to(MOST_LAYERS, key)?.unwrap_or(default))
     }
 
     fn size_up_to(&self, most: u64, key: &str) -> Result<Option<usize>> {
@@ -192,10 +208,8 @@ impl Keys<'_> {
         }
     }
 
-    fn positive(&self, key: &str, default: Option<f64>) -> Result<f64> {
-        self.positive_in(self.json, key, key)?
-            .or(default)
-            .ok_or_else(|| self.error(key, "is missing"))
+    fn positive(&self, key: &str, default: f64) -> Result<f64> {
+        Ok(self.positive_in(self.json, key, key)?.unwrap_or(default))
     }
 
     fn positive_in(&self, json: &Map<String, Value>, key: &str, path: &str) -> Result<Option<f64>> {
@@ -230,58 +244,91 @@ impl Keys<'_> {
         }
     }
 
-    /// `rope_theta` at top level or inside `rope_parameters`; both, if they agree.
-    fn rope_theta(&self) -> Result<f64> {
-        if let Some(scaling) = self.get("rope_scaling") {
-            return Err(self.error(
-                "rope_scaling",
-                format!("is {scaling}, but OLMo 2 does not scale its angles"),
+    /// `silu`, which is what no word at all means, also under its other name.
+    fn expect_activation(&self) -> Result<()> {
+        match self.get("hidden_act") {
+            None => Ok(()),
+            Some(_) => self.expect_str("hidden_act", &["silu", "swish"]),
+        }
+    }
+
+    /// As transformers finds it: in `rope_scaling` if that says something, else in `rope_parameters`,
+    /// else at top level.
+    fn rope_theta(&self, warnings: &mut Vec<String>) -> Result<f64> {
+        let outer = self.positive_in(self.json, "rope_theta", "rope_theta")?;
+        let mut inner = None;
+        for key in ["rope_scaling", "rope_parameters"] {
+            let parameters = match self.get(key) {
+                None => continue,
+                Some(Value::Object(parameters)) if parameters.is_empty() => continue,
+                Some(Value::Object(parameters)) => parameters,
+                Some(value) => return Err(self.error(key, format!("is {value}, not an object"))),
+            };
+            self.expect_no_scaling(parameters, key)?;
+            inner = self.positive_in(parameters, "rope_theta", &format!("{key}.rope_theta"))?;
+            if let (Some(outer), Some(inner)) = (outer, inner.filter(|inner| outer != Some(*inner)))
+            {
+                warnings.push(format!(
+                    "`rope_theta` is {outer}, but {key}.rope_theta, {inner}, goes before it"
+                ));
+            }
+            break;
+        }
+        Ok(inner.or(outer).unwrap_or(10_000.0))
+    }
+
+    fn expect_no_scaling(&self, parameters: &Map<String, Value>, path: &str) -> Result<()> {
+        let kind =
+            ["rope_type", "type"].into_iter().find_map(|key| Some((key, parameters.get(key)?)));
+        match kind {
+            Some((key, kind)) if kind != "default" => {
+                let problem = format!(
+                    "is {kind}, but OLMo 2 uses only default: it does not scale its angles"
+                );
+                Err(self.error(&format!("{path}.{key}"), problem))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `dtype`, or else `torch_dtype`, its older name.
+    fn dtype(&self) -> Result<Option<DType>> {
+        let key = if self.get("dtype").is_some() { "dtype" } else { "torch_dtype" };
+        let Some(value) = self.get(key) else { return Ok(None) };
+        value.as_str().and_then(DType::parse).map(Some).ok_or_else(|| {
+            self.error(key, format!("is {value}, but float32, float16 or bfloat16 is needed"))
+        })
+    }
+
+    /// One id or a list of them, as far as they are inside the vocabulary. Others can never come out of
+    /// the model: -1 and the like stand for none.
+    fn token_ids(
+        &self,
+        key: &str,
+        default: u32,
+        vocab_size: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<u32>> {
+        let inside = |id: &u32| (*id as usize) < vocab_size;
+        let value = match self.json.get(key) {
+            None => return Ok(Some(default).filter(inside).into_iter().collect()),
+            Some(Value::Null) => return Ok(Vec::new()),
+            Some(value) => value,
+        };
+        let values = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
+        if !values.iter().all(|id| id.is_i64() || id.is_u64()) {
+            return Err(self.error(key, format!("is {value}, but token ids are needed")));
+        }
+        let ids = values.iter().filter_map(|id| u32::try_from(id.as_u64()?).ok()).filter(inside);
+        let ids: Vec<u32> = ids.collect();
+        // A number below 0 is a common way to say none.
+        if ids.len() < values.iter().filter(|id| id.as_i64().is_none_or(|id| id >= 0)).count() {
+            let most = vocab_size - 1;
+            warnings.push(format!(
+                "`{key}` is {value}; ids above {most} are no tokens and count for nothing"
             ));
         }
-        let outer = self.positive_in(self.json, "rope_theta", "rope_theta")?;
-        let inner = match self.get("rope_parameters") {
-            None => None,
-            Some(Value::Object(parameters)) => {
-                if let Some(kind) = parameters.get("rope_type").filter(|kind| *kind != "default") {
-                    let problem = format!("is {kind}, but OLMo 2 uses only default");
-                    return Err(self.error("rope_parameters.rope_type", problem));
-                }
-                self.positive_in(parameters, "rope_theta", "rope_parameters.rope_theta")?
-            }
-            Some(value) => {
-                return Err(self.error("rope_parameters", format!("is {value}, not an object")))
-            }
-        };
-        match (outer, inner) {
-            (Some(outer), Some(inner)) if outer != inner => Err(self.error(
-                "rope_theta",
-                format!("is {outer}, but rope_parameters.rope_theta is {inner}"),
-            )),
-            (outer, inner) => outer.or(inner).ok_or_else(|| self.error("rope_theta", "is missing")),
-        }
-    }
-
-    /// `torch_dtype` or `dtype`; both, if they agree.
-    fn dtype(&self) -> Result<Option<DType>> {
-        let read = |key: &str| -> Result<Option<DType>> {
-            let Some(value) = self.get(key) else { return Ok(None) };
-            value.as_str().and_then(DType::parse).map(Some).ok_or_else(|| {
-                self.error(key, format!("is {value}, but float32, float16 or bfloat16 is needed"))
-            })
-        };
-        match (read("torch_dtype")?, read("dtype")?) {
-            (Some(old), Some(new)) if old != new => Err(self
-                .error("dtype", format!("is {}, but torch_dtype is {}", new.name(), old.name()))),
-            (old, new) => Ok(new.or(old)),
-        }
-    }
-
-    /// One id or a list of them, each inside the vocabulary.
-    fn token_ids(&self, key: &str, vocab_size: usize) -> Result<Vec<u32>> {
-        token_ids(self.get(key), vocab_size).ok_or_else(|| {
-            let value = self.get(key).unwrap_or(&Value::Null);
-            self.error(key, format!("is {value}, but ids from 0 to {} are needed", vocab_size - 1))
-        })
+        Ok(ids)
     }
 }
 

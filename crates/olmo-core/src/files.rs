@@ -1,11 +1,97 @@
-//! Files that are whole or not there.
+//! Files that are read with a bound, and files that are whole or not there.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::memory::human_bytes;
 use crate::{Error, Result};
+
+/// The largest file of keys and values that is read: config.json and its like, of which none has more
+/// than a few kilobytes.
+pub(crate) const MOST_CONFIG: u64 = 4 << 20;
+
+/// What a file begins with that git-lfs has put in another's place.
+const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
+
+/// Opens a file to read it. A pipe or a device, which could keep a reader for ever, is an error.
+pub(crate) fn open(path: &Path) -> Result<File> {
+    let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "it is a folder" } else { "it is a pipe or a device" };
+        return Err(Error::io(path, format!("{what}, but a file is needed")));
+    }
+    File::open(path).map_err(|error| Error::io(path, error))
+}
+
+/// The content of a file of at most `most` bytes.
+///
+/// Errors on a larger one before it is read, and on a git-lfs pointer.
+pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = open(path)?;
+    file.take(most + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, error))?;
+    if bytes.len() as u64 > most {
+        let most = human_bytes(most);
+        return Err(invalid(path, format!("it has more than {most}, which no such file needs")));
+    }
+    refuse_pointer(path, &bytes)?;
+    Ok(bytes)
+}
+
+/// The content, or nothing if there is no such file.
+pub(crate) fn read_if_there(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
+    match fs::metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        _ => read(path, most).map(Some),
+    }
+}
+
+/// A text in UTF-8, without the byte order mark that some editors put before it.
+pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
+    text(path, read(path, most)?)
+}
+
+/// What was read of a file, as a text.
+pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String> {
+    utf8(bytes).map_err(|problem| invalid(path, problem))
+}
+
+/// The text that bytes are in UTF-8, without a byte order mark; or else where they are not, and what they
+/// may be.
+pub(crate) fn utf8(mut bytes: Vec<u8>) -> Result<String, String> {
+    if bytes.starts_with(b"\xEF\xBB\xBF") {
+        bytes.drain(..3);
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let (at, bytes) = (error.utf8_error().valid_up_to(), error.as_bytes());
+        let hint = match bytes {
+            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] => {
+                "it looks like UTF-16, as Windows PowerShell writes it: save it as UTF-8"
+            }
+            _ if error.utf8_error().error_len().is_none() => "it was cut off inside a character",
+            _ if bytes.contains(&0) => "it looks like no text at all",
+            _ => "it may be Latin-1 or Windows-1252: save it as UTF-8",
+        };
+        format!("byte {at} (0x{:02X}) is not UTF-8; {hint}", bytes[at])
+    })
+}
+
+/// Errors if the content is git-lfs's and not the file's own.
+pub(crate) fn refuse_pointer(path: &Path, bytes: &[u8]) -> Result<()> {
+    if !bytes.starts_with(POINTER) {
+        return Ok(());
+    }
+    let problem =
+        "this is a git-lfs pointer and not the file itself: fetch it with `git lfs pull`, or \
+                   the whole model with `olmo2 pull`";
+    Err(invalid(path, problem.to_owned()))
+}
+
+fn invalid(path: &Path, problem: String) -> Error {
+    Error::InvalidFile { file: path.to_owned(), problem }
+}
 
 /// A file that appears under its name only when all of it is on the disk.
 ///

@@ -8,6 +8,9 @@ use tokenizers::DecoderWrapper;
 use crate::config::read_required;
 use crate::{Error, Result};
 
+/// The largest tokenizer.json that is read. dolma2's has 7 MB, and no model's has four times that.
+pub(crate) const MOST_BYTES: u64 = 64 << 20;
+
 /// Bytes that the tokenizers crate loses at least when it loses any; a token that swallows the
 /// blanks beside it accounts for fewer.
 const LOSS: usize = 250_000;
@@ -37,7 +40,7 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Reads `tokenizer.json` in a checkpoint folder.
     pub fn from_dir(dir: &Path) -> Result<Tokenizer> {
-        let (file, json) = read_required(dir, "tokenizer.json")?;
+        let (file, json) = read_required(dir, "tokenizer.json", MOST_BYTES)?;
         Tokenizer::from_json(&json, &file)
     }
 

@@ -88,22 +88,36 @@ fn an_error_names_the_key() {
         ),
         (&[("num_key_value_heads", json!(5))], "`num_key_value_heads` is 5, which does not divide"),
         (&[("head_dim", json!(7))], "`head_dim` is 7, but rotary embeddings need an even number"),
-        (&[("rope_scaling", json!({"type": "linear"}))], "`rope_scaling` is {\"type\":\"linear\"}"),
         (
-            &[("rope_parameters", json!({"rope_theta": 10000.0}))],
-            "`rope_theta` is 500000, but rope_parameters.rope_theta is 10000",
+            &[("rope_scaling", json!({"type": "linear", "factor": 2.0}))],
+            "`rope_scaling.type` is \"linear\", but OLMo 2 uses only default",
+        ),
+        (
+            &[("rope_scaling", json!({"type": "default", "rope_type": "yarn"}))],
+            "`rope_scaling.rope_type` is \"yarn\", but OLMo 2 uses only default",
+        ),
+        (&[("rope_scaling", json!(2.0))], "`rope_scaling` is 2.0, not an object"),
+        (
+            &[("rope_parameters", json!({"rope_theta": -1}))],
+            "`rope_parameters.rope_theta` is -1, but a number above 0 is needed",
         ),
         (
             &[("rope_parameters", json!({"rope_type": "yarn"}))],
             "`rope_parameters.rope_type` is \"yarn\", but OLMo 2 uses only default",
         ),
         (&[("rope_theta", json!(0.0))], "`rope_theta` is 0.0, but a number above 0 is needed"),
-        (&[("dtype", json!("bfloat16"))], "`dtype` is bf16, but torch_dtype is f32"),
+        (&[("dtype", json!("auto"))], "`dtype` is \"auto\", but float32, float16 or bfloat16"),
+        (&[("torch_dtype", json!("auto"))], "`torch_dtype` is \"auto\", but float32, float16 or"),
         (
             &[("torch_dtype", json!("int8"))],
             "`torch_dtype` is \"int8\", but float32, float16 or bfloat16",
         ),
-        (&[("eos_token_id", json!(100352))], "`eos_token_id` is 100352, but ids from 0 to 100351"),
+        (
+            &[("eos_token_id", json!("</s>"))],
+            "`eos_token_id` is \"</s>\", but token ids are needed",
+        ),
+        (&[("eos_token_id", json!([1, 2.5]))], "`eos_token_id` is [1,2.5], but token ids"),
+        (&[("pad_token_id", json!(true))], "`pad_token_id` is true, but token ids are needed"),
         (
             &[("tie_word_embeddings", json!("no"))],
             "`tie_word_embeddings` is \"no\", not true or false",
@@ -117,9 +131,86 @@ fn an_error_names_the_key() {
     }
 }
 
+/// A key that is not there has the default of transformers' class.
+#[test]
+fn absent_keys_have_the_defaults_of_transformers() {
+    let config = read(&json!({"model_type": "olmo2"})).unwrap();
+    assert_eq!((config.vocab_size, config.hidden_size), (50304, 4096));
+    assert_eq!((config.intermediate_size, config.layers.len()), (11008, 32));
+    assert_eq!((config.num_attention_heads, config.num_key_value_heads), (32, 32));
+    assert_eq!((config.head_dim, config.max_position_embeddings), (128, 2048));
+    assert_eq!((config.rope_theta, config.rms_norm_eps), (10_000.0, 1e-5));
+    assert_eq!((config.tie_word_embeddings, config.dtype), (false, None));
+    assert_eq!((config.eos_token_ids, config.pad_token_id), (vec![50279], Some(1)));
+    assert_eq!(config.warnings, Vec::<String>::new());
+
+    let small = read(&json!({"model_type": "olmo2", "vocab_size": 1})).unwrap();
+    assert_eq!((small.eos_token_ids, small.pad_token_id), (vec![], None));
+    let none = json!({"model_type": "olmo2", "eos_token_id": null, "pad_token_id": null});
+    let none = read(&none).unwrap();
+    assert_eq!((none.eos_token_ids, none.pad_token_id), (vec![], None));
+    for key in published_7b().as_object().unwrap().keys().filter(|key| *key != "model_type") {
+        let mut json = published_7b();
+        json.as_object_mut().unwrap().remove(key);
+        read(&json).unwrap_or_else(|error| panic!("without {key}: {error}"));
+    }
+}
+
+/// What transformers 5.24.0 makes of each.
+#[test]
+fn what_is_not_used_refuses_nothing() {
+    type Seen = fn(&ModelConfig) -> bool;
+    let cases: [(&[(&str, Value)], usize, Seen); 22] = [
+        (&[("rope_scaling", json!({"type": "default"}))], 0, |c| c.rope_theta == 5e5),
+        (&[("rope_scaling", json!({"rope_type": "default"}))], 0, |c| c.rope_theta == 5e5),
+        (&[("rope_scaling", json!({"rope_type": "default", "type": "yarn"}))], 0, |c| {
+            c.rope_theta == 5e5
+        }),
+        (&[("rope_scaling", json!({"rope_type": "default", "rope_theta": 1e4}))], 1, |c| {
+            c.rope_theta == 1e4
+        }),
+        (&[("rope_scaling", json!({}))], 0, |c| c.rope_theta == 5e5),
+        (&[("rope_parameters", json!({}))], 0, |c| c.rope_theta == 5e5),
+        (&[("rope_parameters", json!({"rope_theta": 1e4}))], 1, |c| c.rope_theta == 1e4),
+        (
+            &[
+                ("rope_theta", Value::Null),
+                ("rope_scaling", json!({"type": "default"})),
+                ("rope_parameters", json!({"rope_theta": 7.0})),
+            ],
+            0,
+            |c| c.rope_theta == 1e4,
+        ),
+        (&[("rope_theta", Value::Null), ("rope_parameters", json!({"type": "default"}))], 0, |c| {
+            c.rope_theta == 1e4
+        }),
+        (&[("dtype", json!("bfloat16"))], 0, |c| c.dtype == Some(DType::BF16)),
+        (&[("dtype", json!("float16")), ("torch_dtype", json!("auto"))], 0, |c| {
+            c.dtype == Some(DType::F16)
+        }),
+        (&[("hidden_act", json!("swish"))], 0, |_| true),
+        (&[("pad_token_id", json!(-1))], 0, |c| c.pad_token_id.is_none()),
+        (&[("pad_token_id", json!(-100))], 0, |c| c.pad_token_id.is_none()),
+        (&[("pad_token_id", json!([3, 4]))], 0, |c| c.pad_token_id == Some(3)),
+        (&[("eos_token_id", json!(100352))], 1, |c| c.eos_token_ids.is_empty()),
+        (&[("eos_token_id", json!([100257, 100352]))], 1, |c| c.eos_token_ids == [100257]),
+        (&[("eos_token_id", json!(-1))], 0, |c| c.eos_token_ids.is_empty()),
+        (&[("eos_token_id", json!([]))], 0, |c| c.eos_token_ids.is_empty()),
+        (&[("eos_token_id", json!(u64::MAX))], 1, |c| c.eos_token_ids.is_empty()),
+        (&[("bos_token_id", json!(-1)), ("sep_token_id", json!("x"))], 0, |_| true),
+        (&[("quantization_config", Value::Null), ("auto_map", json!({"a": [1]}))], 0, |_| true),
+    ];
+    for (changes, warnings, expected) in cases {
+        let config = with(changes).unwrap_or_else(|error| panic!("{changes:?}: {error}"));
+        assert!(expected(&config), "{changes:?}: {config:?}");
+        assert_eq!(config.warnings.len(), warnings, "{changes:?}: {:?}", config.warnings);
+    }
+}
+
 #[test]
 fn a_file_that_is_no_object_is_an_error() {
-    for text in ["", "[]", "{\"hidden_size\": ", "\u{0}"] {
+    let deep = "[".repeat(100_000);
+    for text in ["", "[]", "{\"hidden_size\": ", "\u{0}", &format!("{{\"a\": {deep}")] {
         let error = ModelConfig::from_json(text, "config.json".as_ref()).unwrap_err();
         assert_eq!(error.code(), "INVALID_FILE");
     }

@@ -68,7 +68,7 @@ fn a_file_says_what_the_folder_it_was_made_from_says() {
         let source = ModelSource::open(&file(name)).unwrap();
         let config = source.config().unwrap();
         assert_eq!(config, ModelConfig { dtype: None, ..folder.clone() }, "{name}");
-        let checkpoint = source.checkpoint().unwrap();
+        let mut checkpoint = source.checkpoint().unwrap();
         checkpoint.check(&weight_shapes(&config)).unwrap();
         assert_eq!(checkpoint.dtype(), dtype);
         let defaults = source.generation_defaults(&config).unwrap();

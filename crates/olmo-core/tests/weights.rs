@@ -5,11 +5,13 @@ mod support;
 use std::fs;
 use std::path::Path;
 
-use olmo_core::config::ModelConfig;
+use olmo_core::checkpoint::{inspect, ModelSource};
 use olmo_core::shapes::weight_shapes;
-use olmo_core::weights::Checkpoint;
+use olmo_core::weights::{Access, Checkpoint};
 use olmo_core::{Error, Result};
 use proptest::prelude::*;
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
 use support::{golden, TempDir};
 
 /// A copy of a golden checkpoint that a test may damage.
@@ -23,9 +25,29 @@ fn copy(name: &str) -> TempDir {
     dir
 }
 
-fn open(dir: &Path) -> Result<()> {
-    let config = ModelConfig::from_dir(dir)?;
-    Checkpoint::open(dir)?.check(&weight_shapes(&config))
+fn open(dir: &Path) -> Result<Vec<String>> {
+    let (_, checkpoint) = ModelSource::open(dir)?.weights(Access::Map)?;
+    Ok(checkpoint.warnings().to_vec())
+}
+
+/// The golden tensors, with some more in front and some left out, as one file.
+fn rewrite(dir: &Path, extra: &[(&str, Dtype, &[usize], &[u8])], without: &[&str]) {
+    let file = dir.join("model.safetensors");
+    let bytes = fs::read(&file).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap().tensors();
+    let kept = tensors.into_iter().filter(|(name, _)| !without.contains(&name.as_str()));
+    let extra = extra.iter().map(|&(name, dtype, shape, bytes)| {
+        (name.to_owned(), TensorView::new(dtype, shape.to_vec(), bytes).unwrap())
+    });
+    let written = safetensors::serialize(extra.chain(kept), None).unwrap();
+    fs::write(file, written).unwrap();
+}
+
+fn set(dir: &Path, key: &str, value: serde_json::Value) {
+    let file = dir.join("config.json");
+    let mut json: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    json[key] = value;
+    fs::write(file, json.to_string()).unwrap();
 }
 
 fn replace(file: &Path, old: &str, new: &str) {
@@ -43,12 +65,12 @@ fn replace(file: &Path, old: &str, new: &str) {
 #[test]
 fn whole_checkpoints_pass() {
     for name in ["tiny-mha-f32", "tiny-sharded-f32", "tiny-odd-f32", "tiny-gqa-bf16"] {
-        open(copy(name).path()).unwrap();
+        assert_eq!(open(copy(name).path()).unwrap(), Vec::<String>::new());
     }
 }
 
 #[test]
-fn a_missing_and_an_extra_tensor_are_named() {
+fn a_missing_tensor_is_named() {
     let dir = copy("tiny-mha-f32");
     replace(&dir.path().join("model.safetensors"), "model.norm.weight", "model.morn.weight");
     let error = open(dir.path()).unwrap_err();
@@ -58,14 +80,109 @@ fn a_missing_and_an_extra_tensor_are_named() {
         text.ends_with("tensor `model.norm.weight` is in none of the folder's weight files"),
         "{text}"
     );
+}
+
+/// transformers 5.24.0 loads a checkpoint with any of these, and tells what it has left out.
+#[test]
+fn tensors_that_are_not_needed_are_named_and_not_used() {
+    let eight = [0u8; 8];
+    let cases: [(&str, Dtype, &[usize], &[u8]); 14] = [
+        ("model.layers.0.self_attn.rotary_emb.inv_freq", Dtype::F32, &[2], &eight),
+        ("v_head.summary.weight", Dtype::F32, &[1, 2], &eight),
+        ("score.bias", Dtype::BF16, &[4], &eight),
+        ("empty", Dtype::F32, &[0], &[]),
+        ("empty too", Dtype::BF16, &[3, 0, 2], &[]),
+        ("scalar", Dtype::F64, &[], &eight),
+        ("a.b.position_ids", Dtype::I64, &[1], &eight),
+        ("int8", Dtype::I8, &[8], &eight),
+        ("uint8", Dtype::U8, &[2, 4], &eight),
+        ("mask", Dtype::BOOL, &[8], &eight),
+        ("scales", Dtype::F8_E4M3, &[8], &eight),
+        ("mxfp", Dtype::F8_E8M0, &[8], &eight),
+        ("fp4", Dtype::F4, &[16], &eight),
+        ("model.layers.7.mlp.up_proj.weight", Dtype::F16, &[2, 2], &eight),
+    ];
+    for case in cases {
+        let dir = copy("tiny-mha-f32");
+        rewrite(dir.path(), &[case], &[]);
+        let warning = format!(
+            "1 tensor of the weight files is no part of this model and not used: `{}`",
+            case.0
+        );
+        assert_eq!(open(dir.path()).unwrap(), [warning]);
+    }
 
     let dir = copy("tiny-mha-f32");
-    let config = fs::read_to_string(dir.path().join("config.json")).unwrap();
-    let config = config.replace("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1");
-    fs::write(dir.path().join("config.json"), config).unwrap();
-    let text = open(dir.path()).unwrap_err().to_string();
-    assert!(text.contains("model.safetensors: tensor `model.layers.1."), "{text}");
-    assert!(text.ends_with("does not belong to the model config.json describes"), "{text}");
+    rewrite(dir.path(), &cases, &[]);
+    let warning = "14 tensors of the weight files are no part of this model and not used: \
+                   `a.b.position_ids`, `empty`, `empty too` and 11 more";
+    assert_eq!(open(dir.path()).unwrap(), [warning]);
+    let found = inspect(dir.path()).unwrap();
+    assert_eq!(found.warnings, [warning]);
+    assert_eq!(found.stored_dtype.name(), "f32");
+
+    set(dir.path(), "num_hidden_layers", 1.into());
+    assert!(open(dir.path()).unwrap()[0].starts_with("25 tensors of the weight files are no part"));
+}
+
+#[test]
+fn a_needed_tensor_of_another_type_is_an_error() {
+    let name = "model.layers.1.self_attn.q_norm.weight";
+    for (dtype, size) in [(Dtype::F64, 8), (Dtype::I32, 4), (Dtype::F8_E4M3, 1), (Dtype::BOOL, 1)] {
+        let dir = copy("tiny-mha-f32");
+        rewrite(dir.path(), &[(name, dtype, &[64], &vec![0; 64 * size])], &[name]);
+        let error = open(dir.path()).unwrap_err();
+        assert_eq!(error.code(), "INVALID_WEIGHTS");
+        let expected = format!("tensor `{name}` is {dtype:?}; only F32, F16 and BF16 are read");
+        assert!(error.to_string().ends_with(&expected), "{error}");
+    }
+}
+
+/// As in `PreTrainedModel.tie_weights` of transformers.
+#[test]
+fn a_tied_model_may_have_an_output_matrix() {
+    let (embedding, output) = ("model.embed_tokens.weight", "lm_head.weight");
+    let tied = |change: &dyn Fn(&Path, &[u8])| {
+        let dir = copy("tiny-mha-f32");
+        set(dir.path(), "tie_word_embeddings", true.into());
+        let bytes = fs::read(dir.path().join("model.safetensors")).unwrap();
+        let tensors = SafeTensors::deserialize(&bytes).unwrap();
+        change(dir.path(), tensors.tensor(embedding).unwrap().data());
+        let source = ModelSource::open(dir.path()).unwrap();
+        let (config, checkpoint) = source.weights(Access::Map).unwrap();
+        let first = checkpoint.get(embedding).unwrap().to_f32();
+        assert!(first.iter().any(|&x| x != 0.0));
+        (config.tie_word_embeddings, checkpoint.warnings().to_vec())
+    };
+    let shape = [517, 64];
+    let (is_tied, warnings) = tied(&|_, _| {});
+    assert!(!is_tied);
+    assert!(warnings[0].starts_with("`tie_word_embeddings` is true, but `lm_head.weight` differs"));
+    let (is_tied, warnings) = tied(&|dir, _| rewrite(dir, &[], &[output]));
+    assert_eq!((is_tied, warnings.len()), (true, 0));
+    let (is_tied, warnings) =
+        tied(&|dir, table| rewrite(dir, &[(output, Dtype::F32, &shape, table)], &[output]));
+    assert_eq!((is_tied, warnings.len()), (true, 1));
+    assert!(warnings[0].ends_with("not used: `lm_head.weight`"), "{warnings:?}");
+    let (is_tied, warnings) = tied(&|dir, _| rewrite(dir, &[], &[embedding]));
+    assert_eq!((is_tied, warnings.len()), (true, 0));
+    let (is_tied, warnings) =
+        tied(&|dir, _| rewrite(dir, &[(output, Dtype::I8, &[1], &[0])], &[output]));
+    assert_eq!((is_tied, warnings.len()), (true, 1));
+}
+
+#[test]
+fn files_are_read_into_memory_too() {
+    for name in ["tiny-mha-f32", "tiny-sharded-f32", "gguf/tiny-mha-f32.gguf"] {
+        let read = |access| {
+            let source = ModelSource::open_with(&golden(name), access).unwrap();
+            let (config, checkpoint) = source.weights(access).unwrap();
+            let tensors = weight_shapes(&config).into_iter();
+            let bytes = tensors.map(|(name, _)| checkpoint.get(&name).unwrap().bytes().to_vec());
+            bytes.collect::<Vec<_>>()
+        };
+        assert!(read(Access::Map) == read(Access::Read), "{name}");
+    }
 }
 
 #[test]
@@ -118,10 +235,10 @@ fn shards_must_be_as_the_index_says() {
         (
             "model-00003-of-00003.safetensors",
             "model-00002-of-00003.safetensors",
-            "where model.safetensors.index.json says it is",
+            "is in none of the folder's weight files",
         ),
         ("model-00003-of-00003.safetensors", "model-00004-of-00003.safetensors", "cannot read"),
-        ("model.norm.weight", "model.extra.weight", "not in model.safetensors.index.json"),
+        ("model-00003-of-00003.safetensors", "config.json", "this is not a safetensors file"),
     ];
     for (old, new, expected) in cases {
         let dir = copy("tiny-sharded-f32");
@@ -130,6 +247,45 @@ fn shards_must_be_as_the_index_says() {
         fs::write(dir.path().join(index), text.replace(old, new)).unwrap();
         let text = open(dir.path()).unwrap_err().to_string();
         assert!(text.contains(expected), "{text}");
+    }
+}
+
+/// transformers opens the files that the index names, and takes the tensors that it finds there.
+#[test]
+fn what_the_index_says_of_tensors_does_not_matter() {
+    let index = "model.safetensors.index.json";
+    type Change = fn(&mut serde_json::Map<String, serde_json::Value>);
+    let moved =
+        "1 tensor is in another file than model.safetensors.index.json says, or not listed there";
+    let cases: [(Change, &[&str]); 4] = [
+        (
+            |map| {
+                map.remove("model.norm.weight");
+            },
+            &[moved],
+        ),
+        (
+            |map| {
+                map["model.norm.weight"] = "model-00001-of-00003.safetensors".into();
+            },
+            &[moved],
+        ),
+        (
+            |map| {
+                map.insert("nowhere".into(), "model-00001-of-00003.safetensors".into());
+            },
+            &[],
+        ),
+        (|_| {}, &[]),
+    ];
+    for (change, expected) in cases {
+        let dir = copy("tiny-sharded-f32");
+        let file = dir.path().join(index);
+        let mut json: serde_json::Value =
+            serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        change(json["weight_map"].as_object_mut().unwrap());
+        fs::write(file, json.to_string()).unwrap();
+        assert_eq!(open(dir.path()).unwrap(), expected);
     }
 }
 
@@ -166,7 +322,7 @@ proptest! {
         }
         let dir = TempDir::new();
         fs::write(dir.path().join("model.safetensors"), bytes).unwrap();
-        if let Ok(checkpoint) = Checkpoint::open(dir.path()) {
+        if let Ok(mut checkpoint) = Checkpoint::open(dir.path()) {
             let _ = checkpoint.check(&[]);
         }
     }

@@ -48,6 +48,7 @@ pub struct Inspection {
     pub license: Option<String>,
     pub memory: Vec<MemoryPlan>,
     pub available_memory: f64,
+    pub warnings: Vec<String>,
 }
 
 #[napi(object, object_from_js = false)]
@@ -59,6 +60,7 @@ pub struct ModelInfo {
     pub device: String,
     pub threads: u32,
     pub memory: MemoryPlan,
+    pub warnings: Vec<String>,
 }
 
 #[napi(object, object_from_js = false)]
@@ -96,6 +98,7 @@ impl From<core::Inspection> for Inspection {
             license: found.license,
             memory: found.memory.into_iter().map(|(dtype, plan)| convert(dtype, plan)).collect(),
             available_memory: found.available_memory as f64,
+            warnings: found.warnings,
         }
     }
 }
@@ -110,6 +113,7 @@ impl From<&core::ModelInfo> for ModelInfo {
             device: info.device.to_string(),
             threads: info.threads as u32,
             memory: convert(info.dtype, info.memory),
+            warnings: info.warnings.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 use olmo_core::checkpoint as core;
 use olmo_core::sampling::{GenerationDefaults, GenerationOptions};
+use olmo_core::weights::Access;
 
 #[napi(object, object_to_js = false)]
 pub struct LoadOptions {
@@ -15,6 +16,7 @@ pub struct LoadOptions {
     pub device: Option<String>,
     pub threads: Option<u32>,
     pub cache_tokens: Option<u32>,
+    pub mmap: Option<bool>,
 }
 
 impl LoadOptions {
@@ -26,6 +28,7 @@ impl LoadOptions {
             device: self.device.as_deref().map(str::parse).transpose()?.unwrap_or_default(),
             threads: self.threads.map(|n| n as usize),
             cache_tokens: self.cache_tokens.map(|n| n as usize),
+            access: if self.mmap == Some(false) { Access::Read } else { Access::Map },
         })
     }
 }

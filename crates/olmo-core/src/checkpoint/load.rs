@@ -14,8 +14,8 @@ use crate::error::Message;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{Model, Runtime};
 use crate::sampling::GenerationDefaults;
-use crate::shapes::weight_shapes;
 use crate::tokenizer::Tokenizer;
+use crate::weights::Access;
 use crate::{Error, Result};
 
 /// What to load, and how.
@@ -34,6 +34,8 @@ pub struct LoadOptions {
     /// Tokens the cache has room for, of all running texts together. Default: up to four contexts,
     /// as far as memory allows.
     pub cache_tokens: Option<usize>,
+    /// How the weight files come into memory.
+    pub access: Access,
 }
 
 /// How far a load is, in bytes of weights.
@@ -55,6 +57,8 @@ pub struct ModelInfo {
     /// Threads of the CPU engine; 0 on another device.
     pub threads: usize,
     pub memory: MemoryPlan,
+    /// What is odd about the files and does not matter: a line each.
+    pub warnings: Vec<String>,
 }
 
 /// What a checkpoint is and would need, found without loading its weights.
@@ -69,6 +73,8 @@ pub struct Inspection {
     pub available_memory: u64,
     /// The licence it names; see [`ModelSource::license`].
     pub license: Option<String>,
+    /// What is odd about the files and does not matter: a line each.
+    pub warnings: Vec<String>,
 }
 
 pub(crate) struct Loaded {
@@ -81,9 +87,7 @@ pub(crate) struct Loaded {
 /// Reads a checkpoint's headers: enough to say whether it is whole and what it would need.
 pub fn inspect(path: &Path) -> Result<Inspection> {
     let source = ModelSource::open(path)?;
-    let config = source.config()?;
-    let checkpoint = source.checkpoint()?;
-    checkpoint.check(&weight_shapes(&config))?;
+    let (config, checkpoint) = source.weights(Access::Map)?;
     let context = config.max_position_embeddings;
     let plan = |dtype: Precision| {
         (dtype, MemoryPlan::new(&config, dtype, dtype.cache_dtype().into(), context))
@@ -94,6 +98,7 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         memory: Precision::ALL.into_iter().map(plan).collect(),
         available_memory: available_memory(),
         license: source.license(),
+        warnings: [&config.warnings, checkpoint.warnings()].concat(),
         config,
     })
 }
@@ -103,13 +108,12 @@ pub(crate) fn load(
     options: &LoadOptions,
     progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
 ) -> Result<Loaded> {
-    let source = ModelSource::open(&options.path)?;
+    let source = ModelSource::open_with(&options.path, options.access)?;
     let config = source.config()?;
     let tokenizer = source.tokenizer()?;
     tokenizer.check(config.vocab_size)?;
     let defaults = source.generation_defaults(&config)?;
-    let checkpoint = source.checkpoint()?;
-    checkpoint.check(&weight_shapes(&config))?;
+    let (config, checkpoint) = source.weights(options.access)?;
 
     let device = match (options.device, options.dtype) {
         (Device::Auto, Some(Precision::Quantized(_))) => Device::Cpu,
@@ -162,6 +166,7 @@ pub(crate) fn load(
         device,
         threads,
         memory,
+        warnings: [&config.warnings, checkpoint.warnings()].concat(),
         config,
     };
     Ok(Loaded { model, info, tokenizer: Arc::new(tokenizer), defaults })

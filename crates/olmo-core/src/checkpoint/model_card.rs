@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use crate::files;
+
 /// `license:` in the YAML front matter of a model card.
 pub(crate) fn license(dir: &Path) -> Option<String> {
-    let card = std::fs::read_to_string(dir.join("README.md")).ok()?;
+    let card = files::read_text(&dir.join("README.md"), files::MOST_CONFIG).ok()?;
     let mut lines = card.lines();
     if lines.next()?.trim() != "---" {
         return None;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::license;
 use crate::config::ModelConfig;
 use crate::sampling::GenerationDefaults;
+use crate::shapes::weight_shapes;
 use crate::tokenizer::Tokenizer;
 use crate::weights::gguf::Gguf;
-use crate::weights::Checkpoint;
+use crate::weights::{Access, Checkpoint};
 use crate::{Error, Result};
 
 /// How a model writes a conversation.
@@ -33,15 +34,28 @@ impl ModelSource {
     /// Finds out what `path` is: a GGUF file, a checkpoint folder, or a folder without safetensors whose
     /// one GGUF file is meant.
     pub fn open(path: &Path) -> Result<ModelSource> {
-        if path.is_file() || (is_gguf(path) && !path.exists()) {
-            return Ok(ModelSource::Gguf(Box::new(Gguf::open(path)?)));
+        ModelSource::open_with(path, Access::Map)
+    }
+
+    /// The same with a say in how a GGUF file comes into memory.
+    pub fn open_with(path: &Path, access: Access) -> Result<ModelSource> {
+        let gguf = |path| Ok(ModelSource::Gguf(Box::new(Gguf::open_with(path, access)?)));
+        if is_part_of_folder(path) {
+            let folder = path.parent().unwrap_or(path).display();
+            let problem =
+                format!("this is one file of a checkpoint folder: name the folder, {folder}");
+            return Err(Error::InvalidFile { file: path.to_owned(), problem });
+        }
+        // What is there and no folder may be a pipe, which says so when it is opened.
+        if (path.exists() && !path.is_dir()) || (is_gguf(path) && !path.exists()) {
+            return gguf(path);
         }
         if Checkpoint::is_in(path) {
             return Ok(ModelSource::Folder(path.to_owned()));
         }
         match gguf_files(path).as_slice() {
             [] => Ok(ModelSource::Folder(path.to_owned())), // which then says what is missing
-            [file] => Ok(ModelSource::Gguf(Box::new(Gguf::open(file)?))),
+            [file] => gguf(file),
             [first, ..] => {
                 let name = first.file_name().unwrap_or_default().to_string_lossy();
                 let problem = format!("the folder has several GGUF files: name one, as in {name}");
@@ -77,11 +91,26 @@ impl ModelSource {
         }
     }
 
+    /// The weights as the files have them.
     pub fn checkpoint(&self) -> Result<Checkpoint> {
+        self.checkpoint_with(Access::Map)
+    }
+
+    fn checkpoint_with(&self, access: Access) -> Result<Checkpoint> {
         match self {
-            ModelSource::Folder(dir) => Checkpoint::open(dir),
+            ModelSource::Folder(dir) => Checkpoint::open_with(dir, access),
             ModelSource::Gguf(gguf) => Checkpoint::of_gguf(gguf),
         }
+    }
+
+    /// The model's shape and its weights, held against each other. Whether embeddings are tied may hang
+    /// on both. `access` is how a folder's files come into memory.
+    pub fn weights(&self, access: Access) -> Result<(ModelConfig, Checkpoint)> {
+        let mut config = self.config()?;
+        let mut checkpoint = self.checkpoint_with(access)?;
+        checkpoint.settle_tie(&mut config);
+        checkpoint.check(&weight_shapes(&config))?;
+        Ok((config, checkpoint))
     }
 
     /// What a file itself says of conversations; nothing of a folder, whose files say it.
@@ -128,4 +157,10 @@ fn gguf_files(dir: &Path) -> Vec<PathBuf> {
 
 fn is_gguf(path: &Path) -> bool {
     path.extension().is_some_and(|end| end == "gguf")
+}
+
+/// Whether a path is a file that makes a model only together with those beside it.
+fn is_part_of_folder(path: &Path) -> bool {
+    let ends = ["safetensors", "json", "jinja"];
+    path.is_file() && path.extension().is_some_and(|end| ends.iter().any(|part| end == *part))
 }

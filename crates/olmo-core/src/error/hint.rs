@@ -61,6 +61,8 @@ pub enum Hint {
     ShorterText,
     /// The logits of fewer rows.
     FewerRows,
+    /// The files could be mapped.
+    MapFiles,
 }
 
 impl Hint {
@@ -89,6 +91,7 @@ impl Hint {
                 .option("cache_tokens"),
             Hint::FewerSequences => message.words("run fewer or shorter sequences at a time"),
             Hint::ShorterText => message.words("study a shorter text, or less of it"),
+            Hint::MapFiles => message.words("map the file: leave out ").setting("mmap", "false"),
             Hint::FewerRows => message.words("ask for the logits of fewer rows"),
         }
     }

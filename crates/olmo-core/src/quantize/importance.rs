@@ -20,6 +20,7 @@ use crate::model::{Input, Model, Probe, Runtime};
 use crate::ops::Batch;
 use crate::shapes::weight_shapes;
 use crate::weights::gguf::{names, Gguf};
+use crate::weights::Access;
 use crate::{Error, Result};
 
 /// Tokens that are read together, as in llama.cpp.
@@ -101,8 +102,7 @@ pub fn of_ids(
     threads: Option<usize>,
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<Importance> {
-    let config = source.config()?;
-    let checkpoint = source.checkpoint()?;
+    let (config, checkpoint) = source.weights(Access::Map)?;
     let dtype = checkpoint.dtype().float();
     let window = WINDOW.min(config.max_position_embeddings).min(ids.len());
     let total = (ids.len() / window * window) as u64;

@@ -18,7 +18,7 @@ use crate::dtype::{DType, TensorType};
 use crate::quant::Unquantizable;
 use crate::shapes::weight_shapes;
 use crate::weights::gguf::{convert_metadata, names, GgufWriter, Metadata, NewTensor, Value};
-use crate::weights::{read_f32, TensorData};
+use crate::weights::{read_f32, Access, TensorData};
 use crate::{Error, Result};
 use importance::Importance;
 
@@ -61,9 +61,7 @@ pub struct Summary {
 
 /// Bytes that the tensors of the new file take, found without reading a weight.
 pub fn size(model: &Path, target: Target) -> Result<u64> {
-    let source = ModelSource::open(model)?;
-    let config = source.config()?;
-    source.checkpoint()?.check(&weight_shapes(&config))?;
+    let (config, _) = ModelSource::open(model)?.weights(Access::Map)?;
     Ok(plan(&config, target).iter().map(|planned| planned.bytes()).sum())
 }
 
@@ -82,9 +80,7 @@ pub fn quantize(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.map_err(|error| Error::Internal(format!("threads: {error}")))?;
     let source = ModelSource::open(&options.model)?;
-    let config = source.config()?;
-    let checkpoint = source.checkpoint()?;
-    checkpoint.check(&weight_shapes(&config))?;
+    let (config, checkpoint) = source.weights(Access::Map)?;
     if let ModelSource::Gguf(gguf) = &source {
         let same = |out: PathBuf| Some(out) == gguf.path().canonicalize().ok();
         if options.out.canonicalize().is_ok_and(same) {

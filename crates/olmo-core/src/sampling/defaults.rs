@@ -1,12 +1,12 @@
 //! `generation_config.json`: what the makers of a checkpoint suggest.
 
-use std::io::ErrorKind;
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
 use super::GenerationOptions;
 use crate::config::{token_ids, ModelConfig};
+use crate::files;
 use crate::{Error, Result};
 
 /// A checkpoint's own defaults; what it does not say is None or empty.
@@ -38,13 +38,9 @@ impl GenerationDefaults {
     /// `config` are known.
     pub fn from_dir(dir: &Path, config: &ModelConfig) -> Result<GenerationDefaults> {
         let file = dir.join("generation_config.json");
-        match std::fs::read_to_string(&file) {
-            Ok(text) => GenerationDefaults::from_json(&text, &file, config),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                GenerationDefaults::from_json("{}", &file, config)
-            }
-            Err(error) => Err(Error::io(&file, error)),
-        }
+        let text = files::read_if_there(&file, files::MOST_CONFIG)?;
+        let text = text.map_or(Ok("{}".to_owned()), |text| files::text(&file, text))?;
+        GenerationDefaults::from_json(&text, &file, config)
     }
 
     /// Reads the text of a `generation_config.json`; `file` is for error messages.

@@ -21,7 +21,7 @@ pub fn open_learner(
     model: &ModelConfig,
     path: &Path,
 ) -> Result<Box<dyn Learner>> {
-    let checkpoint = Checkpoint::open(path)?;
+    let mut checkpoint = Checkpoint::open(path)?;
     checkpoint.check(&weight_shapes(model))?;
     Ok(match config.device.parse::<Device>()?.resolve() {
         Device::Cpu => Box::new(Network::load(FusedOps::new(), model, &checkpoint)?),

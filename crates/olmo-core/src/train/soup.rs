@@ -28,7 +28,7 @@ pub fn average(
     let opened = checkpoints
         .iter()
         .map(|folder| {
-            let checkpoint = Checkpoint::open(folder)?;
+            let mut checkpoint = Checkpoint::open(folder)?;
             checkpoint.check(&shapes)?;
             Ok(checkpoint)
         })

@@ -1,21 +1,27 @@
 //! `model.safetensors`, whole or in shards listed by `model.safetensors.index.json`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use memmap2::Mmap;
 use safetensors::tensor::{Dtype, Metadata, SafeTensors};
 use safetensors::SafeTensorError;
 use serde::Deserialize;
 
-use super::TensorData;
+use super::bytes::{Access, FileBytes};
+use super::{TensorData, Tensors};
 use crate::dtype::{DType, TensorType};
+use crate::files;
 use crate::{Error, Result};
 
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
+
+/// Bytes of the largest header or index that is read: those of the most layers take three quarters of it.
+const MOST_HEADER: u64 = 8 << 20;
+
+/// Each file takes a mapping, of which the system gives a process 65,530.
+const MOST_SHARDS: usize = 4096;
 
 /// The part of the index file that is read: which shard holds which tensor.
 #[derive(Deserialize)]
@@ -27,46 +33,53 @@ pub(super) fn is_in(dir: &Path) -> bool {
     dir.join(INDEX).is_file() || dir.join(SINGLE).is_file()
 }
 
-pub(super) fn open(dir: &Path) -> Result<BTreeMap<String, TensorData>> {
+pub(super) fn open(dir: &Path, access: Access) -> Result<Tensors> {
     // As in transformers: of both, the index is what a saving in shards has left behind.
     let (file, index) = (dir.join(SINGLE), dir.join(INDEX));
     if file.is_file() {
-        return read_file(&file);
+        return read_file(&file, access);
     }
     if index.is_file() {
-        return open_shards(dir, &index);
+        return open_shards(dir, &index, access);
     }
     Err(Error::io(dir, format!("neither {SINGLE} nor {INDEX} is in the folder")))
 }
 
-fn open_shards(dir: &Path, index: &Path) -> Result<BTreeMap<String, TensorData>> {
-    let text = std::fs::read_to_string(index).map_err(|error| Error::io(index, error))?;
+/// The index says only which files there are, as in transformers: a tensor is where a file has it.
+fn open_shards(dir: &Path, index: &Path, access: Access) -> Result<Tensors> {
+    let text = files::read_text(index, MOST_HEADER)?;
     let Index { weight_map } = serde_json::from_str(&text)
         .map_err(|error| invalid(index, format!("this is not a safetensors index: {error}")))?;
-    let mut tensors = BTreeMap::new();
-    for shard in weight_map.values().collect::<BTreeSet<_>>() {
-        if !is_plain_name(shard) {
-            return Err(invalid(index, format!("the shard name `{shard}` leaves the folder")));
-        }
-        let file = dir.join(shard);
-        for (name, tensor) in read_file(&file)? {
-            match weight_map.get(&name) {
-                Some(listed) if listed == shard => tensors.insert(name, tensor),
-                Some(listed) => {
-                    return Err(tensor.error(format!("is in this file, but {INDEX} says {listed}")))
-                }
-                None => return Err(tensor.error(format!("is in this file, but not in {INDEX}"))),
-            };
-        }
+    let shards: BTreeSet<&String> = weight_map.values().collect();
+    if let Some(shard) = shards.iter().find(|shard| !is_plain_name(shard)) {
+        return Err(invalid(index, format!("the shard name `{shard}` leaves the folder")));
     }
-    match weight_map.iter().find(|(name, _)| !tensors.contains_key(*name)) {
-        Some((name, shard)) => Err(Error::InvalidWeights {
-            file: dir.join(shard),
-            tensor: name.clone(),
-            problem: format!("is not in this file, where {INDEX} says it is"),
-        }),
-        None => Ok(tensors),
+    if shards.len() > MOST_SHARDS {
+        let problem =
+            format!("it names {} files, but no model has above {MOST_SHARDS}", shards.len());
+        return Err(invalid(index, problem));
     }
+    let mut all = Tensors::default();
+    let mut moved = 0;
+    for shard in shards {
+        let found = read_file(&dir.join(shard), access)?;
+        let names = found.readable.keys().chain(found.unreadable.keys());
+        moved += names.filter(|name| weight_map.get(*name) != Some(shard)).count();
+        // Of a tensor that is there twice the last counts, as in transformers.
+        for name in found.readable.keys() {
+            all.unreadable.remove(name);
+        }
+        for name in found.unreadable.keys() {
+            all.readable.remove(name);
+        }
+        all.readable.extend(found.readable);
+        all.unreadable.extend(found.unreadable);
+    }
+    if moved > 0 {
+        let are = if moved == 1 { "1 tensor is" } else { &format!("{moved} tensors are") };
+        all.warnings.push(format!("{are} in another file than {INDEX} says, or not listed there"));
+    }
+    Ok(all)
 }
 
 /// Whether a name stays inside its folder: one ordinary component.
@@ -75,24 +88,26 @@ fn is_plain_name(name: &str) -> bool {
     matches!((components.next(), components.next()), (Some(Component::Normal(_)), None))
 }
 
-fn read_file(path: &Path) -> Result<BTreeMap<String, TensorData>> {
-    let file = File::open(path).map_err(|error| Error::io(path, error))?;
-    // SAFETY: the mapping is read-only, and the bytes are only ever read as plain numbers, for which
-    // every bit pattern is valid. A file that another process shrinks while it is in use can end
-    // this process with SIGBUS: that is the price of mapping, the same for every engine that maps.
-    let map = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(path, error))?;
-    let map = Arc::new(map);
+fn read_file(path: &Path, access: Access) -> Result<Tensors> {
+    let content = Arc::new(FileBytes::open(path, access)?);
     let path: Arc<Path> = path.into();
+    if let Some(header) = content.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)) {
+        if header > MOST_HEADER && header < content.len() as u64 {
+            let problem =
+                format!("its header has {header} bytes, but no model needs above {MOST_HEADER}");
+            return Err(invalid(&path, problem));
+        }
+    }
 
-    let (header_len, metadata) = match SafeTensors::read_metadata(&map) {
+    let (header_len, metadata) = match SafeTensors::read_metadata(&content) {
         Ok(header) => header,
-        Err(SafeTensorError::MetadataIncompleteBuffer) => return Err(cut_off(&path, &map)),
+        Err(SafeTensorError::MetadataIncompleteBuffer) => return Err(cut_off(&path, &content)),
         Err(error) => {
             return Err(invalid(&path, format!("this is not a safetensors file: {error}")))
         }
     };
     let data = 8 + header_len;
-    let mut tensors = BTreeMap::new();
+    let mut tensors = Tensors::default();
     for (name, info) in metadata.tensors() {
         // read_metadata has checked that the offsets fit the shapes, follow each other without a gap
         // and end where the file ends.
@@ -102,7 +117,7 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, TensorData>> {
             file: path.clone(),
             dtype: TensorType::Float(DType::F32),
             shape: info.shape.clone(),
-            map: map.clone(),
+            content: content.clone(),
             range: data + start..data + end,
         };
         let dtype = match info.dtype {
@@ -110,24 +125,26 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, TensorData>> {
             Dtype::F16 => DType::F16,
             Dtype::BF16 => DType::BF16,
             other => {
-                return Err(tensor.error(format!("is {other:?}; only F32, F16 and BF16 are read")))
+                let problem = format!("is {other:?}; only F32, F16 and BF16 are read");
+                tensors.unreadable.insert(name, tensor.error(problem));
+                continue;
             }
         };
-        tensors.insert(name, TensorData { dtype: TensorType::Float(dtype), ..tensor });
+        tensors.readable.insert(name, TensorData { dtype: TensorType::Float(dtype), ..tensor });
     }
     Ok(tensors)
 }
 
 /// The error for a file whose header promises another length than it has: names the first tensor
 /// that is not whole.
-fn cut_off(path: &Path, map: &Mmap) -> Error {
-    let header_len = u64::from_le_bytes(map[..8].try_into().expect("eight bytes")) as usize;
+fn cut_off(path: &Path, content: &[u8]) -> Error {
+    let header_len = u64::from_le_bytes(content[..8].try_into().expect("eight bytes")) as usize;
     let data = 8 + header_len;
-    let tensors = serde_json::from_slice::<Metadata>(&map[8..data]).map(|m| {
+    let tensors = serde_json::from_slice::<Metadata>(&content[8..data]).map(|m| {
         m.tensors()
             .into_iter()
             .map(|(name, info)| (info.data_offsets.1, name))
-            .filter(|(end, _)| data.saturating_add(*end) > map.len())
+            .filter(|(end, _)| data.saturating_add(*end) > content.len())
             .min()
     });
     match tensors {
@@ -137,7 +154,7 @@ fn cut_off(path: &Path, map: &Mmap) -> Error {
             problem: format!(
                 "ends at byte {}, but the file has only {}: it was cut off, download it again",
                 data.saturating_add(end),
-                map.len()
+                content.len()
             ),
         },
         _ => invalid(path, "the file is longer than its header says: download it again".into()),

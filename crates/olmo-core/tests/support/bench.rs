@@ -76,7 +76,7 @@ impl Bench {
     {
         let source = ModelSource::open(&golden(name)).expect("a golden model");
         let config = source.config().expect("golden config");
-        let checkpoint = source.checkpoint().expect("golden weights");
+        let mut checkpoint = source.checkpoint().expect("golden weights");
         checkpoint.check(&weight_shapes(&config)).expect("golden weights fit");
         let count = blocks_for(config.max_position_embeddings);
         // Blocks in reverse, so that a backend that ignores the block table is found out.

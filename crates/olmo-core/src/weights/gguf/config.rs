@@ -64,6 +64,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
         dtype: None,
         eos_token_ids,
         pad_token_id: keys.token_id("tokenizer.ggml.padding_token_id", vocab_size)?,
+        warnings: Vec::new(),
     })
 }
 

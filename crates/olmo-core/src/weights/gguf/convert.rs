@@ -11,7 +11,8 @@ use super::vocabulary::{self, Words};
 use super::{config, Array, Metadata, Value};
 use crate::checkpoint::license;
 use crate::config::{read_required, ModelConfig};
-use crate::tokenizer::GPT4_WORDS;
+use crate::files;
+use crate::tokenizer::{GPT4_WORDS, MOST_BYTES};
 use crate::{Error, Result};
 
 /// Version of the block formats.
@@ -98,7 +99,7 @@ fn size_label(params: u64) -> String {
 }
 
 fn tokenizer(metadata: &mut Metadata, dir: &Path, config: &ModelConfig) -> Result<()> {
-    let (file, json) = read_required(dir, "tokenizer.json")?;
+    let (file, json) = read_required(dir, "tokenizer.json", MOST_BYTES)?;
     let invalid = |problem: String| Error::InvalidFile { file: file.clone(), problem };
     let json: Json = serde_json::from_slice(&json)
         .map_err(|error| invalid(format!("this is not a tokenizer: {error}")))?;
@@ -290,21 +291,16 @@ fn chat_template(dir: &Path, settings: &Map<String, Json>) -> Result<Option<Stri
         _ => {}
     }
     let file = dir.join("chat_template.jinja");
-    match std::fs::read_to_string(&file) {
-        Ok(template) => Ok(Some(template)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(file, error)),
-    }
+    let template = files::read_if_there(&file, files::MOST_CONFIG)?;
+    template.map(|template| files::text(&file, template)).transpose()
 }
 
 /// A JSON object in a file; an empty one if there is no such file.
 fn read_optional(file: &Path) -> Result<Map<String, Json>> {
-    match std::fs::read(file) {
-        Ok(json) => serde_json::from_slice(&json).map_err(|error| Error::InvalidFile {
-            file: file.to_owned(),
-            problem: format!("this is not a JSON object: {error}"),
-        }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Map::new()),
-        Err(error) => Err(Error::io(file, error)),
-    }
+    let Some(json) = files::read_if_there(file, files::MOST_CONFIG)? else { return Ok(Map::new()) };
+    let json = files::text(file, json)?;
+    serde_json::from_str(&json).map_err(|error| Error::InvalidFile {
+        file: file.to_owned(),
+        problem: format!("this is not a JSON object: {error}"),
+    })
 }

@@ -21,15 +21,12 @@ mod types;
 mod vocabulary;
 mod write;
 
-use std::collections::BTreeMap;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use memmap2::Mmap;
-
-use self::read::{Entry, Head, Problem};
-use super::TensorData;
+use self::read::{Entry, Head, Problem, Unread};
+use super::bytes::{Access, FileBytes};
+use super::{TensorData, Tensors};
 use crate::config::ModelConfig;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -51,28 +48,34 @@ const MAX_DIMS: usize = 4;
 #[derive(Debug)]
 pub struct Gguf {
     file: Arc<Path>,
-    map: Arc<Mmap>,
+    content: Arc<FileBytes>,
     metadata: Metadata,
     tensors: Vec<Entry>,
+    unread: Vec<Unread>,
 }
 
 impl Gguf {
     /// Maps a file and reads its head; no weight is touched yet.
     ///
-    /// Errors with [`Error::InvalidFile`] or [`Error::InvalidWeights`] on a file that is damaged, and
-    /// on tensors of a type that is not read.
+    /// Errors with [`Error::InvalidFile`] or [`Error::InvalidWeights`] on a file that is damaged.
     pub fn open(path: &Path) -> Result<Gguf> {
-        let file = File::open(path).map_err(|error| Error::io(path, error))?;
-        // SAFETY: read-only, and every bit pattern is a number; see ../safetensors.rs.
-        let map = unsafe { Mmap::map(&file) }.map_err(|error| Error::io(path, error))?;
-        Gguf::of_map(path, map)
+        Gguf::open_with(path, Access::Map)
     }
 
-    /// Reads the head of a file that is mapped; `path` is for messages, and for what lies beside it.
-    pub fn of_map(path: &Path, map: Mmap) -> Result<Gguf> {
-        let Head { metadata, tensors } =
-            read::read(&map).map_err(|problem| error(path, problem))?;
-        Ok(Gguf { file: path.into(), map: Arc::new(map), metadata, tensors })
+    /// The same with a say in how the file comes into memory.
+    pub fn open_with(path: &Path, access: Access) -> Result<Gguf> {
+        Gguf::of_content(path, FileBytes::open(path, access)?)
+    }
+
+    /// Reads the head of a file that is in memory; `path` is for messages, and for what lies beside it.
+    pub fn of_bytes(path: &Path, bytes: Vec<u8>) -> Result<Gguf> {
+        Gguf::of_content(path, FileBytes::Read(bytes))
+    }
+
+    fn of_content(path: &Path, content: FileBytes) -> Result<Gguf> {
+        let Head { metadata, tensors, unread } =
+            read::read(&content).map_err(|problem| error(path, problem))?;
+        Ok(Gguf { file: path.into(), content: Arc::new(content), metadata, tensors, unread })
     }
 
     pub fn path(&self) -> &Path {
@@ -123,16 +126,21 @@ impl Gguf {
         Some(&entry.shape)
     }
 
-    /// All tensors by Hugging Face's names.
-    pub(super) fn by_hugging_face_name(&self) -> Result<BTreeMap<String, TensorData>> {
-        let renamed = |entry: &Entry| {
-            let Some(name) = names::to_hugging_face(&entry.name) else {
-                let unknown = self.tensor(entry, entry.name.clone());
-                return Err(unknown.error("is none that OLMo 2 has".into()));
-            };
-            Ok((name.clone(), self.tensor(entry, name)))
-        };
-        self.tensors.iter().map(renamed).collect()
+    /// All tensors by Hugging Face's names; by GGUF's those that OLMo 2 has none for.
+    pub(super) fn by_hugging_face_name(&self) -> Tensors {
+        let other = |name: &str| names::to_hugging_face(name).unwrap_or_else(|| name.to_owned());
+        let readable = self.tensors.iter().map(|entry| {
+            let name = other(&entry.name);
+            (name.clone(), self.tensor(entry, name))
+        });
+        let unreadable = self.unread.iter().map(|Unread { name, problem }| {
+            (other(name), self.tensor_error(&other(name), problem.clone()))
+        });
+        Tensors {
+            readable: readable.collect(),
+            unreadable: unreadable.collect(),
+            warnings: Vec::new(),
+        }
     }
 
     fn tensor_error(&self, tensor: &str, problem: String) -> Error {
@@ -146,7 +154,7 @@ impl Gguf {
             file: self.file.clone(),
             dtype: entry.dtype,
             shape: entry.shape.clone(),
-            map: self.map.clone(),
+            content: self.content.clone(),
             range: entry.range.clone(),
         }
     }

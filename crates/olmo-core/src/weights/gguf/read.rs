@@ -16,6 +16,14 @@ use crate::dtype::TensorType;
 pub(super) struct Head {
     pub metadata: Metadata,
     pub tensors: Vec<Entry>,
+    pub unread: Vec<Unread>,
+}
+
+/// A tensor of a type that is not read. How long it is is not known, and where it is does not matter.
+#[derive(Debug)]
+pub(super) struct Unread {
+    pub name: String,
+    pub problem: String,
 }
 
 /// A tensor's name, form and place in the file.
@@ -58,16 +66,20 @@ pub(super) fn read(bytes: &[u8]) -> Result<Head, Problem> {
     let pairs = cursor.count(LEAST_PAIR, "keys")?;
 
     let metadata = read_metadata(&mut cursor, pairs)?;
-    let mut entries = Vec::new();
+    let (mut entries, mut unread) = (Vec::new(), Vec::new());
     for index in 0..tensors {
-        entries.push(RawEntry::read(&mut cursor, index)?);
+        match RawEntry::read(&mut cursor, index)? {
+            Ok(entry) => entries.push(entry),
+            Err(other) => unread.push(other),
+        }
     }
     let alignment = alignment(&metadata)?;
     let data = cursor.at.checked_next_multiple_of(alignment);
     let data = data.filter(|&data| data <= bytes.len() || entries.is_empty());
     let data = data.ok_or_else(|| cursor.cut_off("tensors"))?;
+    check_names(&entries, &unread)?;
     let tensors = place(entries, data, bytes.len(), alignment)?;
-    Ok(Head { metadata, tensors })
+    Ok(Head { metadata, tensors, unread })
 }
 
 fn check_version(version: u32) -> Result<(), Problem> {
@@ -155,30 +167,47 @@ struct RawEntry {
 }
 
 impl RawEntry {
-    fn read(cursor: &mut Cursor, index: usize) -> Result<RawEntry, Problem> {
+    fn read(cursor: &mut Cursor, index: usize) -> Result<Result<RawEntry, Unread>, Problem> {
         let name = cursor.string(&format!("the name of tensor {index}"))?.to_owned();
         let wrong = |text: String| Problem { tensor: Some(name.clone()), text };
         let dims = cursor.u32(&name)?;
-        if !(1..=MAX_DIMS).contains(&(dims as usize)) {
-            return Err(wrong(format!("has {dims} dimensions, but 1 to {MAX_DIMS} are needed")));
+        if dims as usize > MAX_DIMS {
+            return Err(wrong(format!("has {dims} dimensions, but {MAX_DIMS} are the most")));
         }
         let mut shape = Vec::new();
         for _ in 0..dims {
             shape.push(cursor.u64(&name)?);
         }
-        let dtype = types::from_code(cursor.u32(&name)?).map_err(wrong)?;
+        let dtype = types::from_code(cursor.u32(&name)?);
         let offset = cursor.u64(&name)?;
+        let dtype = match dtype {
+            Ok(dtype) => dtype,
+            Err(problem) => return Ok(Err(Unread { name, problem })),
+        };
 
         let too_large = || wrong(format!("has shape {shape:?}, which no file can hold"));
         let sizes: Option<Vec<usize>> = shape.iter().map(|&n| usize::try_from(n).ok()).collect();
-        let sizes = sizes.filter(|sizes| !sizes.contains(&0)).ok_or_else(too_large)?;
-        let row = dtype.bytes(sizes[0]).ok_or_else(|| {
-            wrong(format!("has rows of {}, not whole blocks of {}", sizes[0], dtype.name()))
+        let sizes = sizes.ok_or_else(too_large)?;
+        let columns = sizes.first().copied().unwrap_or(1);
+        let row = dtype.bytes(columns).ok_or_else(|| {
+            wrong(format!("has rows of {columns}, not whole blocks of {}", dtype.name()))
         })?;
-        let size = sizes[1..].iter().try_fold(row, |bytes, &n| bytes.checked_mul(n));
+        let rows = || sizes.iter().skip(1).try_fold(1, |rows: usize, &n| rows.checked_mul(n));
+        // The rows of an empty tensor are counted too: whoever counts elements must not overflow.
+        let elements = rows().and_then(|rows| rows.checked_mul(columns.max(1)));
+        let size = rows().and_then(|rows| rows.checked_mul(row)).filter(|_| elements.is_some());
         let size = size.ok_or_else(too_large)?;
         let shape = sizes.into_iter().rev().collect();
-        Ok(RawEntry { name, dtype, shape, size, offset })
+        Ok(Ok(RawEntry { name, dtype, shape, size, offset }))
+    }
+}
+
+fn check_names(entries: &[RawEntry], unread: &[Unread]) -> Result<(), Problem> {
+    let mut names = HashSet::new();
+    let all = entries.iter().map(|entry| &entry.name).chain(unread.iter().map(|other| &other.name));
+    match all.into_iter().find(|name| !names.insert(name.as_str())) {
+        Some(name) => Err(Problem { tensor: Some(name.clone()), text: "is there twice".into() }),
+        None => Ok(()),
     }
 }
 
@@ -189,13 +218,9 @@ fn place(
     end: usize,
     alignment: usize,
 ) -> Result<Vec<Entry>, Problem> {
-    let mut names = HashSet::new();
     let mut placed = Vec::with_capacity(entries.len());
     for RawEntry { name, dtype, shape, size, offset } in entries {
         let wrong = |text: String| Problem { tensor: Some(name.clone()), text };
-        if !names.insert(name.clone()) {
-            return Err(wrong("is there twice".into()));
-        }
         if !offset.is_multiple_of(alignment as u64) {
             return Err(wrong(format!("begins at {offset}, no multiple of {alignment}")));
         }
@@ -211,7 +236,7 @@ fn place(
         placed.push(Entry { name, dtype, shape, range });
     }
     let mut order: Vec<&Entry> = placed.iter().collect();
-    order.sort_by_key(|entry| entry.range.start);
+    order.sort_by_key(|entry| (entry.range.start, entry.range.end));
     match order.windows(2).find(|pair| pair[0].range.end > pair[1].range.start) {
         Some(pair) => Err(Problem {
             tensor: Some(pair[1].name.clone()),
