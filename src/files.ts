@@ -1,10 +1,14 @@
 import { randomBytes } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+import { CheckpointError } from './errors.js'
+
 /** The system's name of a failure, as in `ENOENT`. */
 export function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined
+  // Not `instanceof`: what Node made is of another realm in Jest and in `vm`.
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
   return typeof error.code === 'string' ? error.code : undefined
 }
 
@@ -79,4 +83,45 @@ export function formatBytes(count: number): string {
     unit += 1
   }
   return `${unit === 0 || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[unit]}`
+}
+
+/**
+ * The text of a regular file. A pipe, a device or a socket of that name is refused: reading one may wait
+ * for ever, or never end.
+ *
+ * @param limit The most bytes that such a file can sensibly have
+ * @throws {CheckpointError} `IO` if it is no file, `INVALID_FILE` if it is larger than the limit
+ * @throws what the system says, such as `ENOENT`
+ */
+export async function readRegularFile(path: string, limit: number): Promise<string> {
+  // Without O_NONBLOCK the opening of a pipe waits for its other end.
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+  const file = await open(path, flags).catch(async (error) => {
+    // What a socket says to whoever opens it.
+    if (systemCode(error) === 'ENXIO') throw notAFile(path, await stat(path))
+    throw error
+  })
+  try {
+    const found = await file.stat()
+    if (!found.isFile()) throw notAFile(path, found)
+    if (found.size > limit) {
+      const message = `${path} has ${formatBytes(found.size)}, more than the ${formatBytes(limit)} that such a file may have`
+      throw new CheckpointError('INVALID_FILE', message)
+    }
+    return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
+}
+
+/** The error of a path that leads to something else than a file. */
+export function notAFile(path: string, found: Stats): CheckpointError {
+  return new CheckpointError('IO', `${path} is ${kindOf(found)} where a file has to be`)
+}
+
+function kindOf(found: Stats): string {
+  if (found.isDirectory()) return 'a folder'
+  if (found.isFIFO()) return 'a pipe'
+  if (found.isSocket()) return 'a socket'
+  return 'a device'
 }

@@ -7,9 +7,10 @@ import { suggestRevision } from '../revisions/nearest.js'
 import { isWhole, noteAbsent } from './cache/absent.js'
 import { type CachedModel, findCached, missingOf } from './cache/find.js'
 import { RepoFolder } from './cache/layout.js'
-import { writeRef } from './cache/refs.js'
+import { checkRef, writeRef } from './cache/refs.js'
 import { findBlob, findPointer, placePointer, symlinksWork } from './cache/snapshot.js'
 import { tagCacheFolder } from './cache/tag.js'
+import { Use } from './cache/use.js'
 import { writing } from './cache/writing.js'
 import { HubClient, type HubFile, type HubInternals } from './client.js'
 import { type BlobContext, fetchBlob } from './download/blob.js'
@@ -81,23 +82,36 @@ export async function pull(
   internals: PullInternals = {},
 ): Promise<PulledModel> {
   await using client = await HubClient.open(options, internals)
-  return new Pull(client, checkRepoId(id), options, internals).run()
+  const folder = new RepoFolder(client.settings.cacheDir, checkRepoId(id))
+  const waiting = { signal: options.signal, sleep: client.retry.sleep }
+  // From the first look at what is there: it must not be removed before it is given out.
+  await using use = new Use(folder, waiting)
+  await use.beginIfThere()
+  return await new Pull(client, use, folder, options, internals).run()
 }
 
 class Pull {
   readonly #client: HubClient
+  readonly #use: Use
   readonly #repo: string
   readonly #options: PullOptions
   readonly #internals: PullInternals
   readonly #folder: RepoFolder
   readonly #progress: ProgressTracker
 
-  constructor(client: HubClient, repo: string, options: PullOptions, internals: PullInternals) {
+  constructor(
+    client: HubClient,
+    use: Use,
+    folder: RepoFolder,
+    options: PullOptions,
+    internals: PullInternals,
+  ) {
     this.#client = client
-    this.#repo = repo
+    this.#use = use
+    this.#repo = folder.repo
     this.#options = options
     this.#internals = internals
-    this.#folder = new RepoFolder(client.settings.cacheDir, repo)
+    this.#folder = folder
     this.#progress = new ProgressTracker(options.onProgress, internals.reportEvery)
   }
 
@@ -171,6 +185,8 @@ class Pull {
     const retries = hasFallback ? 0 : this.#client.retry.retries
     const all = await this.#client.listFiles(this.#repo, commit, { signal, retries })
     return writing(cacheDir, async () => {
+      await this.#use.begin()
+      await checkRef(this.#folder, revision)
       const files = await this.#chooseFiles(all, revision, commit)
       await this.#checkSpace(files, commit)
       await tagCacheFolder(cacheDir)

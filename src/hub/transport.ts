@@ -1,3 +1,5 @@
+import { setTimeout as delay } from 'node:timers/promises'
+
 import type { Dispatcher, Response } from 'undici'
 
 import { HubError } from '../errors.js'
@@ -20,6 +22,9 @@ export interface Timeouts {
 }
 
 const defaultTimeouts: Timeouts = { connect: 10_000, headers: 30_000, body: 30_000 }
+
+/** Milliseconds that connections have to close. */
+const CLOSING = 500
 
 const MAX_REDIRECTS = 10
 
@@ -83,8 +88,13 @@ export class Transport {
 
   /** Closes the connections. */
   async close(): Promise<void> {
-    for (const dispatcher of this.#dispatchers.values()) await dispatcher.destroy()
+    const closing = [...this.#dispatchers.values()].map((dispatcher) => dispatcher.destroy())
     this.#dispatchers.clear()
+    // undici never finishes with a host that takes connections and drops them.
+    const longEnough = new AbortController()
+    const all = Promise.allSettled(closing).then(() => longEnough.abort())
+    const { signal } = longEnough
+    await Promise.race([all, delay(CLOSING, undefined, { ref: false, signal }).catch(() => {})])
   }
 
   /**

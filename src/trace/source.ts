@@ -1,10 +1,13 @@
-import { access, readdir, rm, stat } from 'node:fs/promises'
+import { access, readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 
 import { CheckpointError } from '../errors.js'
+import { removeOwn } from '../hub/cache/folders.js'
 import { RepoFolder } from '../hub/cache/layout.js'
 import { removeFromCache } from '../hub/cache/remove.js'
 import { scanRepo } from '../hub/cache/scan.js'
+import { isInUse, removing } from '../hub/cache/use.js'
+import { isMine } from '../hub/download/owner.js'
 import { checkRepoId } from '../hub/names.js'
 import { type PullOptions, pull } from '../hub/pull.js'
 import { listRevisions } from '../hub/revisions.js'
@@ -84,10 +87,21 @@ async function onHub(repo: string, options: PullOptions): Promise<Checkpoint[]> 
   })
 }
 
-/** Removes what no commit refers to and was not there before. */
+/** Removes what no commit refers to, was not there before, and is no one else's. */
 async function removeLeftovers(folder: RepoFolder, before: ReadonlySet<string>): Promise<void> {
-  const { leftovers } = await scanRepo(folder)
-  for (const { path } of leftovers) if (!before.has(basename(path))) await rm(path, { force: true })
+  await removing(folder, async () => {
+    const others = await isInUse(folder)
+    const { leftovers } = await scanRepo(folder)
+    for (const { path } of leftovers) {
+      const isOurs = isMine(path) || (!others && isWholeBlob(path))
+      if (isOurs && !before.has(basename(path))) await removeOwn(folder.cacheDir, path)
+    }
+  })
+}
+
+/** What is half fetched has an ending. */
+function isWholeBlob(path: string): boolean {
+  return !basename(path).includes('.')
 }
 
 function numbers(name: string): Ordered {

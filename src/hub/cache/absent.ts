@@ -1,8 +1,10 @@
-import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+import { systemCode } from '../../files.js'
 import type { HubFile } from '../client.js'
 import { SMALL_FILES } from '../select.js'
+import { makeFolder } from './folders.js'
 import type { RepoFolder } from './layout.js'
 import { findPointer } from './snapshot.js'
 
@@ -20,8 +22,11 @@ export async function noteAbsent(
   for (const name of SMALL_FILES) {
     if (all.some(({ path }) => path === name)) continue
     const note = folder.absence(commit, name)
-    await mkdir(dirname(note), { recursive: true })
-    await writeFile(note, '')
+    await makeFolder(folder.cacheDir, dirname(note))
+    // Only a new file: what is there already may be a link.
+    await writeFile(note, '', { flag: 'wx' }).catch((error) => {
+      if (systemCode(error) !== 'EEXIST') throw error
+    })
   }
 }
 

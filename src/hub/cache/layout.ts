@@ -69,6 +69,16 @@ export class RepoFolder {
   lock(etag: string): string {
     return join(this.locks, `${etag}.lock`)
   }
+
+  /** Held while something is removed from the repository's folder. */
+  get removal(): string {
+    return join(this.locks, 'olmo2-removal.lock')
+  }
+
+  /** Held by one pull while it uses the repository's folder. */
+  use(name: string): string {
+    return join(this.locks, `olmo2-use-${name}.lock`)
+  }
 }
 
 const PREFIX = 'models--'

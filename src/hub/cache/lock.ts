@@ -1,10 +1,11 @@
-import { mkdir } from 'node:fs/promises'
+import { access, mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
 import type { FileLock } from '#native'
 import { native } from '../../engine/native.js'
 import { crossing } from '../../errors.js'
 import type { Sleep } from '../backoff.js'
+import { refuseLink } from './folders.js'
 
 /** A lock that is held until it is released. */
 export interface HeldLock {
@@ -30,11 +31,26 @@ export async function acquireLock(
   }: { signal?: AbortSignal | undefined; sleep: Sleep; onWait?: () => void },
 ): Promise<HeldLock> {
   await mkdir(dirname(path), { recursive: true })
+  await refuseLink(path)
   for (let waits = 0; ; waits += 1) {
     const lock = tryLock(path)
     if (lock) return lock
     if (waits === 0) onWait?.()
     await sleep(POLL, signal)
+  }
+}
+
+/** Whether someone holds the lock on a file. */
+export async function isLocked(path: string): Promise<boolean> {
+  try {
+    await refuseLink(path)
+    await access(path)
+    const lock = crossing(() => native().tryLockFile(path))
+    lock?.release()
+    return lock === null
+  } catch {
+    // Nobody has made the file, or there are no locks here.
+    return false
   }
 }
 

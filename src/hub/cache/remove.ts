@@ -1,12 +1,14 @@
-import { readdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { native } from '../../engine/native.js'
-import { crossing, HubError } from '../../errors.js'
+import { basename } from 'node:path'
+
+import { HubError } from '../../errors.js'
 import { checkRepoId } from '../names.js'
 import { type HubOptions, readSettings } from '../settings.js'
+import { isOwn, refuseLink, removeEmptyAbove, removeOwn } from './folders.js'
 import { RepoFolder } from './layout.js'
+import { isLocked } from './lock.js'
 import { listCachedRefs, readRef } from './refs.js'
 import { type CachedSnapshot, listCache, scanRepo } from './scan.js'
+import { isInUse, removing } from './use.js'
 import { writing } from './writing.js'
 
 /** What was removed, or would be. */
@@ -30,15 +32,22 @@ export interface RemoveOptions extends HubOptions {
 export async function pruneCache(options: RemoveOptions = {}): Promise<Removed> {
   const { cacheDir } = await readSettings(options)
   const removed: Removed = { paths: [], size: 0 }
-  for (const { repo, snapshots } of await listCache(options)) {
+  for (const { repo } of await listCache(options)) {
     const folder = new RepoFolder(cacheDir, repo)
-    // Whoever fetches shows the files only when all are there: until then nothing leads to them.
-    if (await isBeingFilled(folder)) continue
-    const detached = snapshots.filter(({ refs }) => refs.length === 0)
-    await removeSnapshots(folder, detached, removed, options.dryRun)
-    await removeLeftovers(folder, detached, removed, options.dryRun)
+    const work = () => pruneRepo(folder, removed, options.dryRun)
+    await (options.dryRun ? work() : writing(cacheDir, () => removing(folder, work)))
   }
   return removed
+}
+
+async function pruneRepo(folder: RepoFolder, removed: Removed, dryRun?: boolean): Promise<void> {
+  // Whoever fetches shows the files only when all are there: until then nothing leads to them.
+  if (await isInUse(folder)) return
+  // Looked at only now, that no one changes it any more.
+  const { snapshots } = await scanRepo(folder)
+  const detached = snapshots.filter(({ refs }) => refs.length === 0)
+  await removeSnapshots(folder, detached, removed, dryRun)
+  await removeLeftovers(folder, detached, removed, dryRun)
 }
 
 /**
@@ -60,9 +69,8 @@ export async function removeFromCache(
     throw new HubError('REPO_NOT_FOUND', `${id} is not in the cache ${cacheDir}`, { repo: id })
   }
   if (revision === undefined) {
-    removed.paths.push(folder.path)
-    removed.size = size
-    if (!options.dryRun) await remove(folder, folder.path)
+    const work = () => remove(folder, folder.path, size, removed, options.dryRun)
+    await (options.dryRun ? work() : writing(cacheDir, () => removing(folder, work)))
     return removed
   }
   const commit = await readRef(folder, revision)
@@ -72,8 +80,12 @@ export async function removeFromCache(
     const message = `${id} at ${revision} is not in the cache ${cacheDir}, which has ${known.join(', ')}`
     throw new HubError('REVISION_NOT_FOUND', message, { repo: id, revision })
   }
-  await removeSnapshots(folder, found, removed, options.dryRun)
-  await removeLeftovers(folder, found, removed, options.dryRun, found)
+  for (const path of [folder.path, folder.snapshots]) await refuseLink(path)
+  const work = async () => {
+    await removeSnapshots(folder, found, removed, options.dryRun)
+    await removeLeftovers(folder, found, removed, options.dryRun, found)
+  }
+  await (options.dryRun ? work() : writing(cacheDir, () => removing(folder, work)))
   return removed
 }
 
@@ -85,14 +97,15 @@ async function removeSnapshots(
   dryRun = false,
 ): Promise<void> {
   for (const { commit, path, files } of snapshots) {
-    removed.paths.push(path)
-    for (const { etag, size } of files) if (etag === undefined) removed.size += size ?? 0
-    if (dryRun) continue
-    for (const [name, of] of await listCachedRefs(folder)) {
-      if (of === commit) await remove(folder, folder.ref(name))
+    const copied = files.filter(({ etag }) => etag === undefined)
+    const size = copied.reduce((sum, { size }) => sum + (size ?? 0), 0)
+    if (!dryRun) {
+      for (const [name, of] of await listCachedRefs(folder)) {
+        if (of === commit) await removeRef(folder, name)
+      }
     }
-    await remove(folder, path)
-    await remove(folder, folder.absences(commit))
+    await remove(folder, path, size, removed, dryRun)
+    if (!dryRun) await removeOwn(folder.cacheDir, folder.absences(commit))
   }
 }
 
@@ -119,36 +132,34 @@ async function removeLeftovers(
     if (etag !== undefined && !kept.has(etag)) candidates.set(folder.blob(etag), size)
   }
   for (const [path, size] of [...candidates].sort(([a], [b]) => (a < b ? -1 : 1))) {
-    if (isBeingFetched(folder, path)) continue
-    removed.paths.push(path)
-    removed.size += size
-    if (!dryRun) await remove(folder, path)
+    if (await isBeingFetched(folder, path)) continue
+    await remove(folder, path, size, removed, dryRun)
   }
-}
-
-/** Whether someone holds the lock of any content of a repository. */
-async function isBeingFilled(folder: RepoFolder): Promise<boolean> {
-  const names = await readdir(folder.locks).catch(() => [])
-  return names.some((name) => isLocked(join(folder.locks, name)))
 }
 
 /** Whether someone holds the lock of the content that a file is for. */
-function isBeingFetched(folder: RepoFolder, path: string): boolean {
-  const [etag = ''] = path.slice(folder.blobs.length + 1).split('.')
+export function isBeingFetched(folder: RepoFolder, path: string): Promise<boolean> {
+  const [etag = ''] = basename(path).split('.')
   return isLocked(folder.lock(etag))
 }
 
-function isLocked(file: string): boolean {
-  try {
-    const lock = crossing(() => native().tryLockFile(file))
-    lock?.release()
-    return lock === null
-  } catch {
-    // Nobody has made the folder of the locks, or there are none here.
-    return false
-  }
+/** Removes the note of a revision, and the folders that only held it. */
+async function removeRef(folder: RepoFolder, name: string): Promise<void> {
+  await removeOwn(folder.cacheDir, folder.ref(name))
+  await removeEmptyAbove(folder.ref(name), folder.refs)
 }
 
-function remove(folder: RepoFolder, path: string): Promise<void> {
-  return writing(folder.cacheDir, () => rm(path, { recursive: true, force: true }))
+/** Removes something, and counts it; not what only a link leads to. */
+async function remove(
+  folder: RepoFolder,
+  path: string,
+  size: number,
+  removed: Removed,
+  dryRun = false,
+): Promise<void> {
+  const { cacheDir } = folder
+  const goes = dryRun ? await isOwn(cacheDir, path) : await removeOwn(cacheDir, path)
+  if (!goes) return
+  removed.paths.push(path)
+  removed.size += size
 }

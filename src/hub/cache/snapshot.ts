@@ -11,9 +11,9 @@ import {
 } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative, sep } from 'node:path'
 
-import { HubError } from '../../errors.js'
 import { fileSize, systemCode, temporaryName } from '../../files.js'
 import type { HubFile } from '../client.js'
+import { makeFolder } from './folders.js'
 import type { RepoFolder } from './layout.js'
 
 /**
@@ -30,7 +30,7 @@ export async function placePointer(
 ): Promise<void> {
   const pointer = folder.pointer(commit, file)
   const blob = folder.blob(etag)
-  await makeFolders(folder, commit, file)
+  await makeFolder(folder.cacheDir, dirname(pointer))
   if (!symlinks && fresh) return rename(blob, pointer)
   const target = relative(dirname(pointer), blob)
   if (symlinks && (await readlink(pointer).catch(() => undefined)) === target) return
@@ -84,34 +84,26 @@ async function isInside(folder: RepoFolder, path: string): Promise<boolean> {
   return false
 }
 
-/** Makes the folders above a file of a snapshot; one that is a link would take the file elsewhere. */
-async function makeFolders(folder: RepoFolder, commit: string, file: string): Promise<void> {
-  await mkdir(folder.snapshots, { recursive: true })
-  let path = folder.snapshots
-  for (const step of [commit, ...file.split('/').slice(0, -1)]) {
-    path = join(path, step)
-    await mkdir(path).catch((error) => {
-      if (systemCode(error) !== 'EEXIST') throw error
-    })
-    if ((await lstat(path)).isDirectory()) continue
-    const message = `${path} is no folder but leads elsewhere: nothing was written there; remove it`
-    throw new HubError('UNSAFE_PATH', message, { repo: folder.repo, file })
-  }
-}
-
 function isBelow(path: string, base: string): boolean {
   const way = relative(base, path)
   return !isAbsolute(way) && way !== '..' && !way.startsWith(`..${sep}`)
 }
 
-const known = new Map<string, Promise<boolean>>()
+const withLinks = new Set<string>()
 
-/** Whether symbolic links can be made in the cache: on Windows only with developer mode. */
-export function symlinksWork(cacheDir: string): Promise<boolean> {
-  const answer = known.get(cacheDir) ?? trySymlink(cacheDir)
-  known.set(cacheDir, answer)
-  return answer
+/**
+ * Whether symbolic links can be made in the cache: on Windows only with developer mode. A yes is
+ * remembered; a no, or a failure, may have passed the next time.
+ */
+export async function symlinksWork(cacheDir: string): Promise<boolean> {
+  if (withLinks.has(cacheDir)) return true
+  const works = await trySymlink(cacheDir)
+  if (works) withLinks.add(cacheDir)
+  return works
 }
+
+/** Failures that say nothing of links: no file could be made either. */
+const TROUBLE = new Set(['ENOSPC', 'EDQUOT', 'EMFILE', 'ENFILE', 'EIO', 'ENOENT'])
 
 async function trySymlink(cacheDir: string): Promise<boolean> {
   await mkdir(cacheDir, { recursive: true })
@@ -120,7 +112,8 @@ async function trySymlink(cacheDir: string): Promise<boolean> {
     await symlink('target', join(folder, 'link'))
     return (await lstat(join(folder, 'link'))).isSymbolicLink()
   } catch (error) {
-    if (systemCode(error) === undefined) throw error
+    const code = systemCode(error)
+    if (code === undefined || TROUBLE.has(code)) throw error
     return false
   } finally {
     await rm(folder, { recursive: true, force: true })

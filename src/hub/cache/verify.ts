@@ -1,9 +1,11 @@
-import { open, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open } from 'node:fs/promises'
 
 import { HubError } from '../../errors.js'
-import { contentHash } from '../download/hash.js'
+import { contentHash, isHash } from '../download/hash.js'
 import { checkRepoId } from '../names.js'
 import { type HubOptions, readSettings } from '../settings.js'
+import { removeOwn } from './folders.js'
 import { RepoFolder } from './layout.js'
 import { listCache } from './scan.js'
 import { writing } from './writing.js'
@@ -15,8 +17,9 @@ export interface Verification {
   file: string
   size: number
   /**
-   * `damaged` if the content is not what its hash says, `missing` if there is none, `unnamed` if a
-   * cache without symbolic links does not say what the hash should be.
+   * `damaged` if the content is not what its hash says, `missing` if there is none, `unnamed` if nothing
+   * says what the hash should be: in a cache without symbolic links, or where a mirror's name for the
+   * content is no SHA-256 and no git hash.
    */
   state: 'good' | 'damaged' | 'missing' | 'unnamed'
 }
@@ -54,8 +57,8 @@ export async function* verifyCache(
         const broken = state === 'damaged' || state === 'missing'
         if (broken && etag !== undefined && options.fix) {
           await writing(cacheDir, async () => {
-            await rm(folder.pointer(commit, file), { force: true })
-            await rm(folder.blob(etag), { force: true })
+            await removeOwn(cacheDir, folder.pointer(commit, file))
+            await removeOwn(cacheDir, folder.blob(etag))
           })
         }
       }
@@ -69,9 +72,13 @@ async function check(
   size: number,
   signal: AbortSignal | undefined,
 ): Promise<Verification['state']> {
-  const file = await open(blob).catch(() => undefined)
+  // Not waiting for the other end of a pipe.
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+  const file = await open(blob, flags).catch(() => undefined)
   if (!file) return 'missing'
   try {
+    if (!(await file.stat()).isFile()) return 'damaged'
+    if (!isHash(etag)) return 'unnamed'
     return (await contentHash(file, size, etag, signal)) === etag ? 'good' : 'damaged'
   } finally {
     await file.close()

@@ -17,6 +17,18 @@ export async function writing<T>(cacheDir: string, work: () => Promise<T>): Prom
       const message = `the cache ${cacheDir} cannot be written to (${code}): name another folder with HF_HUB_CACHE`
       throw new HubError('CACHE_NOT_WRITABLE', message, { cause })
     }
+    const place = pathOf(cause)
+    if (code !== undefined && place?.startsWith(cacheDir)) {
+      const message = `the cache cannot be written to: ${place} is in the way, or cannot be made (${code}): remove it, or name another folder with HF_HUB_CACHE`
+      throw new HubError('CACHE_NOT_WRITABLE', message, { cause })
+    }
     throw cause
   }
+}
+
+/** The file that a failure of the system is about. */
+function pathOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null) return undefined
+  const place = ('dest' in error && error.dest) || ('path' in error && error.path)
+  return typeof place === 'string' ? place : undefined
 }

@@ -1,4 +1,5 @@
 import { HubError } from '../../errors.js'
+import { makeFolder } from '../cache/folders.js'
 import type { RepoFolder } from '../cache/layout.js'
 import { acquireLock } from '../cache/lock.js'
 import { findBlob, findPointer } from '../cache/snapshot.js'
@@ -28,6 +29,7 @@ export async function fetchBlob(file: HubFile, context: BlobContext): Promise<bo
   if (await isThere(file, context)) return false
   const { sleep } = client.retry
   const onWait = () => onChange('waiting', 0)
+  await makeFolder(folder.cacheDir, folder.locks)
   const lock = await acquireLock(folder.lock(file.etag), { signal, sleep, onWait })
   try {
     // Another may have fetched it while we waited.
@@ -53,25 +55,22 @@ async function isThere(file: HubFile, { folder, commit, onChange }: BlobContext)
 async function fetchOnce(file: HubFile, context: BlobContext): Promise<boolean> {
   const { folder, signal, onChange } = context
   const blob = folder.blob(file.etag)
-  const partial = await PartialFile.open(blob, file.size)
-  let finished = false
+  const partial = await PartialFile.open(folder.cacheDir, blob, file.size)
+  let goesOn = true
   try {
     onChange('fetching', partial.loaded)
     const onLoaded = (loaded: number) => onChange('fetching', loaded)
     await transfer(file, partial, { ...context, onLoaded })
     onChange('checking', file.size)
-    const hash = await partial.hash(file.etag, signal)
-    if (hash !== file.etag) {
-      await partial.discard()
-      finished = true
-      return false
-    }
-    finished = await partial.finish(blob)
-    if (finished) onChange('done', file.size)
-    return finished
+    const isGood = (await partial.hash(file.etag, signal)) === file.etag
+    goesOn = false
+    const isPlaced = isGood && (await partial.finish(blob))
+    if (isPlaced) onChange('done', file.size)
+    else await partial.discard()
+    return isPlaced
   } finally {
     // After a failure the note says where to go on; its own failure would hide what went wrong.
-    await partial.close({ note: !finished }).catch(() => {})
+    await partial.close({ note: goesOn }).catch(() => {})
   }
 }
 

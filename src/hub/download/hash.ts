@@ -3,6 +3,11 @@ import type { FileHandle } from 'node:fs/promises'
 
 const BUFFER = 2 ** 20
 
+/** Whether a tag is a hash of the content; a mirror may name it by its MD5, or by its parts. */
+export function isHash(etag: string): boolean {
+  return /^(?:[0-9a-f]{64}|[0-9a-f]{40})$/.test(etag)
+}
+
 /**
  * The hash of a file's content, of the kind that the tag is: the SHA-256 of files in LFS, or else
  * the SHA-1 by which git names a blob.

@@ -1,58 +1,70 @@
 import { constants } from 'node:fs'
-import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { syncFolder, systemCode, temporaryName } from '../../files.js'
+import { syncFolder, systemCode } from '../../files.js'
+import { makeFolder } from '../cache/folders.js'
 import { contentHash } from './hash.js'
+import { noteOf, readNote, writeNote } from './note.js'
+import { claimed, closed, isAbandoned, newName, opened, partialsOf } from './owner.js'
 import { type Range, Ranges } from './ranges.js'
 
 /** Bytes after which the note of what is there is written anew. */
 const NOTE_EVERY = 8 * 2 ** 20
 
+/** A link is not followed, and a pipe not waited for. */
+const CAREFULLY = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+
 /**
  * A file on its way into the cache: its bytes, each at its place, and beside them a note of which
  * are there, so that a later process can go on.
  *
+ * Each is written by one process alone, whatever the locks are worth: it is made under a name that no
+ * one else has, or taken over from a process that has ended by giving it such a name. So its content
+ * is still what the hash was of when it is moved to its place.
+ *
  * The names end in `.incomplete`, by which the tools of `huggingface_hub` know what was left behind.
- * They are not its names: it fetches into a file of its own for each process. Two processes that
- * fetch the same content at once, which takes a file system without locks, write the same bytes at
- * the same places; whoever is first moves the file away, and the hash decides what it is worth.
  *
  * A note never says more than is there, unless the system itself went down. The hash tells then.
  */
 export class PartialFile {
   readonly size: number
   readonly #path: string
-  readonly #note: string
   readonly #file: FileHandle
   readonly #done: Ranges
   #unnoted = 0
   #noting: Promise<void> = Promise.resolve()
 
-  private constructor(
-    paths: { file: string; note: string },
-    file: FileHandle,
-    size: number,
-    done: Ranges,
-  ) {
-    this.#path = paths.file
-    this.#note = paths.note
+  private constructor(path: string, file: FileHandle, size: number, done: Ranges) {
+    this.#path = path
     this.#file = file
     this.size = size
     this.#done = done
   }
 
-  /** Opens what is there of a blob, or begins. */
-  static async open(blob: string, size: number): Promise<PartialFile> {
-    const paths = partialPaths(blob)
-    await mkdir(dirname(blob), { recursive: true })
-    const flags = constants.O_RDWR | constants.O_CREAT
-    const file = await open(paths.file, flags, 0o666)
-    const { size: written } = await file.stat()
-    const done = written === size ? await readNote(paths.note, size) : new Ranges()
-    // Room for all of it: pieces come in any order.
-    await file.truncate(size)
-    return new PartialFile(paths, file, size, done)
+  /**
+   * Goes on with what another has left of a blob, or begins.
+   *
+   * @param cacheDir The folder of the cache, from where on no link is followed
+   */
+  static async open(cacheDir: string, blob: string, size: number): Promise<PartialFile> {
+    await makeFolder(cacheDir, dirname(blob))
+    const path = newName(blob)
+    opened(path)
+    try {
+      const left = await takeOver(blob, path, size)
+      if (left) return new PartialFile(path, left.file, size, left.done)
+      const file = await open(path, constants.O_CREAT | constants.O_EXCL | CAREFULLY, 0o666)
+      // Room for all of it: pieces come in any order.
+      await file.truncate(size).catch(async (error) => {
+        await file.close()
+        throw error
+      })
+      return new PartialFile(path, file, size, new Ranges())
+    } catch (error) {
+      closed(path)
+      throw error
+    }
   }
 
   /** Number of bytes that are there. */
@@ -88,18 +100,19 @@ export class PartialFile {
   /**
    * Puts the whole and checked file in its place.
    *
-   * @returns false if another has taken the file away meanwhile
+   * @returns false if it is no longer the file that was checked, as someone has taken that away
    */
   async finish(blob: string): Promise<boolean> {
     await this.#noting
     await this.#file.sync()
+    if (!(await isSameFile(this.#file, this.#path, this.size))) return false
     try {
       await rename(this.#path, blob)
     } catch (error) {
       if (systemCode(error) === 'ENOENT') return false
       throw error
     }
-    await rm(this.#note, { force: true })
+    await rm(noteOf(this.#path), { force: true })
     await syncFolder(dirname(blob))
     return true
   }
@@ -107,7 +120,8 @@ export class PartialFile {
   /** Removes what is there. */
   async discard(): Promise<void> {
     await this.#noting
-    await removePartial(this.#path, this.#note)
+    await rm(this.#path, { force: true })
+    await rm(noteOf(this.#path), { force: true })
   }
 
   /** Lets go of the file; what is there stays, with a note of it. */
@@ -116,53 +130,60 @@ export class PartialFile {
       if (options.note) await this.#writeNote()
     } finally {
       await this.#file.close()
+      closed(this.#path)
     }
   }
 
   #writeNote(): Promise<void> {
     this.#unnoted = 0
-    this.#noting = this.#noting.then(async () => {
-      const note = JSON.stringify({ size: this.size, done: this.#done })
-      const temporary = temporaryName(this.#note, 'incomplete')
-      const file = await open(temporary, 'wx')
-      await file.writeFile(note).finally(() => file.close())
-      await rename(temporary, this.#note)
-    })
+    this.#noting = this.#noting.then(() => writeNote(this.#path, this.size, this.#done))
     return this.#noting
   }
 }
 
-function partialPaths(blob: string): { file: string; note: string } {
-  return { file: `${blob}.olmo2.incomplete`, note: `${blob}.olmo2-note.incomplete` }
-}
-
-async function removePartial(...paths: string[]): Promise<void> {
-  for (const path of paths) await rm(path, { force: true })
-}
-
-/** Bytes that are there of a blob that is not. */
-export async function partialLoaded(blob: string, size: number): Promise<number> {
-  return (await readNote(partialPaths(blob).note, size)).total
-}
-
-async function readNote(path: string, size: number): Promise<Ranges> {
-  try {
-    const note: unknown = JSON.parse(await readFile(path, 'utf8'))
-    return new Ranges(checkNote(note, size))
-  } catch {
-    // Without a note nothing is known to be there.
-    return new Ranges()
+/** Takes over what an ended process has left: renamed first, so that of several only one has it. */
+async function takeOver(
+  blob: string,
+  path: string,
+  size: number,
+): Promise<{ file: FileHandle; done: Ranges } | undefined> {
+  for (const left of await leftOf(blob, size)) {
+    if (!(await claimed(left.path, path))) continue
+    const file = await open(path, CAREFULLY).catch(() => undefined)
+    const found = await file?.stat()
+    // A second name would let another write into it.
+    if (file && found?.isFile() && found.nlink === 1 && found.size === size) {
+      await rm(noteOf(left.path), { force: true })
+      await writeNote(path, size, left.done)
+      return { file, done: left.done }
+    }
+    await file?.close()
+    await rm(path, { recursive: true, force: true })
   }
+  return undefined
 }
 
-function checkNote(note: unknown, size: number): Range[] {
-  if (typeof note !== 'object' || note === null) return []
-  if (!('size' in note && note.size === size && 'done' in note && Array.isArray(note.done)))
-    return []
-  return note.done.map((pair: unknown) => {
-    const [start, end] = Array.isArray(pair) ? pair : []
-    const valid = Number.isSafeInteger(start) && Number.isSafeInteger(end)
-    if (!valid || start < 0 || end > size || start > end) throw new RangeError('not a range')
-    return { start, end }
-  })
+/** What ended processes have left of a blob, with most of it first. */
+async function leftOf(blob: string, size: number): Promise<{ path: string; done: Ranges }[]> {
+  const names = await readdir(dirname(blob)).catch(() => [])
+  const found: { path: string; done: Ranges }[] = []
+  for (const path of partialsOf(blob, names)) {
+    if (!(await isAbandoned(path))) continue
+    const done = await readNote(path, size)
+    if (done.total > 0) found.push({ path, done })
+  }
+  return found.sort((a, b) => b.done.total - a.done.total)
+}
+
+/** Bytes that are there of a blob that is not, for whoever fetches it next. */
+export async function partialLoaded(blob: string, size: number): Promise<number> {
+  return (await leftOf(blob, size))[0]?.done.total ?? 0
+}
+
+/** Whether a path still leads to a file that is open, and nothing else does. */
+async function isSameFile(file: FileHandle, path: string, size: number): Promise<boolean> {
+  const own = await file.stat({ bigint: true })
+  const there = await lstat(path, { bigint: true }).catch(() => undefined)
+  const isOwn = there?.isFile() && there.ino === own.ino && there.dev === own.dev
+  return Boolean(isOwn) && own.nlink === 1n && own.size === BigInt(size)
 }
