@@ -3,7 +3,8 @@ import type { Response } from 'undici'
 import { HubError } from '../errors.js'
 import { packageVersion } from '../package.js'
 import { defaultRetryPolicy, type RetryPolicy, retrying } from './backoff.js'
-import { checkRelativePath, isCommit } from './names.js'
+import { readJson } from './json-body.js'
+import { checkRelativePath, isCommit, isRefName } from './names.js'
 import { type Asked, responseError } from './response-error.js'
 import { type HubOptions, type HubSettings, readSettings } from './settings.js'
 import { discard, type Timeouts, Transport, unreachable } from './transport.js'
@@ -23,6 +24,10 @@ export interface HubRef {
   kind: 'branch' | 'tag'
   commit: string
 }
+
+/** More pages, or more files and revisions, than any model has: a list that long never ends. */
+const MOST_PAGES = 1000
+const MOST_ENTRIES = 200_000
 
 /** What only tests change. */
 export interface HubInternals {
@@ -72,7 +77,11 @@ export class HubClient {
     const asked = { repo, revision: commit }
     const files: HubFile[] = []
     let path: string | undefined = `/api/models/${repo}/tree/${commit}?recursive=true`
+    const pages = new Set<string>()
     while (path !== undefined) {
+      if (pages.has(path) || pages.size >= MOST_PAGES || files.length > MOST_ENTRIES)
+        throw this.#malformed(`of the files of ${repo} has no end`, asked)
+      pages.add(path)
       const { value, next } = await this.#json(path, asked, signal, retries)
       if (!Array.isArray(value)) throw this.#malformed(`of the files of ${repo} is no list`, asked)
       for (const entry of value)
@@ -86,6 +95,9 @@ export class HubClient {
   async listRefs(repo: string, signal?: AbortSignal): Promise<HubRef[]> {
     const { value } = await this.#json(`/api/models/${repo}/refs`, { repo }, signal)
     const { branches = [], tags = [] } = isRecord(value) ? value : {}
+    for (const list of [branches, tags])
+      if (Array.isArray(list) && list.length > MOST_ENTRIES)
+        throw this.#malformed(`of the revisions of ${repo} has no end`, { repo })
     return [...toRefs(branches, 'branch'), ...toRefs(tags, 'tag')]
   }
 
@@ -130,11 +142,16 @@ export class HubClient {
         await discard(response)
         throw responseError(response, asked, this.settings)
       }
-      const value: unknown = await response.json().catch((cause: unknown) => {
+      const body = await readJson(response).catch((cause: unknown) => {
         signal?.throwIfAborted()
-        if (!(cause instanceof SyntaxError)) throw unreachable(new URL(url), cause)
-        throw this.#malformed(`to ${path} is not JSON`, { ...asked, cause })
+        throw unreachable(new URL(url), cause)
       })
+      if ('bad' in body)
+        throw this.#malformed(
+          `to ${path} is ${body.bad === 'no JSON' ? 'not JSON' : body.bad}`,
+          asked,
+        )
+      const { value } = body
       return { value, next: this.#nextPage(response) }
     })
   }
@@ -143,6 +160,7 @@ export class HubClient {
   #nextPage(response: Response): string | undefined {
     const link = /<([^>]+)>\s*;\s*rel="?next"?/.exec(response.headers.get('link') ?? '')?.[1]
     if (link === undefined) return undefined
+    if (!URL.canParse(link, this.settings.endpoint)) return undefined
     const { pathname, search } = new URL(link, this.settings.endpoint)
     const { pathname: base } = new URL(this.settings.endpoint)
     return `${base === '/' ? pathname : pathname.replace(base, '')}${search}`
@@ -171,7 +189,7 @@ function toFile(entry: Record<string, unknown>, repo: string): HubFile {
 function toRefs(list: unknown, kind: HubRef['kind']): HubRef[] {
   if (!Array.isArray(list)) return []
   return list.filter(isRecord).flatMap(({ name, targetCommit }) => {
-    const usable = typeof name === 'string' && typeof targetCommit === 'string'
+    const usable = isRefName(name) && typeof targetCommit === 'string' && isCommit(targetCommit)
     return usable ? [{ name, kind, commit: targetCommit }] : []
   })
 }

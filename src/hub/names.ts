@@ -14,6 +14,15 @@ export function isCommit(revision: string): boolean {
   return COMMIT.test(revision)
 }
 
+/** Whether a value is a name that git lets a branch or a tag have, and a file system a file. */
+export function isRefName(name: unknown): name is string {
+  if (typeof name !== 'string' || name.length > 1000) return false
+  if (/[\p{Cc}\p{Bidi_Control} ~^:?*[\\]|\.\.|@\{/u.test(name)) return false
+  return name
+    .split('/')
+    .every((step) => step !== '' && step.length <= 250 && !/^\.|\.lock$|\.$/.test(step))
+}
+
 /** @throws {OptionError} if the text cannot be a repository's id */
 export function checkRepoId(id: string): string {
   if (isRepoId(id)) return id
@@ -30,6 +39,7 @@ export function checkRepoId(id: string): string {
 export function checkRelativePath(path: string, what: string, repo: string): string {
   const steps = path.split('/')
   const safe =
+    path.length <= 1000 &&
     !/[\\:\p{Cc}]/u.test(path) &&
     steps.every((step) => step !== '' && step !== '.' && step !== '..')
   if (safe) return path

@@ -1,7 +1,5 @@
-import { readFile } from 'node:fs/promises'
-
 import { HubError } from '../errors.js'
-import { freeSpace, systemCode } from '../files.js'
+import { freeSpace, readRegularFile, systemCode } from '../files.js'
 import { chooseRevision, isLoose } from '../revisions/choose.js'
 import { suggestRevision } from '../revisions/nearest.js'
 import { isWhole, noteAbsent } from './cache/absent.js'
@@ -20,7 +18,7 @@ import { checkSpace } from './download/space.js'
 import { checkRepoId, isCommit } from './names.js'
 import { ProgressTracker, type PullProgress } from './progress.js'
 import { revisionsOf } from './revisions.js'
-import { selectFiles, selectShards } from './select.js'
+import { LARGEST_INDEX, selectFiles, selectShards } from './select.js'
 import type { HubOptions } from './settings.js'
 
 /** What to pull, and how. */
@@ -245,7 +243,7 @@ class Pull {
     await this.#fetchBlobs([index], commit)
     const path =
       (await findBlob(this.#folder, index)) ?? (await findPointer(this.#folder, commit, index))
-    const shards = selectShards(all, path ? await readFile(path, 'utf8') : '', asked)
+    const shards = selectShards(all, path ? await readRegularFile(path, LARGEST_INDEX) : '', asked)
     return [...files, index, ...shards]
   }
 

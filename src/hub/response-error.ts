@@ -25,7 +25,7 @@ export function responseError(response: Response, asked: Asked, settings: HubSet
     return otherError(response, page, facts)
   }
   const code = headers.get('x-error-code')
-  const said = headers.get('x-error-message')?.trim() ?? ''
+  const said = saidBy(headers)
   switch (code) {
     case 'RevisionNotFound': {
       const message = `${asked.repo} has no revision ${JSON.stringify(asked.revision ?? '')}`
@@ -70,9 +70,18 @@ function otherError(
   page: string,
   facts: HubErrorFacts,
 ): HubError {
-  const said = headers.get('x-error-message')?.trim()
+  const said = saidBy(headers)
   const message = `${redact(url || page)} answers with status ${status}${said ? `: ${said}` : ''}`
   return new HubError('HUB_FAILED', message, withWait(facts, headers))
+}
+
+/** What the hub says of a refusal, in a length that can be shown. */
+function saidBy(headers: Response['headers']): string {
+  const said = headers.get('x-error-message') ?? ''
+  return said
+    .replace(/[\p{Cc}\p{Bidi_Control}]+/gu, ' ')
+    .trim()
+    .slice(0, 300)
 }
 
 function withWait(facts: HubErrorFacts, headers: Response['headers']): HubErrorFacts {

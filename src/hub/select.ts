@@ -1,4 +1,5 @@
 import { HubError } from '../errors.js'
+import { formatBytes } from '../files.js'
 import type { HubFile } from './client.js'
 
 /** What the engine reads of a checkpoint beside its weights, and the tokenizer's own files. */
@@ -16,6 +17,9 @@ const NEEDED = ['config.json', 'tokenizer.json']
 
 export const WEIGHTS = 'model.safetensors'
 export const WEIGHTS_INDEX = 'model.safetensors.index.json'
+
+/** The most bytes of such an index: one of a hundred thousand tensors has a tenth of it. */
+export const LARGEST_INDEX = 64 * 2 ** 20
 
 /** What to fetch of a repository. */
 export interface Selection {
@@ -38,12 +42,16 @@ export function selectFiles(all: readonly HubFile[], asked: Asked, name?: string
   const whole = all.find(({ path }) => path === WEIGHTS)
   // The engine, as transformers, prefers the one file.
   if (whole) return { files: [...small, whole] }
-  return { files: small, index: find(all, WEIGHTS_INDEX, asked) }
+  const index = find(all, WEIGHTS_INDEX, asked)
+  if (index.size <= LARGEST_INDEX) return { files: small, index }
+  const message = `${WEIGHTS_INDEX} of ${asked.repo} has ${formatBytes(index.size)}: no index is that long`
+  throw new HubError('HUB_FAILED', message, { ...asked, file: WEIGHTS_INDEX })
 }
 
 /** The shards that an index lists. */
 export function selectShards(all: readonly HubFile[], index: string, asked: Asked): HubFile[] {
-  return shardNames(index, asked).map((name) => find(all, name, asked))
+  const byName = new Map(all.map((file) => [file.path, file]))
+  return shardNames(index, asked).map((name) => byName.get(name) ?? find(all, name, asked))
 }
 
 /** The names in an index, each once. */

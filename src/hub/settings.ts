@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 
 import { OptionError } from '../errors.js'
+import { readRegularFile } from '../files.js'
 import { Secret } from './secret.js'
 
 /** Where the hub is, and where what comes from it is kept. Defaults are those of `huggingface_hub`. */
@@ -28,12 +28,16 @@ export interface HubSettings {
   endpoint: string
   cacheDir: string
   token: Secret | undefined
+  /** The name and the password of the endpoint's address, as `Authorization: Basic` wants them. */
+  login: Secret | undefined
   offline: boolean
   /** False if files are to be copied where others have symbolic links. */
   symlinks: boolean
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
+
+const LARGEST_TOKEN_FILE = 65_536
 
 const DEFAULT_ENDPOINT = 'https://huggingface.co'
 
@@ -46,7 +50,7 @@ export async function readSettings(
   env: Environment = process.env,
 ): Promise<HubSettings> {
   return {
-    endpoint: checkEndpoint(options.endpoint ?? (env.HF_ENDPOINT || DEFAULT_ENDPOINT)),
+    ...readEndpoint(options.endpoint ?? (env.HF_ENDPOINT || DEFAULT_ENDPOINT)),
     cacheDir: resolve(options.cacheDir ?? cacheDir(env)),
     token: await readToken(options.token, env),
     offline: options.offline ?? isTrue(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
@@ -84,16 +88,38 @@ function secret(text: string | undefined, source: string): Secret | undefined {
 
 async function readIfThere(file: string): Promise<string | undefined> {
   // Without the file no one is logged in; one that cannot be read is no better.
-  return readFile(file, 'utf8').catch(() => undefined)
+  return readRegularFile(file, LARGEST_TOKEN_FILE).catch(() => undefined)
 }
 
-function checkEndpoint(text: string): string {
+/** The address without what is secret in it: that is sent, and never shown. */
+function readEndpoint(text: string): Pick<HubSettings, 'endpoint' | 'login'> {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.protocol !== 'https:' && url?.protocol !== 'http:') {
-    const message = `(or HF_ENDPOINT) is ${JSON.stringify(text)}, but must be an address such as ${DEFAULT_ENDPOINT}`
-    throw new OptionError('endpoint', message)
+  const isAddress = url?.protocol === 'https:' || url?.protocol === 'http:'
+  if (!url || !isAddress || url.search !== '' || url.hash !== '') {
+    const problem = `(or HF_ENDPOINT) is ${JSON.stringify(withoutSecrets(text))}, but must be an address such as ${DEFAULT_ENDPOINT}`
+    throw new OptionError('endpoint', problem)
   }
-  return text.replace(/\/+$/, '')
+  const { username, password } = url
+  if (username === '' && password === '')
+    return { endpoint: text.replace(/\/+$/, ''), login: undefined }
+  const pair = [username, password].map(decode).join(':')
+  url.username = ''
+  url.password = ''
+  const login = new Secret(Buffer.from(pair).toString('base64'), 'option `endpoint`')
+  return { endpoint: url.href.replace(/\/+$/, ''), login }
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
+}
+
+/** An address as it may be shown, also one that is none. */
+function withoutSecrets(text: string): string {
+  return text.replace(/^([a-z+.-]*:\/\/)?.*@/is, '$1…@').replace(/[?#].*$/s, '?…')
 }
 
 /** `1`, `on`, `yes` and `true` mean true, in whatever case. */

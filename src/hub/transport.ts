@@ -118,8 +118,11 @@ export class Transport {
 
   /** The token, if the request goes to the hub itself. */
   #authorization(target: URL): Record<string, string> {
-    const { endpoint, token } = this.#settings
-    if (!token || target.origin !== new URL(endpoint).origin) return {}
+    const { endpoint, token, login } = this.#settings
+    if (target.origin !== new URL(endpoint).origin) return {}
+    // As in Python's httpx, what the address says goes before the token.
+    if (login) return { authorization: `Basic ${login.reveal()}` }
+    if (!token) return {}
     return { authorization: `Bearer ${token.reveal()}` }
   }
 
@@ -130,9 +133,20 @@ export class Transport {
     const proxy = proxyFor(target) ?? ''
     const dispatcher =
       this.#dispatchers.get(proxy) ??
-      (proxy ? new ProxyAgent({ uri: proxy, ...options }) : new Agent(options))
+      (proxy ? proxyAgent(() => new ProxyAgent({ uri: proxy, ...options })) : new Agent(options))
     this.#dispatchers.set(proxy, dispatcher)
     return dispatcher
+  }
+}
+
+/** What undici says of a proxy's address that it cannot use may show its password. */
+function proxyAgent(make: () => Dispatcher): Dispatcher {
+  try {
+    return make()
+  } catch {
+    const message =
+      'the proxy that the environment names has an address that cannot be used; is its password percent-encoded?'
+    throw new HubError('HUB_UNREACHABLE', message)
   }
 }
 
@@ -158,13 +172,29 @@ export function unreachable(target: URL, cause: unknown): HubError {
 
 /** undici says `fetch failed`, and the reason in the cause, or in the causes of the cause. */
 function rootMessage(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if (error instanceof AggregateError && error.errors[0]) return rootMessage(error.errors[0])
-  return error.cause === undefined ? error.message : rootMessage(error.cause)
+  if (typeof error !== 'object' || error === null) return String(error)
+  if ('errors' in error && Array.isArray(error.errors) && error.errors[0])
+    return rootMessage(error.errors[0])
+  if ('cause' in error && error.cause !== undefined) return rootMessage(error.cause)
+  return 'message' in error ? String(error.message) : 'unknown failure'
 }
 
-function redirected(from: URL, location: string): URL {
+/** Where a redirect leads, if it may be followed. */
+export function redirected(from: URL, location: string): URL {
   const target = URL.canParse(location, from.href) ? new URL(location, from) : undefined
-  if (target?.protocol === 'https:' || target?.protocol === 'http:') return target
-  throw new HubError('HUB_FAILED', `${from.origin} redirects to where there is no web: ${location}`)
+  if (target?.protocol !== 'https:' && target?.protocol !== 'http:') {
+    const scheme = target?.protocol ?? 'no address'
+    throw new HubError(
+      'HUB_FAILED',
+      `${from.origin} redirects to where there is no web (${scheme})`,
+    )
+  }
+  if (from.protocol === 'https:' && target.protocol === 'http:') {
+    const message = `${from.origin} redirects to ${target.origin}, where anyone on the way could read and change what comes: refused; check HF_ENDPOINT`
+    throw new HubError('HUB_FAILED', message)
+  }
+  // fetch would refuse them, and show them.
+  target.username = ''
+  target.password = ''
+  return target
 }

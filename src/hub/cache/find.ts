@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
-
-import { SMALL_FILES, shardNames, WEIGHTS, WEIGHTS_INDEX } from '../select.js'
+import { readRegularFile } from '../../files.js'
+import { LARGEST_INDEX, SMALL_FILES, shardNames, WEIGHTS, WEIGHTS_INDEX } from '../select.js'
 import type { RepoFolder } from './layout.js'
 import { readRef } from './refs.js'
 import { findPointer } from './snapshot.js'
@@ -57,7 +56,7 @@ async function neededFiles(folder: RepoFolder, commit: string): Promise<string[]
   if (!index) return [...always, WEIGHTS]
   try {
     const asked = { repo: folder.repo, revision: commit }
-    const shards = shardNames(await readFile(index, 'utf8'), asked)
+    const shards = shardNames(await readRegularFile(index, LARGEST_INDEX), asked)
     return [...always, WEIGHTS_INDEX, ...shards]
   } catch {
     return [...always, WEIGHTS]
