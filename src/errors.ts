@@ -16,6 +16,7 @@ export const errorClasses = {
   INVALID_TOKEN: 'PromptError',
   DEVICE_UNAVAILABLE: 'ResourceError',
   NOT_ENOUGH_MEMORY: 'ResourceError',
+  QUEUE_FULL: 'ResourceError',
   NO_BINARY: 'ResourceError',
   NO_SPACE: 'ResourceError',
   NON_FINITE_LOGITS: 'EngineError',
@@ -126,8 +127,8 @@ export class PromptError extends Olmo2Error {
 }
 
 /**
- * This machine lacks something: `DEVICE_UNAVAILABLE`, `NOT_ENOUGH_MEMORY`, `NO_BINARY` or
- * `NO_SPACE`.
+ * This machine, or the model as it was loaded, lacks something: `DEVICE_UNAVAILABLE`,
+ * `NOT_ENOUGH_MEMORY`, `QUEUE_FULL`, `NO_BINARY` or `NO_SPACE`.
  */
 export class ResourceError extends Olmo2Error {
   /** What was asked for, of `DEVICE_UNAVAILABLE`. */
@@ -137,6 +138,8 @@ export class ResourceError extends Olmo2Error {
   /** What there is, of `NOT_ENOUGH_MEMORY`, in `unit`; absent where the system gave no number. */
   declare readonly have?: number
   declare readonly unit?: 'bytes' | 'tokens'
+  /** How many calls the model holds already, of `QUEUE_FULL`. */
+  declare readonly calls?: number
 }
 
 /**

@@ -64,6 +64,34 @@ export interface LoadOptions {
    */
   mmap?: boolean
 
+  /**
+   * Texts in one pass at most, from 1. More give more tokens a second in all, and fewer to each.
+   * Default 64.
+   */
+  maxNumSeqs?: number
+
+  /**
+   * Tokens of prompts in one pass at most, from 1. Texts that are being written wait for the pass, and
+   * so does stopping one. Default 256.
+   */
+  prefillChunk?: number
+
+  /**
+   * Tokens of prompts in one pass whose logits are wanted, as for `promptLogprobs`, `score` and
+   * `forward`, and guesses of `promptLookupNumTokens` in one pass; from 1. Each takes the memory of a
+   * row of logits. Default 64.
+   */
+  logitsChunk?: number
+
+  /**
+   * Calls that the model holds at once, waiting or running, from 1. One more fails with `QUEUE_FULL`.
+   * Default 16,384.
+   */
+  maxQueue?: number
+
+  /** Answers that one call may ask for, of all its prompts together, from 1. Default 16,384. */
+  maxAnswers?: number
+
   /** Stops the load, which then rejects with the signal's reason. */
   signal?: AbortSignal
 
@@ -197,7 +225,7 @@ export interface GenerateOptions {
 export interface GenerateManyOptions extends GenerateOptions {
   /**
    * Independent answers to each prompt, from 1; more than one only with `doSample`, and no more than
-   * 16,384 of all prompts together. Default 1.
+   * the model's `maxAnswers` of all prompts together. Default 1.
    */
   numReturnSequences?: number
 }
@@ -347,6 +375,11 @@ const loadKinds = {
   threads: 'count',
   cacheTokens: 'count',
   mmap: 'flag',
+  maxNumSeqs: 'count',
+  prefillChunk: 'count',
+  logitsChunk: 'count',
+  maxQueue: 'count',
+  maxAnswers: 'count',
   revision: 'text',
   onDownload: 'listener',
   onProgress: 'listener',
@@ -356,5 +389,7 @@ const loadKinds = {
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
   checkOptions(options, loadKinds, ['signal', 'hub'])
   const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = options
-  return defined({ dtype, cacheDtype, device, threads, cacheTokens, mmap })
+  const { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers } = options
+  const limits = { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers }
+  return defined({ dtype, cacheDtype, device, threads, cacheTokens, mmap, ...limits })
 }

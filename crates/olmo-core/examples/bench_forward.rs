@@ -22,6 +22,7 @@ use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, WeightTypes};
 use olmo_core::cache::{blocks_for, CacheDType};
 use olmo_core::dtype::{DType, Precision};
+use olmo_core::limits::Limits;
 use olmo_core::memory::MemoryPlan;
 use olmo_core::model::{Model, NoProbe, Runtime};
 use olmo_core::ops::Batch;
@@ -92,7 +93,8 @@ fn main() {
     // Weights a row passes through: the embedding is only looked up.
     let active = params - (shape.vocab * shape.hidden) as u64;
     let body = active - (shape.vocab * shape.hidden) as u64;
-    let bytes = MemoryPlan::new(&config, precision, cache, 0).weights * active / params;
+    let bytes =
+        MemoryPlan::new(&config, precision, cache, 0, &Limits::default()).weights * active / params;
     let depth = options.text("depth", "no") == "yes";
     let start = if depth { prompt } else { 0 };
     let tokens = Random(2).tokens(prompt, shape.vocab);

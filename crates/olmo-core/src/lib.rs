@@ -14,6 +14,7 @@ pub mod engine;
 pub mod error;
 pub mod evaluate;
 mod files;
+pub mod limits;
 pub mod memory;
 pub mod model;
 pub mod ops;

@@ -4,8 +4,8 @@ use crate::backend::cpu::{cache_token_bytes, packed_bytes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, Precision, TensorType};
-use crate::engine::{LOGITS_ROWS, PREFILL_CHUNK};
 use crate::error::{Amount, Hint};
+use crate::limits::Limits;
 use crate::shapes::{weight_shapes, EMBEDDING};
 use crate::{Error, Result};
 
@@ -27,21 +27,23 @@ const DEFAULT_CONTEXTS: usize = 4;
 
 impl MemoryPlan {
     /// The plan for a model that runs in `precision`, with a cache in `cache_dtype` that has room for
-    /// `cache_tokens` tokens.
+    /// `cache_tokens` tokens and batches within `limits`.
     pub fn new(
         config: &ModelConfig,
         precision: Precision,
         cache_dtype: CacheDType,
         cache_tokens: usize,
+        limits: &Limits,
     ) -> MemoryPlan {
         let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
         // Alive at once in a layer: the stream and its branch, and the widest of its two halves.
         let widest = (2 * config.query_dim() + 2 * config.kv_dim()).max(2 * mlp);
-        let activations = (PREFILL_CHUNK * (3 * hidden + widest)) as u64;
+        let rows = limits.batch_rows() as u64;
+        let activations = rows * (3 * hidden + widest) as u64;
         // Inputs of a product lie there a second time, as its kernel reads them.
-        let packed = (PREFILL_CHUNK * mlp.max(config.query_dim())) as u64;
+        let packed = rows * mlp.max(config.query_dim()) as u64;
         // As the backend has them and as they are handed on, and the sampler's copy of a row.
-        let logits = (2 * LOGITS_ROWS + 1) as u64 * config.vocab_size as u64;
+        let logits = (2 * limits.logits_rows() as u64 + 1) * config.vocab_size as u64;
         // Sines and cosines of every position, which a file may say there are many of.
         let angles = config.max_position_embeddings as u64 * config.head_dim as u64;
         let cache = cache_token_bytes(config.num_key_value_heads, config.head_dim, cache_dtype);
@@ -60,10 +62,11 @@ impl MemoryPlan {
         precision: Precision,
         cache_dtype: CacheDType,
         cache_tokens: Option<usize>,
+        limits: &Limits,
         available: u64,
     ) -> Result<MemoryPlan> {
         let context = config.max_position_embeddings;
-        let plan_for = |tokens| MemoryPlan::new(config, precision, cache_dtype, tokens);
+        let plan_for = |tokens| MemoryPlan::new(config, precision, cache_dtype, tokens, limits);
         let mut plan = plan_for(cache_tokens.unwrap_or(context));
         if cache_tokens.is_none() {
             let room = available.saturating_sub(plan.weights + plan.scratch) / 2;
@@ -194,12 +197,12 @@ mod tests {
         let config = olmo2_1b();
         assert_eq!(config.num_params(), 1_484_916_736);
         let bf16 = Precision::Float(DType::BF16);
-        let plan = MemoryPlan::new(&config, bf16, DType::BF16.into(), 4096);
+        let plan = MemoryPlan::new(&config, bf16, DType::BF16.into(), 4096, &Limits::default());
         assert_eq!(plan.weights, 2 * 1_484_916_736);
         assert_eq!(plan.cache_per_token, 2 * 16 * 2048 * 2);
         assert_eq!(plan.cache(), 512 << 20);
         let q8_0 = Precision::Quantized(Scheme::Q8_0);
-        let plan = MemoryPlan::new(&config, q8_0, CacheDType::Q8_0, 4096);
+        let plan = MemoryPlan::new(&config, q8_0, CacheDType::Q8_0, 4096, &Limits::default());
         let norms = 16 * 4 * 2048 + 2048;
         assert_eq!(plan.weights, (1_484_916_736 - norms) / 32 * 34 + norms * 4);
         assert_eq!(plan.cache(), 272 << 20, "34 bytes for 32 numbers");
@@ -215,6 +218,7 @@ mod tests {
             Precision::Quantized(scheme),
             CacheDType::Float(DType::F16),
             4096,
+            &Limits::default(),
         );
         let bytes = weight_shapes(&config).into_iter().map(|(name, shape)| {
             let elements: usize = shape.iter().product();
@@ -239,6 +243,7 @@ mod tests {
                 DType::BF16.into(),
                 DType::BF16.into(),
                 cache_tokens,
+                &Limits::default(),
                 available,
             )
         };
@@ -256,7 +261,14 @@ mod tests {
     fn a_context_as_long_as_a_file_says_is_planned_for() {
         let config = ModelConfig { max_position_embeddings: 1 << 24, ..olmo2_1b() };
         let bf16 = Precision::Float(DType::BF16);
-        let error = MemoryPlan::fit(&config, bf16, DType::BF16.into(), Some(1024), 8 << 30);
+        let error = MemoryPlan::fit(
+            &config,
+            bf16,
+            DType::BF16.into(),
+            Some(1024),
+            &Limits::default(),
+            8 << 30,
+        );
         let text = error.expect_err("8 GiB of angles").to_string();
         assert!(text.contains("scratch (8.1 GiB)"), "{text}");
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use napi::bindgen_prelude::BigInt;
 use napi_derive::napi;
 use olmo_core::checkpoint as core;
+use olmo_core::limits::Limits;
 use olmo_core::sampling::{GenerationDefaults, GenerationOptions};
 use olmo_core::weights::Access;
 
@@ -17,6 +18,11 @@ pub struct LoadOptions {
     pub threads: Option<u32>,
     pub cache_tokens: Option<u32>,
     pub mmap: Option<bool>,
+    pub max_num_seqs: Option<u32>,
+    pub prefill_chunk: Option<u32>,
+    pub logits_chunk: Option<u32>,
+    pub max_queue: Option<u32>,
+    pub max_answers: Option<u32>,
 }
 
 impl LoadOptions {
@@ -29,7 +35,20 @@ impl LoadOptions {
             threads: self.threads.map(|n| n as usize),
             cache_tokens: self.cache_tokens.map(|n| n as usize),
             access: if self.mmap == Some(false) { Access::Read } else { Access::Map },
+            limits: self.limits(),
         })
+    }
+
+    fn limits(&self) -> Limits {
+        let base = Limits::default();
+        let count = |given: Option<u32>, base: usize| given.map_or(base, |n| n as usize);
+        Limits {
+            max_num_seqs: count(self.max_num_seqs, base.max_num_seqs),
+            prefill_chunk: count(self.prefill_chunk, base.prefill_chunk),
+            logits_chunk: count(self.logits_chunk, base.logits_chunk),
+            max_queue: count(self.max_queue, base.max_queue),
+            max_answers: count(self.max_answers, base.max_answers),
+        }
     }
 }
 

@@ -4,9 +4,11 @@
 //! is a list of block numbers, so sequences that begin alike can share their first blocks, and a
 //! finished one can leave its blocks to the next prompt that begins the same way.
 
+mod claim;
 mod dtype;
 mod pool;
 
+pub use claim::KvClaim;
 pub use dtype::{CacheDType, CACHE_GROUP};
 pub use pool::{BlockName, BlockPool};
 

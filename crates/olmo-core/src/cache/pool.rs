@@ -102,14 +102,17 @@ impl BlockPool {
         if count > self.unused.len() {
             return None;
         }
-        let taken: Vec<u32> = self.unused.values().take(count).copied().collect();
-        for &block in &taken {
-            if let Some((_, key)) = self.blocks[block as usize].name.take() {
-                self.sealed.remove(&key);
-            }
-            self.use_block(block);
+        (0..count).map(|_| self.take_one()).collect()
+    }
+
+    /// A block of undefined content, or None if all are in use.
+    pub fn take_one(&mut self) -> Option<u32> {
+        let (_, &block) = self.unused.first_key_value()?;
+        if let Some((_, key)) = self.blocks[block as usize].name.take() {
+            self.sealed.remove(&key);
         }
-        Some(taken)
+        self.use_block(block);
+        Some(block)
     }
 
     /// Names a block that is now complete, so that others can share it. Returns the name to seal the

@@ -11,6 +11,7 @@ use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::dtype::{Precision, TensorType};
 use crate::error::Message;
+use crate::limits::Limits;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{Model, Runtime};
 use crate::sampling::GenerationDefaults;
@@ -36,6 +37,8 @@ pub struct LoadOptions {
     pub cache_tokens: Option<usize>,
     /// How the weight files come into memory.
     pub access: Access,
+    /// How much the engine takes on at once.
+    pub limits: Limits,
 }
 
 /// How far a load is, in bytes of weights.
@@ -59,6 +62,7 @@ pub struct ModelInfo {
     pub memory: MemoryPlan,
     /// What is odd about the files and does not matter: a line each.
     pub warnings: Vec<String>,
+    pub limits: Limits,
 }
 
 /// What a checkpoint is and would need, found without loading its weights.
@@ -89,8 +93,9 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
     let source = ModelSource::open(path)?;
     let (config, checkpoint) = source.weights(Access::Map)?;
     let context = config.max_position_embeddings;
+    let limits = Limits::default();
     let plan = |dtype: Precision| {
-        (dtype, MemoryPlan::new(&config, dtype, dtype.cache_dtype().into(), context))
+        (dtype, MemoryPlan::new(&config, dtype, dtype.cache_dtype().into(), context, &limits))
     };
     Ok(Inspection {
         num_params: config.num_params(),
@@ -126,7 +131,7 @@ pub(crate) fn load(
     });
     let cache_dtype = options.cache_dtype.unwrap_or(dtype.cache_dtype().into());
     cache_dtype.check(config.head_dim)?;
-    let memory = plan_memory(&config, dtype, cache_dtype, device, options.cache_tokens)?;
+    let memory = plan_memory(&config, dtype, cache_dtype, device, options)?;
 
     let layers = config.layers.len() as u64;
     let mut report = |loaded: usize| {
@@ -167,6 +172,7 @@ pub(crate) fn load(
         threads,
         memory,
         warnings: [&config.warnings, checkpoint.warnings()].concat(),
+        limits: options.limits,
         config,
     };
     Ok(Loaded { model, info, tokenizer: Arc::new(tokenizer), defaults })
@@ -178,18 +184,20 @@ fn plan_memory(
     dtype: Precision,
     cache_dtype: CacheDType,
     device: Device,
-    cache_tokens: Option<usize>,
+    options: &LoadOptions,
 ) -> Result<MemoryPlan> {
+    let LoadOptions { cache_tokens, limits, .. } = *options;
+    limits.validate()?;
     if cache_tokens == Some(0) {
         return Err(Error::option("cache_tokens", 0, "it must be 1 at least"));
     }
     match device {
         Device::Cpu => {
-            MemoryPlan::fit(config, dtype, cache_dtype, cache_tokens, available_memory())
+            MemoryPlan::fit(config, dtype, cache_dtype, cache_tokens, &limits, available_memory())
         }
         _ => {
             let tokens = cache_tokens.unwrap_or(config.max_position_embeddings);
-            Ok(MemoryPlan::new(config, dtype, cache_dtype, tokens))
+            Ok(MemoryPlan::new(config, dtype, cache_dtype, tokens, &limits))
         }
     }
 }

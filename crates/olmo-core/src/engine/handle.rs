@@ -3,47 +3,32 @@
 //! Requests go to the thread through a channel; their events come back through one channel a call.
 //! Nothing else is shared, so any number of threads can hold the handle.
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::AtomicUsize;
 use std::sync::Arc;
 use std::thread;
 
 use async_channel::{Receiver, Sender};
 
-use super::mailbox::{Generation, Mailbox};
+use super::call::{Call, Goal, Place};
+use super::forward::ForwardRequest;
+use super::mailbox::Generation;
 use super::request::{Event, ForwardOptions, ForwardOutput, Score};
 use super::scheduler::Scheduler;
-use super::sequence::Sequence;
-use super::study::Study;
-use super::MAX_ANSWERS;
+use super::worker::{catch_panic, Command, Worker};
 use crate::cache::BLOCK_TOKENS;
 use crate::checkpoint::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
 use crate::error::{Amount, Hint};
-use crate::sampling::{fresh_seed, GenerationDefaults, GenerationOptions, Sampler, TokenLogprob};
+use crate::sampling::{fresh_seed, GenerationDefaults, GenerationOptions, TokenLogprob};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
-
-/// What the engine's thread is told.
-enum Command {
-    Generate(Job),
-    Study(Study),
-    /// Something the thread may be waiting for has changed: a call was cancelled, or read.
-    Wake,
-    Dispose,
-}
-
-/// One call of [`Engine::generate`].
-struct Job {
-    prompts: Vec<Vec<u32>>,
-    options: Arc<GenerationOptions>,
-    seed: u64,
-    mailbox: Arc<Mailbox>,
-}
 
 /// A loaded model. Cheap to share behind an `Arc`; dropping it disposes the model.
 pub struct Engine {
     commands: Sender<Command>,
     /// Closes when the thread has ended and the weights are freed.
     ended: Receiver<()>,
+    /// Calls that have not ended.
+    calls: Arc<AtomicUsize>,
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
     defaults: GenerationDefaults,
@@ -68,16 +53,15 @@ impl Engine {
                 info.config.vocab_size,
                 info.dtype.name(),
                 info.memory.cache_tokens / BLOCK_TOKENS,
+                info.limits,
             ),
-            context: info.config.max_position_embeddings,
-            tokenizer: tokenizer.clone(),
             inbox,
             _alive: alive,
         };
         thread::Builder::new().name("olmo2-engine".into()).spawn(move || worker.run()).map_err(
             |error| Error::Internal(format!("cannot start the engine's thread: {error}")),
         )?;
-        Ok(Engine { commands, ended, info, tokenizer, defaults })
+        Ok(Engine { commands, ended, calls: Arc::default(), info, tokenizer, defaults })
     }
 
     pub fn info(&self) -> &ModelInfo {
@@ -101,63 +85,70 @@ impl Engine {
         options: GenerationOptions,
     ) -> Result<Generation> {
         options.validate(self.info.config.vocab_size)?;
-        self.start(prompts, options)
+        self.start(prompts, Goal::Generate(options))
     }
 
-    fn start(&self, prompts: Vec<Vec<u32>>, options: GenerationOptions) -> Result<Generation> {
+    fn start(&self, prompts: Vec<Vec<u32>>, goal: Goal) -> Result<Generation> {
         for (index, prompt) in prompts.iter().enumerate() {
-            self.check_prompt(index, prompt, options.max_new_tokens)?;
+            self.check_prompt(index, prompt, &goal)?;
         }
-        let answers = prompts.len().saturating_mul(options.num_return_sequences);
-        if answers > MAX_ANSWERS {
-            let n = options.num_return_sequences;
+        let answers = prompts.len().saturating_mul(goal.answers());
+        let most = self.info.limits.max_answers;
+        if answers > most {
+            let n = goal.answers();
             let expected = format!(
-                "with {} prompts that is {answers} answers, of which one call can have {MAX_ANSWERS}",
+                "with {} prompts that is {answers} answers, of which one call can have {most}",
                 prompts.len()
             );
             return Err(Error::option("num_return_sequences", n, expected));
         }
         let commands = self.commands.clone();
-        let generation = Generation::new(answers, move || {
+        let generation = Generation::new(answers, self.place()?, move || {
             // An engine that has ended waits for nothing.
             let _ = commands.try_send(Command::Wake);
         });
-        let seed = options.seed.unwrap_or_else(fresh_seed);
-        self.send(Command::Generate(Job {
-            prompts,
-            options: Arc::new(options),
-            seed,
-            mailbox: generation.mailbox(),
-        }))?;
+        let seed = match &goal {
+            Goal::Generate(options) => options.seed.unwrap_or_else(fresh_seed),
+            Goal::Score { .. } | Goal::Forward(_) => 0, // nothing is drawn
+        };
+        let context = self.info.config.max_position_embeddings;
+        let tokenizer = self.tokenizer.clone();
+        let call = Call::new(generation.mailbox(), prompts, goal, seed, context, tokenizer);
+        self.send(Command::Run(call))?;
         Ok(generation)
+    }
+
+    /// A place for one more call.
+    fn place(&self) -> Result<Place> {
+        if self.commands.is_closed() {
+            return Err(Error::Disposed);
+        }
+        Place::take(&self.calls, self.info.limits.max_queue)
     }
 
     /// The logits of every position, and what else `options` asks for, computed cold.
     pub async fn forward(&self, ids: Vec<u32>, options: ForwardOptions) -> Result<ForwardOutput> {
-        self.check_prompt(0, &ids, 0)?;
+        let goal = Goal::Forward(options);
+        self.check_prompt(0, &ids, &goal)?;
+        let Goal::Forward(options) = goal else { unreachable!("made above") };
         let layers = self.info.config.layers.len();
         if let Some(&layer) = options.attentions.iter().find(|&&layer| layer >= layers) {
             let expected = format!("the model has layers 0 to {}", layers - 1);
             return Err(Error::option("attentions", layer, expected));
         }
         let (reply, result) = async_channel::bounded(1);
-        let study = Study::new(ids, options, &self.info.config, reply)?;
-        self.send(Command::Study(study))?;
+        let request = ForwardRequest::new(ids, options, &self.info.config, self.place()?, reply)?;
+        self.send(Command::Forward(request))?;
         result.recv().await.map_err(|_| Error::Disposed)?
     }
 
     /// How likely the continuation is after the prompt. An empty prompt is allowed; then the first
     /// token of the continuation counts as given.
     pub async fn score(&self, prompt: Vec<u32>, continuation: Vec<u32>) -> Result<Score> {
-        let options = GenerationOptions {
-            max_new_tokens: 0,
-            prompt_logprobs: true,
-            prompt_logprobs_from: prompt.len(),
-            ..GenerationOptions::default()
-        };
+        let goal = Goal::Score { from: prompt.len() };
         let wanted = continuation.len();
         let text = [prompt, continuation].concat();
-        let generation = self.start(vec![text], options)?;
+        let generation = self.start(vec![text], goal)?;
         let mut tokens: Vec<TokenLogprob> = Vec::new();
         while let Some(events) = generation.next().await {
             for event in events? {
@@ -184,7 +175,8 @@ impl Engine {
         self.commands.try_send(command).map_err(|_| Error::Disposed)
     }
 
-    fn check_prompt(&self, index: usize, prompt: &[u32], max_new_tokens: usize) -> Result<()> {
+    fn check_prompt(&self, index: usize, prompt: &[u32], goal: &Goal) -> Result<()> {
+        let max_new_tokens = goal.max_new_tokens();
         let config = &self.info.config;
         let limit = config.max_position_embeddings;
         if prompt.is_empty() {
@@ -219,102 +211,6 @@ impl Drop for Engine {
     fn drop(&mut self) {
         let _ = self.commands.try_send(Command::Dispose);
     }
-}
-
-/// The thread's side.
-struct Worker {
-    scheduler: Scheduler,
-    context: usize,
-    tokenizer: Arc<Tokenizer>,
-    inbox: Receiver<Command>,
-    /// Dropped last, when everything else of the worker is gone.
-    _alive: Sender<()>,
-}
-
-impl Worker {
-    fn run(mut self) {
-        let outcome = catch_panic(|| {
-            self.serve();
-            Ok(())
-        });
-        let error = outcome.err().unwrap_or(Error::Disposed);
-        self.scheduler.fail_all(&error);
-        self.refuse_the_rest(&error);
-    }
-
-    /// Until told to end: take commands, run passes; sleep when there is nothing to do.
-    fn serve(&mut self) {
-        loop {
-            while let Ok(command) = self.inbox.try_recv() {
-                if !self.obey(command) {
-                    return;
-                }
-            }
-            if self.scheduler.step() {
-                continue;
-            }
-            let Ok(command) = self.inbox.recv_blocking() else { return };
-            if !self.obey(command) {
-                return;
-            }
-        }
-    }
-
-    /// False when the command is to end.
-    fn obey(&mut self, command: Command) -> bool {
-        match command {
-            Command::Generate(job) => self.start(job),
-            Command::Study(study) => self.scheduler.add_study(study),
-            Command::Wake => {}
-            Command::Dispose => return false,
-        }
-        true
-    }
-
-    fn start(&mut self, job: Job) {
-        let copies = job.options.num_return_sequences;
-        for (p, prompt) in job.prompts.into_iter().enumerate() {
-            for s in 0..copies {
-                let index = p * copies + s;
-                // With a seed, a prompt draws as it would if it were alone in its call; without one,
-                // prompts that are the same should not all get the same answer.
-                let stream = if job.options.seed.is_some() { s } else { index };
-                self.scheduler.add(Sequence::new(
-                    job.mailbox.clone(),
-                    index,
-                    prompt.clone(),
-                    job.options.clone(),
-                    Sampler::new(&job.options, job.seed, stream),
-                    self.context,
-                    &self.tokenizer,
-                ));
-            }
-        }
-    }
-
-    /// Requests that were sent while the thread was ending.
-    fn refuse_the_rest(&mut self, error: &Error) {
-        self.inbox.close();
-        while let Ok(command) = self.inbox.try_recv() {
-            match command {
-                Command::Generate(job) => job.mailbox.fail(error.clone()),
-                Command::Study(study) => study.fail(error.clone()),
-                Command::Wake | Command::Dispose => {}
-            }
-        }
-    }
-}
-
-/// Runs `f`; a panic in it becomes an error.
-fn catch_panic<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("panic");
-        Err(Error::Internal(text.to_owned()))
-    })
 }
 
 #[cfg(test)]

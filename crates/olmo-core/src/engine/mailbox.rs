@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use super::call::Place;
 use super::request::Event;
 use super::EVENTS_AHEAD;
 use crate::{Error, Result};
@@ -16,6 +17,7 @@ pub(super) struct Mailbox {
     cancelled: AtomicBool,
     /// Answers that are not complete yet; after the last, the channel closes.
     open_answers: AtomicUsize,
+    place: Place,
 }
 
 impl Mailbox {
@@ -29,8 +31,12 @@ impl Mailbox {
 
     /// The last event of one answer.
     pub fn finish(&self, event: Event) {
+        let last = self.open_answers.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last {
+            self.place.leave();
+        }
         self.send(event);
-        if self.open_answers.fetch_sub(1, Ordering::AcqRel) == 1 {
+        if last {
             self.sender.close();
         }
     }
@@ -38,6 +44,7 @@ impl Mailbox {
     /// Ends the call, all its answers, with an error. Only the first error is heard.
     pub fn fail(&self, error: Error) {
         self.cancelled.store(true, Ordering::Release);
+        self.place.leave();
         let _ = self.sender.try_send(Err(error));
         self.sender.close();
     }
@@ -62,9 +69,14 @@ pub struct Generation {
 }
 
 impl Generation {
-    pub(super) fn new(answers: usize, wake: impl Fn() + Send + Sync + 'static) -> Generation {
+    pub(super) fn new(
+        answers: usize,
+        place: Place,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Generation {
         let (sender, receiver) = async_channel::unbounded();
         if answers == 0 {
+            place.leave();
             sender.close(); // nothing will come that could end it
         }
         let mailbox = Arc::new(Mailbox {
@@ -72,12 +84,23 @@ impl Generation {
             since: Instant::now(),
             cancelled: AtomicBool::new(false),
             open_answers: AtomicUsize::new(answers),
+            place,
         });
         Generation { mailbox, receiver, error: Mutex::new(None), wake: Box::new(wake) }
     }
 
     pub(super) fn mailbox(&self) -> Arc<Mailbox> {
         self.mailbox.clone()
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_ended(&self) -> bool {
+        self.receiver.is_closed()
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_events(&self) -> bool {
+        !self.receiver.is_empty() || self.held_error().is_some()
     }
 
     /// Waits for the next events, and gives all that are there; None after the last.
@@ -121,6 +144,7 @@ impl Generation {
     /// [`Error::Cancelled`].
     pub fn cancel(&self) {
         self.mailbox.cancelled.store(true, Ordering::Release);
+        self.mailbox.place.leave();
         (self.wake)();
     }
 }

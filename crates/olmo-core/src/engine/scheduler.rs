@@ -3,20 +3,33 @@
 //! ```text
 //! forever:
 //!     drop what was cancelled
-//!     admit waiting sequences while the cache has all the blocks they can come to need
+//!     admit sequences, a call in turn after another, while there are places and blocks for their prompts
 //!     batch = one row of every decoding sequence (and its guesses) + a chunk of the prompts still being read
 //!     logits = model(batch); every sequence turns its rows of them into tokens and events
 //! ```
 //!
-//! A sequence takes all its blocks when it is admitted, so none ever has to be thrown out again.
+//! A sequence takes blocks of the cache as it grows. When they run out, the sequences whose readers
+//! pause are *preempted*, and then the youngest: their blocks are released, and what they held is
+//! computed again when there is room. The oldest is never preempted while it can run, so a request that
+//! fits into the cache ends.
+//!
+//! Sources: a batch that changes from pass to pass is Orca's iteration-level scheduling (Yu et al.,
+//! "Orca: A Distributed Serving System for Transformer-Based Generative Models", 2022); blocks on
+//! demand with preemption by recomputation is PagedAttention and vLLM (Kwon et al. 2023, section 4.5);
+//! prompts in chunks beside decode steps is Sarathi-Serve (Agrawal et al. 2024).
+
+mod admission;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
+use super::call::Call;
+use super::forward::ForwardRequest;
 use super::mailbox::Mailbox;
-use super::sequence::{Desk, Sequence};
-use super::study::Study;
-use super::{MAX_RUNNING, OUTPUT_CHUNK, PREFILL_CHUNK};
+use super::sequence::{Scratch, Sequence};
+use super::share::{Budget, Share};
 use crate::cache::BlockPool;
+use crate::limits::Limits;
 use crate::model::{Model, NoProbe};
 use crate::ops::Batch;
 use crate::sampling::Scores;
@@ -24,19 +37,32 @@ use crate::{Error, Result};
 
 pub(super) struct Scheduler {
     model: Box<dyn Model>,
-    desk: Desk,
+    limits: Limits,
+    scratch: Scratch,
     pool: BlockPool,
-    waiting: VecDeque<Sequence>,
+    /// Calls with answers that have not begun; the first is the next whose turn it is.
+    calls: VecDeque<QueuedCall>,
+    /// Sequences with blocks of the cache, the oldest first.
     running: Vec<Sequence>,
-    studies: VecDeque<Study>,
+    /// Sequences without, that had begun; the oldest first.
+    preempted: VecDeque<Sequence>,
+    forwards: VecDeque<ForwardRequest>,
+    turns: u64,
+    /// Kept from pass to pass, for their memory.
+    scheduled: Vec<ScheduledRows>,
     logits: Vec<f32>,
 }
 
-/// The part of a batch that belongs to one running sequence.
-struct Share {
+/// A call, and which of its answers is the next to begin.
+struct QueuedCall {
+    call: Arc<Call>,
+    next: usize,
+}
+
+/// The rows of a batch that belong to one running sequence.
+struct ScheduledRows {
     sequence: usize,
-    rows: usize,
-    outputs: usize,
+    share: Share,
 }
 
 impl Scheduler {
@@ -45,58 +71,63 @@ impl Scheduler {
         vocab_size: usize,
         dtype: &'static str,
         blocks: usize,
+        limits: Limits,
     ) -> Scheduler {
         Scheduler {
             model,
-            desk: Desk { vocab_size, dtype, scores: Scores::default(), buffer: Vec::new() },
+            limits,
+            scratch: Scratch { vocab_size, dtype, scores: Scores::default(), buffer: Vec::new() },
             pool: BlockPool::new(blocks),
-            waiting: VecDeque::new(),
+            calls: VecDeque::new(),
             running: Vec::new(),
-            studies: VecDeque::new(),
+            preempted: VecDeque::new(),
+            forwards: VecDeque::new(),
+            turns: 0,
+            scheduled: Vec::new(),
             logits: Vec::new(),
         }
     }
 
-    pub fn add(&mut self, sequence: Sequence) {
-        self.waiting.push_back(sequence);
+    pub fn add(&mut self, call: Call) {
+        if call.answers() > 0 {
+            self.calls.push_back(QueuedCall { call: Arc::new(call), next: 0 });
+        }
     }
 
-    pub fn add_study(&mut self, study: Study) {
-        self.studies.push_back(study);
+    pub fn add_forward(&mut self, request: ForwardRequest) {
+        self.forwards.push_back(request);
     }
 
     /// Runs one pass. False if there is nothing to run until a new request comes, or a reader takes
     /// its events.
     pub fn step(&mut self) -> bool {
         self.drop_cancelled();
-        // A study waits for room only until running sequences end: no new ones are let in before it.
-        let may_admit = match self.studies.front_mut() {
-            Some(study) => study.reserve(&mut self.pool),
-            None => true,
-        };
-        if may_admit {
-            self.admit();
-        }
-        let (batch, shares) = self.plan();
-        if !shares.is_empty() {
+        self.admit();
+        self.make_room();
+        let batch = self.plan();
+        let generated = !self.scheduled.is_empty();
+        if generated {
             let result = self.model.forward(&batch, &mut NoProbe, &mut self.logits);
-            self.hand_out(&shares, result);
+            self.hand_out(result);
         }
-        let studied = self.study();
-        studied || !shares.is_empty()
+        self.forward() || generated
     }
 
     /// Ends every request with an error.
     pub fn fail_all(&mut self, error: &Error) {
-        for sequence in self.waiting.drain(..).chain(self.running.drain(..)) {
-            sequence.mailbox.fail(error.clone());
+        for queued in self.calls.drain(..) {
+            queued.call.mailbox.fail(error.clone());
         }
-        for study in self.studies.drain(..) {
-            study.fail(error.clone());
+        for sequence in self.preempted.drain(..).chain(self.running.drain(..)) {
+            sequence.call().mailbox.fail(error.clone());
+        }
+        for request in self.forwards.drain(..) {
+            request.fail(error.clone());
         }
     }
 
     fn drop_cancelled(&mut self) {
+        // Asked once: it may be cancelled at any moment.
         let cancelled = |mailbox: &Mailbox| {
             let cancelled = mailbox.is_cancelled();
             if cancelled {
@@ -104,121 +135,98 @@ impl Scheduler {
             }
             cancelled
         };
-        self.waiting.retain(|sequence| !cancelled(&sequence.mailbox));
-        self.running.retain(|sequence| {
-            let cancelled = cancelled(&sequence.mailbox);
+        self.calls.retain(|queued| !cancelled(&queued.call.mailbox));
+        self.preempted.retain(|sequence| !cancelled(&sequence.call().mailbox));
+        self.running.retain_mut(|sequence| {
+            let cancelled = cancelled(&sequence.call().mailbox);
             if cancelled {
-                self.pool.release(sequence.blocks());
+                sequence.release(&mut self.pool);
             }
             !cancelled
         });
-        self.studies.retain(|study| {
-            // Asked once: it may be cancelled at any moment.
-            let cancelled = study.is_cancelled();
+        self.forwards.retain_mut(|request| {
+            let cancelled = request.is_cancelled();
             if cancelled {
-                self.pool.release(study.blocks());
+                request.release(&mut self.pool);
             }
             !cancelled
         });
     }
 
-    /// In the order they came; the first that has to wait makes the others wait, so that a long
-    /// prompt cannot be overtaken for ever.
-    fn admit(&mut self) {
-        while self.running.len() < MAX_RUNNING {
-            let Some(mut sequence) = self.waiting.pop_front() else { return };
-            if self.is_worth_waiting(&sequence) || !sequence.reserve(&mut self.pool) {
-                self.waiting.push_front(sequence);
-                return;
-            }
-            self.running.push(sequence);
-        }
-    }
-
-    /// Whether a running sequence is about to compute blocks that this one could share: it comes
-    /// cheaper later. This is how the answers to one prompt read it only once.
-    fn is_worth_waiting(&self, sequence: &Sequence) -> bool {
-        let now = self.pool.count_shared(sequence.shareable());
-        let soon = self.running.iter().map(|other| other.will_share(sequence.shareable())).max();
-        soon.is_some_and(|soon| soon > now)
-    }
-
-    fn plan(&mut self) -> (Batch, Vec<Share>) {
+    /// Forms the next batch, of the oldest sequences that can run. Their shares are in
+    /// `self.scheduled`.
+    fn plan(&mut self) -> Batch {
+        let decoding = self.runnable().filter(|sequence| sequence.is_decoding()).count();
+        let mut budget = Budget {
+            prompt_rows: self.limits.prefill_chunk,
+            prompt_outputs: self.limits.logits_chunk,
+            guesses: self.limits.logits_chunk.saturating_sub(decoding),
+            concurrent: decoding,
+        };
         let mut batch = Batch::default();
-        let mut shares = Vec::new();
-        let mut prompt_rows = PREFILL_CHUNK;
-        let mut prompt_outputs = OUTPUT_CHUNK;
-        let ready = |sequence: &&Sequence| sequence.is_decoding() && !sequence.mailbox.is_full();
-        let decoding = self.running.iter().filter(ready).count();
-        let mut guesses = OUTPUT_CHUNK.saturating_sub(decoding);
         for (index, sequence) in self.running.iter_mut().enumerate() {
-            if sequence.mailbox.is_full() {
+            if self.scheduled.len() == self.limits.max_num_seqs {
+                break;
+            }
+            if sequence.is_paused() {
                 continue;
             }
-            let rows = if sequence.is_decoding() {
-                let rows = sequence.decode_step(guesses, decoding).len();
-                guesses -= rows - 1;
-                rows
-            } else {
-                let wants_outputs = sequence.wants_prompt_outputs();
-                let most =
-                    if wants_outputs { prompt_rows.min(prompt_outputs) } else { prompt_rows };
-                let rows = sequence.next_tokens(most).len();
-                prompt_rows -= rows;
-                prompt_outputs -= if wants_outputs { rows } else { 0 };
-                rows
-            };
-            if rows == 0 {
-                continue;
-            }
-            let outputs = sequence.outputs(rows);
-            shares.push(Share { sequence: index, rows, outputs: outputs.len() });
-            batch.push(sequence.next_tokens(rows), sequence.computed(), sequence.blocks(), outputs);
+            let Some(share) = sequence.plan(&mut budget, &mut self.pool) else { continue };
+            sequence.push(&share, &mut batch);
+            self.scheduled.push(ScheduledRows { sequence: index, share });
         }
-        (batch, shares)
+        batch
+    }
+
+    /// The sequences that the next pass may have rows of.
+    fn runnable(&self) -> impl Iterator<Item = &Sequence> {
+        let ready = self.running.iter().filter(|sequence| !sequence.is_paused());
+        ready.take(self.limits.max_num_seqs)
     }
 
     /// Gives every sequence of a pass its logits, and lets go of those that are complete.
-    fn hand_out(&mut self, shares: &[Share], result: Result<()>) {
+    fn hand_out(&mut self, result: Result<()>) {
         let mut logits = self.logits.as_slice();
-        let company = self.running.iter().filter(|sequence| sequence.is_decoding()).count();
-        let mut ended = Vec::new();
-        for share in shares {
-            let sequence = &mut self.running[share.sequence];
+        // Positions shift as sequences leave: a scheduled index is before those that follow it.
+        let mut left = 0;
+        for ScheduledRows { sequence: index, share } in self.scheduled.drain(..) {
+            let sequence = &mut self.running[index - left];
             let outcome = match &result {
                 Err(error) => Err(error.clone()),
                 Ok(()) => {
-                    let (own, rest) = logits.split_at(share.outputs * self.desk.vocab_size);
+                    let (own, rest) = logits.split_at(share.outputs() * self.scratch.vocab_size);
                     logits = rest;
-                    sequence.advance(share.rows, own, company, &mut self.pool, &mut self.desk)
+                    sequence.take(share, own, &mut self.pool, &mut self.scratch)
                 }
             };
             match outcome {
                 Ok(None) => continue,
-                Ok(Some(reason)) => sequence.mailbox.finish(sequence.done(reason)),
-                Err(error) => sequence.mailbox.fail(error),
+                Ok(Some(reason)) => sequence.finish(reason),
+                Err(error) => sequence.call().mailbox.fail(error),
             }
-            ended.push(share.sequence);
-        }
-        for index in ended.into_iter().rev() {
-            let sequence = self.running.remove(index);
-            self.pool.release(sequence.blocks());
+            let mut sequence = self.running.remove(index - left);
+            sequence.release(&mut self.pool);
+            left += 1;
         }
     }
 
-    /// One chunk of the oldest study, if it has its blocks.
-    fn study(&mut self) -> bool {
-        let Some(study) = self.studies.front_mut() else { return false };
-        if study.blocks().is_empty() {
+    /// One chunk of the oldest forward request, if it is admitted.
+    fn forward(&mut self) -> bool {
+        let Some(request) = self.forwards.front_mut() else { return false };
+        if !request.is_admitted() {
             return false;
         }
-        if study.step(self.model.as_mut()) {
-            let study = self.studies.pop_front().expect("the study that just ran");
-            self.pool.release(study.blocks());
+        if request.step(self.model.as_mut(), &self.limits) {
+            request.release(&mut self.pool);
+            self.forwards.pop_front();
         }
         true
     }
 }
 
+#[cfg(test)]
+mod preemption_tests;
+#[cfg(test)]
+mod test_support;
 #[cfg(test)]
 mod tests;

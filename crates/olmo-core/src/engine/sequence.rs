@@ -1,21 +1,26 @@
-//! One answer on its way: its tokens, its blocks of the cache, and how logits become events.
+//! One answer on its way: its tokens, its part of the cache, and how logits become events.
+//!
+//! The tokens are what a sequence is; what it has in the cache can be taken from it at any time
+//! between two passes and computed again. Everything that was said to its reader stays said: sampler,
+//! text and counts go on from where they were.
 
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::call::{Call, Goal};
 use super::lookup::Lookup;
-use super::mailbox::Mailbox;
 use super::request::{Event, FinishReason, Timings, Usage};
-use crate::cache::{blocks_for, BlockName, BlockPool, BLOCK_TOKENS};
+use super::share::{Budget, Share};
+use crate::cache::{BlockPool, KvClaim};
+use crate::ops::Batch;
 use crate::sampling::{
     are_sound, Context, GenerationOptions, LogSoftmax, Sampler, Scores, TokenLogprob,
 };
-use crate::text::{Detokenizer, Matched, StopMatcher};
-use crate::tokenizer::Tokenizer;
+use crate::text::TextOut;
 use crate::{Error, Result};
 
 /// Working memory for turning logits into tokens, shared by all sequences.
-pub(super) struct Desk {
+pub(super) struct Scratch {
     pub vocab_size: usize,
     /// The dtype the model runs in, for messages.
     pub dtype: &'static str,
@@ -24,306 +29,314 @@ pub(super) struct Desk {
 }
 
 pub(super) struct Sequence {
-    pub mailbox: Arc<Mailbox>,
-    pub index: usize,
-    options: Arc<GenerationOptions>,
+    call: Arc<Call>,
+    /// Which of the call's answers this is.
+    index: usize,
+    /// Its turn among all sequences: lower is older.
+    pub turn: u64,
     /// Prompt, then answer.
     tokens: Vec<u32>,
     prompt_len: usize,
-    /// The most tokens there can be, prompt and answer together.
-    limit: usize,
-    context: usize,
-    /// First prompt position whose logits are wanted.
-    first_output: usize,
+    /// The first position whose logits are still wanted.
+    next_output: usize,
     prompt_logprobs: Vec<TokenLogprob>,
-
-    blocks: Vec<u32>,
-    /// Tokens whose keys and values are in the cache.
-    computed: usize,
+    cache: KvClaim,
+    /// Tokens that were in the cache when it was first admitted.
     cached: usize,
-    sealed: usize,
-    last_name: BlockName,
-
-    sampler: Sampler,
-    lookup: Option<Lookup>,
+    /// None if the prompt is only scored.
+    writer: Option<Writer>,
     /// The tokens of the next decode step: the last of the text, then guesses at what follows it.
     step: Vec<u32>,
-    tokenizer: Arc<Tokenizer>,
-    detokenizer: Detokenizer,
-    stop: StopMatcher,
+    clock: Clock,
+}
 
-    started: Option<Instant>,
+/// What it takes to add to a text.
+struct Writer {
+    sampler: Sampler,
+    lookup: Option<Lookup>,
+    text: TextOut,
+}
+
+struct Clock {
+    admitted: Instant,
     first_token: Option<Instant>,
 }
 
 impl Sequence {
-    pub fn new(
-        mailbox: Arc<Mailbox>,
-        index: usize,
-        prompt: Vec<u32>,
-        options: Arc<GenerationOptions>,
-        sampler: Sampler,
-        context: usize,
-        tokenizer: &Arc<Tokenizer>,
-    ) -> Sequence {
-        let prompt_len = prompt.len();
-        // Logits at position p speak of token p + 1.
-        let first_output = match options.prompt_logprobs {
-            true => options.prompt_logprobs_from.saturating_sub(1),
-            false => prompt_len - 1,
-        };
+    /// Answer `index` of a call, with the blocks [`Sequence::claim_first`] took for it.
+    pub fn new(call: Arc<Call>, index: usize, cache: KvClaim, turn: u64) -> Sequence {
+        let tokens = call.prompt(index).to_vec();
+        let prompt_len = tokens.len();
         let mut prompt_logprobs = Vec::new();
-        if options.prompt_logprobs && options.prompt_logprobs_from == 0 {
-            prompt_logprobs.push(TokenLogprob { id: prompt[0], logprob: None, top: Vec::new() });
+        if call.goal.prompt_logprobs_from() == Some(0) {
+            prompt_logprobs.push(TokenLogprob { id: tokens[0], logprob: None, top: Vec::new() });
         }
-        let end_of_prompt = end_of_prompt(&prompt, &options.stop_strings, tokenizer);
-        Sequence {
-            mailbox,
-            index,
-            tokens: prompt,
-            prompt_len,
-            limit: prompt_len.saturating_add(options.max_new_tokens).min(context),
-            context,
-            first_output: first_output.min(prompt_len - 1),
-            prompt_logprobs,
-            blocks: Vec::new(),
-            computed: 0,
-            cached: 0,
-            sealed: 0,
-            last_name: BlockName::ROOT,
-            sampler,
-            lookup: match options.prompt_lookup_num_tokens {
-                0 => None,
-                most => Some(Lookup::new(most, options.max_matching_ngram_size, prompt_len)),
-            },
-            step: Vec::new(),
-            tokenizer: tokenizer.clone(),
-            detokenizer: Detokenizer::new(tokenizer.clone(), options.skip_special_tokens),
-            stop: StopMatcher::new(&options.stop_strings, &end_of_prompt),
-            options,
-            started: None,
-            first_token: None,
-        }
-    }
-
-    /// Blocks this sequence can come to need.
-    pub fn blocks_needed(&self) -> usize {
-        blocks_for(self.limit)
-    }
-
-    /// The part of the prompt that may come from the cache: no logits of it are wanted.
-    pub fn shareable(&self) -> &[u32] {
-        &self.tokens[..self.first_output]
-    }
-
-    /// Whole blocks of another prompt's beginning that this sequence, still reading its own, will
-    /// have computed before long.
-    pub fn will_share(&self, other: &[u32]) -> usize {
-        // One whose reader has paused may never get there.
-        if self.is_decoding() || self.mailbox.is_full() {
-            return 0;
-        }
-        let prompt = &self.tokens[..self.prompt_len];
-        let common = prompt.iter().zip(other).take_while(|(a, b)| a == b).count();
-        common / BLOCK_TOKENS
-    }
-
-    /// Takes all blocks this sequence can come to need, shared ones first. False if there are not
-    /// enough: then nothing is taken.
-    pub fn reserve(&mut self, pool: &mut BlockPool) -> bool {
-        let (mut blocks, name) = pool.share(self.shareable());
-        let Some(rest) = pool.take(self.blocks_needed() - blocks.len()) else {
-            pool.release(&blocks);
-            return false;
+        let writer = match &call.goal {
+            Goal::Generate(options) => Some(Writer::new(&call, options, index)),
+            Goal::Score { .. } | Goal::Forward(_) => None,
         };
-        self.sealed = blocks.len();
-        self.cached = blocks.len() * BLOCK_TOKENS;
-        self.computed = self.cached;
-        self.last_name = name;
-        blocks.extend(rest);
-        self.blocks = blocks;
-        self.started = Some(Instant::now());
+        Sequence {
+            next_output: call.first_output(index),
+            call,
+            index,
+            turn,
+            tokens,
+            prompt_len,
+            prompt_logprobs,
+            cached: cache.computed(),
+            cache,
+            writer,
+            step: Vec::new(),
+            clock: Clock { admitted: Instant::now(), first_token: None },
+        }
+    }
+
+    /// The blocks that answer `index` of a call begins with: those of its prompt and one token. None
+    /// if there are not enough.
+    pub fn claim_first(call: &Call, index: usize, pool: &mut BlockPool) -> Option<KvClaim> {
+        let prompt = call.prompt(index);
+        KvClaim::new(pool, &prompt[..call.first_output(index)], prompt.len())
+    }
+
+    /// Takes the blocks again for what it has by now. False if there are not enough.
+    pub fn readmit(&mut self, pool: &mut BlockPool) -> bool {
+        // No logits of these tokens are wanted any more, so they may come from the cache.
+        match KvClaim::new(pool, &self.tokens[..self.next_output], self.tokens.len()) {
+            Some(cache) => self.cache = cache,
+            None => return false,
+        }
         true
     }
 
-    pub fn blocks(&self) -> &[u32] {
-        &self.blocks
+    /// Gives all blocks back: what was computed is to be computed again, as far as it cannot be
+    /// shared.
+    pub fn release(&mut self, pool: &mut BlockPool) {
+        self.cache.release(pool);
     }
 
-    pub fn computed(&self) -> usize {
-        self.computed
+    pub fn call(&self) -> &Arc<Call> {
+        &self.call
+    }
+
+    /// Whether its reader has to read before it goes on.
+    pub fn is_paused(&self) -> bool {
+        self.call.mailbox.is_full()
+    }
+
+    pub fn is_of(&self, call: &Arc<Call>) -> bool {
+        Arc::ptr_eq(&self.call, call)
+    }
+
+    /// Whole blocks of another prompt's beginning that this sequence, still reading, will have
+    /// computed before long.
+    pub fn will_share(&self, other: &[u32]) -> usize {
+        // One whose reader has paused may never get there.
+        if self.is_decoding() || self.is_paused() {
+            return 0;
+        }
+        let common = self.tokens.iter().zip(other).take_while(|(a, b)| a == b).count();
+        common / crate::cache::BLOCK_TOKENS
     }
 
     /// Whether the next step is a single generated token.
     pub fn is_decoding(&self) -> bool {
-        self.computed + 1 == self.tokens.len() && self.computed >= self.prompt_len
+        self.cache.computed() + 1 == self.tokens.len() && self.cache.computed() >= self.prompt_len
+    }
+
+    /// The most tokens there can be, prompt and answer together.
+    fn limit(&self) -> usize {
+        let most = self.prompt_len.saturating_add(self.call.goal.max_new_tokens());
+        most.min(self.call.context)
+    }
+
+    /// Whether it can come to need more blocks than it has.
+    pub fn can_grow(&self) -> bool {
+        self.cache.capacity() < self.limit()
+    }
+
+    /// Takes the block that the next row needs, if any. False if there is none.
+    pub fn make_room(&mut self, pool: &mut BlockPool) -> bool {
+        self.cache.grow(pool, self.cache.computed() + 1)
+    }
+
+    /// What it computes in the next pass, within the budget and the room it has or finds. None if
+    /// that is nothing.
+    pub fn plan(&mut self, budget: &mut Budget, pool: &mut BlockPool) -> Option<Share> {
+        let computed = self.cache.computed();
+        let decodes = self.is_decoding();
+        let rows = match decodes {
+            true => self.plan_step(budget, pool),
+            false => self.plan_prompt(budget),
+        };
+        let rows = rows.min(self.cache.capacity() - computed);
+        if rows == 0 {
+            return None;
+        }
+        match decodes {
+            true => budget.guesses -= rows - 1,
+            false => {
+                budget.prompt_rows -= rows;
+                budget.prompt_outputs -= if self.wants_prompt_outputs() { rows } else { 0 };
+            }
+        }
+        let outputs = (computed + rows).saturating_sub(self.next_output);
+        Some(Share::new(rows, outputs, decodes, budget.concurrent))
+    }
+
+    /// One token, and guesses at those after it.
+    fn plan_step(&mut self, budget: &Budget, pool: &mut BlockPool) -> usize {
+        self.step.clear();
+        self.step.extend(self.tokens.last());
+        // The step brings one token more than it guesses, and there is room up to the limit.
+        let room = (self.limit() - self.tokens.len()).saturating_sub(1);
+        if let Some(lookup) = self.writer.as_mut().and_then(|writer| writer.lookup.as_mut()) {
+            let most = room.min(budget.guesses);
+            self.step.extend(lookup.guess(&self.tokens, most, budget.concurrent));
+            // Guesses take free blocks, but never another's.
+            self.cache.grow(pool, self.cache.computed() + self.step.len());
+            self.step.truncate((self.cache.capacity() - self.cache.computed()).max(1));
+        }
+        self.step.len()
+    }
+
+    fn plan_prompt(&self, budget: &Budget) -> usize {
+        let most = match self.wants_prompt_outputs() {
+            true => budget.prompt_rows.min(budget.prompt_outputs),
+            false => budget.prompt_rows,
+        };
+        most.min(self.tokens.len() - self.cache.computed())
     }
 
     /// Whether rows of the prompt, beside the last, have to give logits.
-    pub fn wants_prompt_outputs(&self) -> bool {
-        self.first_output + 1 < self.prompt_len
+    fn wants_prompt_outputs(&self) -> bool {
+        self.next_output + 1 < self.prompt_len
     }
 
-    /// The tokens of the next decode step: one, and up to `most` guesses in a pass that `company`
-    /// sequences share.
-    pub fn decode_step(&mut self, most: usize, company: usize) -> &[u32] {
-        self.step.clear();
-        self.step.extend(self.tokens.last());
-        if let Some(lookup) = &mut self.lookup {
-            // The step brings one token more than it guesses, and there is room up to the limit.
-            let room = (self.limit - self.tokens.len()).saturating_sub(1);
-            self.step.extend(lookup.guess(&self.tokens, room.min(most), company));
-        }
-        &self.step
+    /// Appends the rows of a share to a batch.
+    pub fn push(&self, share: &Share, batch: &mut Batch) {
+        let computed = self.cache.computed();
+        let tokens = match share.decodes() {
+            true => &self.step[..share.rows()],
+            false => &self.tokens[computed..computed + share.rows()],
+        };
+        let outputs = share.rows() - share.outputs()..share.rows();
+        batch.push(tokens, computed, self.cache.blocks(), outputs);
     }
 
-    /// The next tokens to compute, at most `count`: those of [`Sequence::decode_step`], or of the
-    /// prompt.
-    pub fn next_tokens(&self, count: usize) -> &[u32] {
-        if self.is_decoding() {
-            return &self.step[..self.step.len().min(count)];
-        }
-        let end = self.tokens.len().min(self.computed + count);
-        &self.tokens[self.computed..end]
-    }
-
-    /// Which of the next `count` rows must give logits, as offsets among them.
-    pub fn outputs(&self, count: usize) -> std::ops::Range<usize> {
-        let first = self.first_output.max(self.computed);
-        let end = self.computed + count;
-        first.min(end) - self.computed..count
-    }
-
-    /// Takes in what a pass computed: `count` tokens, with the logits of [`Sequence::outputs`] of
-    /// them, `[outputs, vocab]`. `company` sequences shared it. Returns why the answer is complete, if
-    /// it is.
-    pub fn advance(
+    /// Takes in what a pass computed: a share's rows, with their logits `[outputs, vocab]`. Returns
+    /// why the answer is complete, if it is.
+    pub fn take(
         &mut self,
-        count: usize,
+        share: Share,
         logits: &[f32],
-        company: usize,
         pool: &mut BlockPool,
-        desk: &mut Desk,
+        scratch: &mut Scratch,
     ) -> Result<Option<FinishReason>> {
-        if self.is_decoding() {
-            return self.advance_step(logits, company, pool, desk);
+        if share.decodes() {
+            return self.take_step(&share, logits, pool, scratch);
         }
-        let first = self.computed + self.outputs(count).start;
-        self.computed += count;
-        self.seal_blocks(pool);
-        for (offset, logits) in logits.chunks_exact(desk.vocab_size).enumerate() {
-            let position = first + offset;
-            check_sound(logits, position, desk)?;
+        self.cache.advance(pool, share.rows(), &self.tokens);
+        for logits in logits.chunks_exact(scratch.vocab_size) {
+            let position = self.next_output;
+            check_sound(logits, position, scratch)?;
             if position + 1 == self.tokens.len() {
-                return self.next_token(logits, desk);
+                return self.next_token(logits, scratch);
             }
             let id = self.tokens[position + 1];
-            self.prompt_logprobs.push(self.describe(id, logits, desk));
+            self.prompt_logprobs.push(self.describe(id, logits, scratch));
+            self.next_output += 1;
         }
         Ok(None)
     }
 
-    /// [`Sequence::advance`] by a decode step: the logits after its first token count, and those
-    /// after each guess that was right. What the cache got of wrong guesses is written over.
-    fn advance_step(
+    /// [`Sequence::take`] of a decode step: the logits after its first token count, and those after
+    /// each guess that was right. What the cache got of wrong guesses is written over.
+    fn take_step(
         &mut self,
+        share: &Share,
         logits: &[f32],
-        company: usize,
         pool: &mut BlockPool,
-        desk: &mut Desk,
+        scratch: &mut Scratch,
     ) -> Result<Option<FinishReason>> {
         let (mut finish, mut right) = (None, 0);
-        for (row, logits) in logits.chunks_exact(desk.vocab_size).enumerate() {
-            check_sound(logits, self.computed, desk)?;
-            self.computed += 1;
-            self.seal_blocks(pool);
-            finish = self.next_token(logits, desk)?;
-            if finish.is_some() || self.step.get(row + 1) != self.tokens.last() {
+        for (row, logits) in logits.chunks_exact(scratch.vocab_size).enumerate() {
+            check_sound(logits, self.next_output, scratch)?;
+            self.cache.advance(pool, 1, &self.tokens);
+            finish = self.next_token(logits, scratch)?;
+            if finish.is_some() || self.step[..share.rows()].get(row + 1) != self.tokens.last() {
                 break;
             }
             right += 1;
         }
-        if let Some(lookup) = &mut self.lookup {
-            lookup.learn(self.step.len() - 1, right, company);
+        if let Some(lookup) = self.writer.as_mut().and_then(|writer| writer.lookup.as_mut()) {
+            lookup.learn(share.rows() - 1, right, share.concurrent());
         }
         Ok(finish)
     }
 
-    fn seal_blocks(&mut self, pool: &mut BlockPool) {
-        while (self.sealed + 1) * BLOCK_TOKENS <= self.computed {
-            let tokens = &self.tokens[self.sealed * BLOCK_TOKENS..][..BLOCK_TOKENS];
-            self.last_name = pool.seal(self.last_name, self.blocks[self.sealed], tokens);
-            self.sealed += 1;
-        }
-    }
-
-    fn describe(&self, id: u32, logits: &[f32], desk: &mut Desk) -> TokenLogprob {
-        LogSoftmax::new(logits).token(id, self.options.top_logprobs, &mut desk.buffer)
+    fn describe(&self, id: u32, logits: &[f32], scratch: &mut Scratch) -> TokenLogprob {
+        LogSoftmax::new(logits).token(id, self.call.goal.top_logprobs(), &mut scratch.buffer)
     }
 
     /// What the logits after the last token lead to: the prompt's report, then one more token.
-    fn next_token(&mut self, logits: &[f32], desk: &mut Desk) -> Result<Option<FinishReason>> {
+    fn next_token(
+        &mut self,
+        logits: &[f32],
+        scratch: &mut Scratch,
+    ) -> Result<Option<FinishReason>> {
         if self.tokens.len() == self.prompt_len {
             self.report_prompt();
-            if self.options.max_new_tokens == 0 {
-                return Ok(Some(FinishReason::Length));
-            }
         }
-        let context = Context { ids: &self.tokens, prompt_length: self.prompt_len };
-        let id = self.sampler.next(&context, logits, &mut desk.scores)?;
-        let token = match self.options.logprobs || self.options.top_logprobs > 0 {
-            true => self.describe(id, logits, desk),
-            false => TokenLogprob { id, logprob: None, top: Vec::new() },
+        let (Some(writer), Goal::Generate(options)) = (&mut self.writer, &self.call.goal) else {
+            return Ok(Some(FinishReason::Length));
         };
+        let context = Context { ids: &self.tokens, prompt_length: self.prompt_len };
+        let id = writer.sampler.next(&context, logits, &mut scratch.scores)?;
+        let told = options.logprobs || options.top_logprobs > 0;
+        let described = told.then(|| self.describe(id, logits, scratch));
+        let token = described.unwrap_or(TokenLogprob { id, logprob: None, top: Vec::new() });
+        self.next_output = self.tokens.len();
         self.tokens.push(id);
-        self.first_token.get_or_insert_with(Instant::now);
-
-        let Matched { emit: mut text, stopped } = self.match_stop(id)?;
-        let finish = self.finish_reason(id, stopped);
-        if finish.is_some() && !stopped {
-            text += &self.stop.push(&self.detokenizer.finish()?).emit;
-            text += &self.stop.finish();
-        }
-        self.mailbox.send(Event::Token { index: self.index, text, token });
+        self.clock.first_token.get_or_insert_with(Instant::now);
+        let (text, finish) = self.write(id)?;
+        self.call.mailbox.send(Event::Token { index: self.index, text, token });
         Ok(finish)
     }
 
-    /// The text that is certain with this token, and whether it completes a stop string.
-    fn match_stop(&mut self, id: u32) -> Result<Matched> {
-        let text = self.detokenizer.push(id)?;
-        if self.options.skip_special_tokens && self.tokenizer.is_special(id) {
-            return Ok(self.stop.push_hidden(&self.tokenizer.token_text(id).unwrap_or_default()));
-        }
-        Ok(self.stop.push(&text))
-    }
-
-    fn report_prompt(&mut self) {
-        if self.options.prompt_logprobs {
-            let tokens = std::mem::take(&mut self.prompt_logprobs);
-            self.mailbox.send(Event::Prompt { index: self.index, tokens });
-        }
-    }
-
-    fn finish_reason(&self, id: u32, stopped: bool) -> Option<FinishReason> {
-        if stopped {
+    /// The text that is certain with the newest token, and why the answer ends with it, if it does.
+    fn write(&mut self, id: u32) -> Result<(String, Option<FinishReason>)> {
+        let (Some(writer), Goal::Generate(options)) = (&mut self.writer, &self.call.goal) else {
+            return Ok((String::new(), None));
+        };
+        let matched = writer.text.push(id)?;
+        let finish = if matched.stopped {
             Some(FinishReason::Stop)
-        } else if self.options.eos_token_ids.contains(&id) {
+        } else if options.eos_token_ids.contains(&id) {
             Some(FinishReason::Eos)
-        } else if self.tokens.len() - self.prompt_len >= self.options.max_new_tokens {
+        } else if self.tokens.len() - self.prompt_len >= options.max_new_tokens {
             Some(FinishReason::Length)
-        } else if self.tokens.len() >= self.context {
+        } else if self.tokens.len() >= self.call.context {
             Some(FinishReason::Context)
         } else {
             None
+        };
+        let mut text = matched.emit;
+        if finish.is_some() && !matched.stopped {
+            text += &writer.text.finish()?;
+        }
+        Ok((text, finish))
+    }
+
+    fn report_prompt(&mut self) {
+        if self.call.goal.prompt_logprobs_from().is_some() {
+            let tokens = std::mem::take(&mut self.prompt_logprobs);
+            self.call.mailbox.send(Event::Prompt { index: self.index, tokens });
         }
     }
 
-    /// The last event of a complete answer.
-    pub fn done(&self, finish_reason: FinishReason) -> Event {
-        let now = Instant::now();
-        let started = self.started.unwrap_or(now);
-        let first_token = self.first_token.unwrap_or(now);
-        Event::Done {
+    /// Sends the last event of a complete answer.
+    pub fn finish(&self, finish_reason: FinishReason) {
+        self.call.mailbox.finish(Event::Done {
             index: self.index,
             finish_reason,
             usage: Usage {
@@ -331,26 +344,40 @@ impl Sequence {
                 cached_tokens: self.cached,
                 generated_tokens: self.tokens.len() - self.prompt_len,
             },
-            timings: Timings {
-                queued: started - self.mailbox.since,
-                prefill: first_token - started,
-                decode: now - first_token,
-            },
+            timings: self.clock.timings(self.call.mailbox.since),
+        });
+    }
+}
+
+impl Writer {
+    fn new(call: &Call, options: &GenerationOptions, index: usize) -> Writer {
+        let lookup = match options.prompt_lookup_num_tokens {
+            0 => None,
+            most => {
+                let agreement = options.max_matching_ngram_size;
+                Some(Lookup::new(most, agreement, call.prompt(index).len()))
+            }
+        };
+        Writer { sampler: call.sampler(options, index), lookup, text: call.text(options, index) }
+    }
+}
+
+impl Clock {
+    /// Where the time went of a call made at `since`, whose answer is complete.
+    fn timings(&self, since: Instant) -> Timings {
+        let now = Instant::now();
+        let first_token = self.first_token.unwrap_or(now);
+        Timings {
+            queued: self.admitted - since,
+            prefill: first_token - self.admitted,
+            decode: now - first_token,
         }
     }
 }
 
-fn check_sound(logits: &[f32], position: usize, desk: &Desk) -> Result<()> {
+fn check_sound(logits: &[f32], position: usize, scratch: &Scratch) -> Result<()> {
     match are_sound(logits) {
         true => Ok(()),
-        false => Err(Error::NonFiniteLogits { position, dtype: desk.dtype }),
+        false => Err(Error::NonFiniteLogits { position, dtype: scratch.dtype }),
     }
-}
-
-/// As much of the prompt's text as a stop string could begin in: no token is shorter than a byte.
-fn end_of_prompt(prompt: &[u32], stop_strings: &[String], tokenizer: &Tokenizer) -> String {
-    let longest = stop_strings.iter().map(String::len).max().unwrap_or(0);
-    let end = &prompt[prompt.len() - longest.min(prompt.len())..];
-    // An id without a token has no text to match either.
-    tokenizer.decode(end, false).unwrap_or_default()
 }

@@ -41,6 +41,7 @@ impl Error {
                     [("need", Fact::Number(need.number() as f64)), ("unit", text(need.unit()))];
                 need_and_unit.into_iter().chain(have).collect()
             }
+            Error::QueueFull { calls } => vec![("calls", number(*calls))],
             Error::EmptyPrompt { index } => vec![("index", number(*index))],
             Error::PromptTooLong { index, tokens, most, .. } => {
                 vec![

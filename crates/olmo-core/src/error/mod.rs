@@ -62,6 +62,10 @@ pub enum Error {
     #[error("{}", short_of_memory(what, *need, *have, *hint))]
     NotEnoughMemory { what: String, need: Amount, have: Option<Amount>, hint: Hint },
 
+    /// The engine holds as many calls as it may.
+    #[error("{}", queue_full(*calls))]
+    QueueFull { calls: usize },
+
     /// There is nothing to continue.
     #[error(
         "prompt {index} is empty; OLMo 2 adds no start token, so a prompt needs one token at least"
@@ -109,6 +113,7 @@ impl Error {
             Error::NoTokenLeft { .. } => "NO_TOKEN_LEFT",
             Error::DeviceUnavailable { .. } => "DEVICE_UNAVAILABLE",
             Error::NotEnoughMemory { .. } => "NOT_ENOUGH_MEMORY",
+            Error::QueueFull { .. } => "QUEUE_FULL",
             Error::EmptyPrompt { .. } => "EMPTY_PROMPT",
             Error::PromptTooLong { .. } => "PROMPT_TOO_LONG",
             Error::InvalidToken { .. } => "INVALID_TOKEN",
@@ -131,6 +136,7 @@ impl Error {
             Error::NotEnoughMemory { what, need, have, hint } => {
                 short_of_memory(what, *need, *have, *hint)
             }
+            Error::QueueFull { calls } => queue_full(*calls),
             Error::NonFiniteLogits { position, dtype } => not_finite(*position, dtype),
             other => other.to_string().into(),
         }
@@ -192,6 +198,13 @@ fn short_of_memory(what: &str, need: Amount, have: Option<Amount>, hint: Hint) -
     let have = have.map_or("less".to_owned(), |have| have.to_string());
     Message::from(format!("not enough memory for {what}: {need} needed, {have} free; "))
         .then(hint.message())
+}
+
+fn queue_full(calls: usize) -> Message {
+    Message::from(format!(
+        "{calls} calls wait or run already; try again when one has ended, or load the model with a larger "
+    ))
+    .option("max_queue")
 }
 
 fn not_finite(position: usize, dtype: &str) -> Message {

@@ -15,6 +15,7 @@ use crate::backend::cpu::CpuOps;
 use crate::cache::{blocks_for, CacheDType};
 use crate::checkpoint::ModelSource;
 use crate::config::ModelConfig;
+use crate::limits::Limits;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{Input, Model, Probe, Runtime};
 use crate::ops::Batch;
@@ -107,7 +108,8 @@ pub fn of_ids(
     let window = WINDOW.min(config.max_position_embeddings).min(ids.len());
     let total = (ids.len() / window * window) as u64;
     let cache: CacheDType = dtype.into();
-    MemoryPlan::fit(&config, dtype.into(), cache, Some(window), available_memory())?;
+    let limits = Limits::default();
+    MemoryPlan::fit(&config, dtype.into(), cache, Some(window), &limits, available_memory())?;
     let ops = CpuOps::new(dtype, threads)?;
     let mut report = |done| progress(Progress::Text { done, total });
     report(0)?;

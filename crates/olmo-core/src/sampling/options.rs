@@ -65,9 +65,6 @@ pub struct GenerationOptions {
     pub top_logprobs: usize,
     /// Give log-probabilities of the prompt's tokens too, from the same pass. Default false.
     pub prompt_logprobs: bool,
-    /// First prompt token to give a log-probability for; tokens before it can then come from the
-    /// cache. Default 0: all, of which the first has no log-probability.
-    pub prompt_logprobs_from: usize,
 }
 
 impl Default for GenerationOptions {
@@ -94,7 +91,6 @@ impl Default for GenerationOptions {
             logprobs: false,
             top_logprobs: 0,
             prompt_logprobs: false,
-            prompt_logprobs_from: 0,
         }
     }
 }

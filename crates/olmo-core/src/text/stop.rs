@@ -1,6 +1,7 @@
 //! Texts that end the text.
 
 use std::mem;
+use std::sync::Arc;
 
 /// Looks for stop strings in a text that comes in pieces, and holds back what could be part of one.
 ///
@@ -18,7 +19,7 @@ use std::mem;
 /// special tokens which are not shown: see [`StopMatcher::new`] and [`StopMatcher::push_hidden`].
 #[derive(Debug, Clone)]
 pub struct StopMatcher {
-    stop_strings: Vec<String>,
+    stop_strings: Arc<[String]>,
     /// The end of the text so far that a stop string could begin with: the longest one.
     held: String,
     /// For each byte of `held`, whether it belongs to the answer.
@@ -42,12 +43,13 @@ impl StopMatcher {
     /// empty; one that lies in the prompt as a whole does not count. Pass an empty prompt to look
     /// at the answer alone.
     pub fn new(stop_strings: &[String], prompt: &str) -> StopMatcher {
-        let mut matcher = StopMatcher {
-            stop_strings: stop_strings.to_vec(),
-            held: String::new(),
-            shown: Vec::new(),
-            stopped: false,
-        };
+        StopMatcher::shared(stop_strings.into(), prompt)
+    }
+
+    /// [`StopMatcher::new`], with stop strings that many sequences have in common.
+    pub fn shared(stop_strings: Arc<[String]>, prompt: &str) -> StopMatcher {
+        let mut matcher =
+            StopMatcher { stop_strings, held: String::new(), shown: Vec::new(), stopped: false };
         let held = matcher.begun(prompt);
         matcher.append(&prompt[held..], false);
         matcher

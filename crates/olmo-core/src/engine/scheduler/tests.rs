@@ -1,81 +1,26 @@
-use std::collections::HashMap;
-use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use super::test_support::{pause, Bench, Repetitive};
 use super::*;
-use crate::cache::BLOCK_TOKENS;
-use crate::config::ModelConfig;
-use crate::engine::{Event, ForwardOptions, Generation};
-use crate::model::Probe;
-use crate::sampling::{GenerationOptions, Sampler};
-use crate::tokenizer::Tokenizer;
+use crate::engine::call::Goal;
+use crate::engine::{Event, Generation};
+use crate::sampling::GenerationOptions;
 
-const VOCAB: usize = 517;
-
-/// Finds every token equally likely.
-struct Indifferent;
-
-impl Model for Indifferent {
-    fn forward(&mut self, batch: &Batch, _: &mut dyn Probe, logits: &mut Vec<f32>) -> Result<()> {
-        *logits = vec![0.0; batch.outputs.len() * VOCAB];
-        Ok(())
-    }
-}
-
-struct Bench {
-    scheduler: Scheduler,
-    tokenizer: Arc<Tokenizer>,
-    config: ModelConfig,
-}
-
-impl Bench {
-    fn new(blocks: usize) -> Bench {
-        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-mha-f32");
-        Bench {
-            scheduler: Scheduler::new(Box::new(Indifferent), VOCAB, "f32", blocks),
-            tokenizer: Arc::new(Tokenizer::from_dir(&golden).expect("golden tokenizer")),
-            config: ModelConfig::from_dir(&golden).expect("golden config"),
-        }
-    }
-
-    fn add(&mut self, prompt: Vec<u32>, max_new_tokens: usize) -> Generation {
-        let generation = Generation::new(1, || {});
-        let options =
-            Arc::new(GenerationOptions { max_new_tokens, ..GenerationOptions::default() });
-        let sampler = Sampler::new(&options, 0, 0);
-        self.scheduler.add(Sequence::new(
-            generation.mailbox(),
-            0,
-            prompt,
-            options,
-            sampler,
-            4096,
-            &self.tokenizer,
-        ));
-        generation
-    }
-
-    /// Runs until nothing can run.
-    fn run(&mut self) {
-        while self.scheduler.step() {}
-    }
-}
+/// Rows of prompts in one pass, as [`Limits::default`] has them.
+const CHUNK: usize = 256;
 
 #[test]
-fn a_study_is_not_overtaken_for_ever() {
+fn a_forward_request_is_not_overtaken_for_ever() {
     let mut bench = Bench::new(4);
     let running = bench.add(vec![1; 64], 64);
     bench.scheduler.step();
     let later: Vec<Generation> = (0..3).map(|n| bench.add(vec![n; 64], 64)).collect();
-    let (reply, result) = async_channel::bounded(1);
-    let study = Study::new(vec![2; 128], ForwardOptions::default(), &bench.config, reply);
-    bench.scheduler.add_study(study.expect("memory"));
+    let result = bench.forward(vec![2; 128]);
     while result.is_empty() {
-        assert!(bench.scheduler.step(), "the study must come to its turn");
+        assert!(bench.scheduler.step(), "the request must come to its turn");
     }
     assert!(running.next_blocking().is_some());
-    assert_eq!(bench.scheduler.waiting.len(), later.len(), "those that came later still wait");
+    assert_eq!(bench.scheduler.calls.len(), later.len(), "those that came later still wait");
     bench.run();
     assert_eq!(bench.scheduler.pool.available(), 4);
 }
@@ -83,12 +28,10 @@ fn a_study_is_not_overtaken_for_ever() {
 #[test]
 fn a_paused_reader_does_not_hold_up_those_with_the_same_prompt() {
     let mut bench = Bench::new(64);
-    let prompt = vec![1; 2 * PREFILL_CHUNK];
+    let prompt = vec![1; 2 * CHUNK];
     let paused = bench.add(prompt.clone(), 4);
     bench.scheduler.step();
-    for _ in 0..crate::engine::EVENTS_AHEAD {
-        paused.mailbox().send(crate::engine::Event::Prompt { index: 0, tokens: Vec::new() });
-    }
+    pause(&paused);
     let other = bench.add(prompt, 4);
     bench.run();
     let events = other.next_blocking().expect("events").expect("no error");
@@ -103,49 +46,14 @@ fn prompts_and_steps_share_a_pass_within_its_bounds() {
     let _long: Vec<Generation> = (3..6).map(|n| bench.add(vec![n; 300], 50)).collect();
     bench.scheduler.drop_cancelled();
     bench.scheduler.admit();
-    let (batch, shares) = bench.scheduler.plan();
-    let rows: Vec<usize> = shares.iter().map(|share| share.rows).collect();
-    assert_eq!(rows, [1, 1, 1, PREFILL_CHUNK]);
-    assert_eq!(batch.rows(), 3 + PREFILL_CHUNK);
+    let batch = bench.scheduler.plan();
+    bench.scheduler.scheduled.clear();
+    let rows: Vec<usize> = batch.spans.iter().map(|span| span.rows.len()).collect();
+    assert_eq!(rows, [1, 1, 1, CHUNK]);
+    assert_eq!(batch.rows(), 3 + CHUNK);
     assert_eq!(batch.outputs, [0, 1, 2], "a prompt half read gives no logits");
     bench.run();
     assert_eq!(bench.scheduler.pool.available(), 256);
-}
-
-/// A model whose next token follows from the last two in its cache, so that a text repeats itself
-/// often, but not always.
-#[derive(Default)]
-struct Repetitive {
-    cache: HashMap<u32, [u32; BLOCK_TOKENS]>,
-    passes: Arc<AtomicUsize>,
-    rows: Arc<AtomicUsize>,
-}
-
-impl Model for Repetitive {
-    fn forward(&mut self, batch: &Batch, _: &mut dyn Probe, logits: &mut Vec<f32>) -> Result<()> {
-        self.passes.fetch_add(1, Ordering::Relaxed);
-        self.rows.fetch_max(batch.outputs.len(), Ordering::Relaxed);
-        logits.clear();
-        for span in &batch.spans {
-            for row in span.rows.clone() {
-                let position = batch.positions[row] as usize;
-                let block = self.cache.entry(span.blocks[position / BLOCK_TOKENS]).or_default();
-                block[position % BLOCK_TOKENS] = batch.tokens[row];
-                if !batch.outputs.contains(&row) {
-                    continue;
-                }
-                let token = |p: usize| self.cache[&span.blocks[p / BLOCK_TOKENS]][p % BLOCK_TOKENS];
-                let (last, before) = (token(position), token(position.saturating_sub(1)));
-                let next = match (last as usize * 31 + position) % 23 {
-                    0 => (before as usize * 7 + position) % VOCAB,
-                    _ => (last as usize * 5 + 1) % 40,
-                };
-                let other = |id: usize| ((id * 2_654_435_761 + position) % 1000) as f32 / 1000.0;
-                logits.extend((0..VOCAB).map(|id| if id == next { 6.0 } else { other(id) }));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// What became of some prompts with the same options.
@@ -159,28 +67,14 @@ struct Outcome {
 /// Runs prompts together in a context of 300 tokens. Also says how many passes that took, and how
 /// many rows of logits the largest had.
 fn outcome(prompts: &[Vec<u32>], options: &GenerationOptions) -> (Outcome, usize, usize) {
-    let mut bench = Bench::new(64 * 10);
     let model = Repetitive::default();
     let (passes, rows) = (model.passes.clone(), model.rows.clone());
-    bench.scheduler = Scheduler::new(Box::new(model), VOCAB, "f32", 64 * 10);
-    let options = Arc::new(options.clone());
-    let generations: Vec<Generation> = prompts
-        .iter()
-        .enumerate()
-        .map(|(index, prompt)| {
-            let generation = Generation::new(1, || {});
-            bench.scheduler.add(Sequence::new(
-                generation.mailbox(),
-                0,
-                prompt.clone(),
-                options.clone(),
-                Sampler::new(&options, 5, index),
-                300,
-                &bench.tokenizer,
-            ));
-            generation
-        })
-        .collect();
+    let mut bench = Bench::with(model, 64 * 10, Limits::default());
+    bench.context = 300;
+    let call = |(seed, prompt): (usize, &Vec<u32>)| {
+        bench.call(vec![prompt.clone()], Goal::Generate(options.clone()), seed as u64)
+    };
+    let generations: Vec<Generation> = prompts.iter().enumerate().map(call).collect();
     let mut events = vec![Vec::new(); prompts.len()];
     for (events, generation) in events.iter_mut().zip(&generations) {
         loop {
@@ -240,7 +134,7 @@ fn guesses_change_nothing_but_the_number_of_passes() {
                 };
                 let (got, fewer, rows) = outcome(prompts, &options);
                 assert_eq!(got, expected, "{options:?}");
-                let bounded = rows <= OUTPUT_CHUNK || options.prompt_logprobs;
+                let bounded = rows <= Limits::default().logits_chunk || options.prompt_logprobs;
                 assert!(bounded, "{rows} rows of logits at once");
                 // Some answers are too short, or too varied, to gain much.
                 assert!(fewer <= passes, "{fewer} passes instead of {passes}: {options:?}");

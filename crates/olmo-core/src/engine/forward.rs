@@ -1,33 +1,37 @@
 //! One cold pass over a text, keeping every logit and what else was asked for.
 
+use super::call::Place;
 use super::request::{ForwardOptions, ForwardOutput};
-use super::{OUTPUT_CHUNK, PREFILL_CHUNK};
-use crate::cache::{blocks_for, BlockPool};
+use crate::cache::{BlockPool, KvClaim};
 use crate::config::ModelConfig;
 use crate::error::Hint;
+use crate::limits::Limits;
 use crate::memory::check_available;
 use crate::model::{Model, Probe};
 use crate::ops::Batch;
 use crate::{Error, Result};
 
-pub(super) struct Study {
+/// A forward request on its way.
+pub(super) struct ForwardRequest {
     ids: Vec<u32>,
     options: ForwardOptions,
-    blocks: Vec<u32>,
+    cache: Option<KvClaim>,
     computed: usize,
     logits: Vec<f32>,
     output: ForwardOutput,
+    place: Place,
     reply: async_channel::Sender<Result<ForwardOutput>>,
 }
 
-impl Study {
+impl ForwardRequest {
     /// Makes room for the whole result, so that it cannot run out of memory half way.
     pub fn new(
         ids: Vec<u32>,
         options: ForwardOptions,
         config: &ModelConfig,
+        place: Place,
         reply: async_channel::Sender<Result<ForwardOutput>>,
-    ) -> Result<Study> {
+    ) -> Result<ForwardRequest> {
         let n = ids.len();
         let states = if options.hidden_states { config.layers.len() + 1 } else { 0 };
         let per_attention = config.num_attention_heads * n * n;
@@ -46,13 +50,14 @@ impl Study {
             hidden_states: vec![Vec::new(); states],
             attentions: options.attentions.iter().map(empty_attention).collect(),
         };
-        Ok(Study {
+        Ok(ForwardRequest {
             ids,
             options,
-            blocks: Vec::new(),
+            cache: None,
             computed: 0,
             logits: Vec::new(),
             output,
+            place,
             reply,
         })
     }
@@ -62,40 +67,51 @@ impl Study {
         self.reply.receiver_count() == 0
     }
 
-    pub fn blocks(&self) -> &[u32] {
-        &self.blocks
+    /// Whether it has its blocks of the cache, and can run.
+    pub fn is_admitted(&self) -> bool {
+        self.cache.is_some()
     }
 
-    /// Takes the blocks it needs, once. False if there are not enough now.
-    pub fn reserve(&mut self, pool: &mut BlockPool) -> bool {
-        if self.blocks.is_empty() {
-            match pool.take(blocks_for(self.ids.len())) {
-                Some(blocks) => self.blocks = blocks,
-                None => return false,
-            }
+    /// Takes the blocks of the whole text, once: what a pass shows cannot be shown again, so none is
+    /// ever taken away. False if there are not enough now.
+    pub fn admit(&mut self, pool: &mut BlockPool) -> bool {
+        if self.cache.is_none() {
+            self.cache = KvClaim::new(pool, &[], self.ids.len());
         }
-        true
+        self.is_admitted()
     }
 
-    /// Computes the next chunk. True when the study is over and has replied.
-    pub fn step(&mut self, model: &mut dyn Model) -> bool {
+    pub fn release(&mut self, pool: &mut BlockPool) {
+        if let Some(mut cache) = self.cache.take() {
+            cache.release(pool);
+        }
+    }
+
+    /// Computes the next chunk, if it was admitted. True when the request is complete and has its
+    /// reply.
+    pub fn step(&mut self, model: &mut dyn Model, limits: &Limits) -> bool {
+        let Some(cache) = &self.cache else { return false };
         // Rows without logits take little room, so more of them go at once.
-        let silent = self.options.logits_from.saturating_sub(self.computed);
-        let most = if silent > 0 { silent.min(PREFILL_CHUNK) } else { OUTPUT_CHUNK };
-        let end = self.ids.len().min(self.computed + most);
-        let tokens = &self.ids[self.computed..end];
+        let start = self.computed;
+        let silent = self.options.logits_from.saturating_sub(start);
+        let most = match silent {
+            0 => limits.logits_chunk.min(limits.prefill_chunk),
+            _ => silent.min(limits.prefill_chunk),
+        };
+        let end = self.ids.len().min(start + most);
+        let tokens = &self.ids[start..end];
         let outputs = if silent > 0 { 0..0 } else { 0..tokens.len() };
         let mut batch = Batch::default();
-        batch.push(tokens, self.computed, &self.blocks, outputs);
+        batch.push(tokens, start, cache.blocks(), outputs);
         let mut collector = Collector {
             options: &self.options,
             output: &mut self.output,
-            start: self.computed,
+            start,
             end,
             positions: self.ids.len(),
         };
         if let Err(error) = model.forward(&batch, &mut collector, &mut self.logits) {
-            self.reply(Err(error));
+            self.fail(error);
             return true;
         }
         self.output.logits.extend_from_slice(&self.logits);
@@ -104,15 +120,16 @@ impl Study {
             return false;
         }
         let output = std::mem::take(&mut self.output);
-        self.reply(Ok(output));
+        self.answer(Ok(output));
         true
     }
 
     pub fn fail(&self, error: Error) {
-        self.reply(Err(error));
+        self.answer(Err(error));
     }
 
-    fn reply(&self, result: Result<ForwardOutput>) {
+    fn answer(&self, result: Result<ForwardOutput>) {
+        self.place.leave();
         // The asker may have gone; then nobody misses the reply.
         let _ = self.reply.try_send(result);
     }

@@ -1,6 +1,8 @@
 //! The engine as a whole: prompts in, events out.
 
+#[path = "../support/mod.rs"]
 mod support;
+mod traffic;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +13,6 @@ use olmo_core::engine::{Engine, Event, FinishReason, ForwardOptions, Usage};
 use olmo_core::sampling::{GenerationOptions, TokenLogprob};
 use olmo_core::{Error, Result};
 use pollster::block_on;
-use proptest::prelude::*;
 use support::{device, golden, ids, json, list, max_difference, text, Reference, TempDir};
 
 const EOS: u32 = 496;
@@ -247,28 +248,6 @@ fn forward_gives_what_the_reference_gives() {
 }
 
 #[test]
-fn company_does_not_change_an_answer() {
-    let prompts: [&[u32]; 5] = [&[5], &[9, 8, 7], &[11; 40], &[5, 6, 7, 8, 9, 10], &[300, 301]];
-    for options in [greedy(20), sampled(7)] {
-        let together = collect(&engine(), &prompts, &options).unwrap();
-        for (index, prompt) in prompts.into_iter().enumerate() {
-            let alone = one(&engine(), prompt, &options);
-            assert_same(&[alone], &together[index..][..1]);
-        }
-        for threads in [1, 3] {
-            let engine = load(&LoadOptions {
-                threads: Some(threads),
-                ..self::options(&golden("tiny-mha-f32"))
-            });
-            let answers = collect(&engine, &prompts, &options).unwrap();
-            assert_same(&answers, &together);
-            let ends = |answers: &[Answer]| answers.iter().map(|a| a.end).collect::<Vec<_>>();
-            assert_eq!(ends(&answers), ends(&together), "{threads} threads");
-        }
-    }
-}
-
-#[test]
 fn a_seed_decides_the_text() {
     let engine = engine();
     let answers = |seed| {
@@ -303,17 +282,6 @@ fn a_warm_cache_gives_what_a_cold_one_gives() {
     let warm = one(&engine, &longer, &options);
     assert_eq!(warm.end.unwrap().1.cached_tokens, 96);
     assert_same(&[warm], &[one(&self::engine(), &longer, &options)]);
-}
-
-#[test]
-fn answers_to_one_prompt_read_it_once() {
-    let engine = engine();
-    let prompt: Vec<u32> = (0..100).collect();
-    let options = GenerationOptions { num_return_sequences: 3, max_new_tokens: 5, ..sampled(1) };
-    let answers = collect(&engine, &[&prompt], &options).unwrap();
-    let cached: Vec<usize> =
-        answers.iter().map(|answer| answer.end.unwrap().1.cached_tokens).collect();
-    assert_eq!(cached, [0, 96, 96]);
 }
 
 #[test]
@@ -382,19 +350,6 @@ fn a_call_without_prompts_ends_at_once() {
 }
 
 #[test]
-fn a_cache_too_small_for_a_request_says_so_at_once() {
-    let engine = load(&LoadOptions { cache_tokens: Some(64), ..options(&golden("tiny-mha-f32")) });
-    let error = engine.generate(vec![vec![1; 10]], greedy(60)).err().unwrap();
-    assert_eq!(error.code(), "NOT_ENOUGH_MEMORY");
-    assert!(error.to_string().contains("70 tokens needed, 64 tokens free"), "{error}");
-    // Requests that fit take turns.
-    let prompts: Vec<Vec<u32>> = (0..6).map(|p| vec![p; 40]).collect();
-    let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
-    let answers = collect(&engine, &prompts, &greedy(20)).unwrap();
-    assert!(answers.iter().all(|answer| answer.ids.len() == 20));
-}
-
-#[test]
 fn broken_weights_are_an_error_and_not_a_text() {
     let dir = checkpoint("tiny-mha-f32");
     let file = dir.path().join("model.safetensors");
@@ -404,63 +359,6 @@ fn broken_weights_are_an_error_and_not_a_text() {
     std::fs::write(&file, bytes).unwrap();
     let error = collect(&load(&options(dir.path())), &[&[1, 2]], &greedy(4)).unwrap_err();
     assert_eq!(error.code(), "NON_FINITE_LOGITS");
-}
-
-#[test]
-fn cancelling_frees_the_engine_for_others() {
-    let engine = load(&LoadOptions { cache_tokens: Some(128), ..options(&golden("tiny-mha-f32")) });
-    for _ in 0..20 {
-        let generation = engine.generate(vec![vec![1; 10]], greedy(118)).unwrap();
-        generation.next_blocking().unwrap().unwrap();
-        generation.cancel();
-        let error = loop {
-            match generation.next_blocking() {
-                Some(Ok(_)) => continue,
-                Some(Err(error)) => break Some(error),
-                None => break None,
-            }
-        };
-        // The answer may have been complete before the engine heard of it.
-        assert!(error.is_none_or(|error| matches!(error, Error::Cancelled)));
-    }
-    drop(engine.generate(vec![vec![2; 10]], greedy(118)).unwrap());
-    assert_eq!(one(&engine, &[3; 10], &greedy(118)).ids.len(), 118);
-}
-
-#[test]
-fn a_reader_who_does_not_read_holds_up_only_itself() {
-    let room = LoadOptions { cache_tokens: Some(2 * 128), ..options(&golden("tiny-mha-f32")) };
-    let engine = load(&room);
-    let unread = engine.generate(vec![vec![1; 10]], greedy(118)).unwrap();
-    assert_eq!(one(&engine, &[2; 10], &greedy(118)).ids.len(), 118);
-    let mut tokens = 0;
-    let mut largest = 0;
-    while let Some(events) = unread.next_blocking() {
-        let events = events.unwrap();
-        largest = largest.max(events.len());
-        tokens += events.iter().filter(|event| matches!(event, Event::Token { .. })).count();
-    }
-    assert_eq!(tokens, 118);
-    assert!(largest <= 66, "{largest} events were waiting");
-}
-
-#[test]
-fn disposing_ends_what_runs_and_what_comes_later() {
-    let engine = engine();
-    let generation = engine.generate(vec![vec![1; 10]; 8], greedy(118)).unwrap();
-    generation.next_blocking().unwrap().unwrap();
-    block_on(engine.dispose());
-    let error = loop {
-        match generation.next_blocking() {
-            Some(Ok(_)) => continue,
-            Some(Err(error)) => break error,
-            None => panic!("ended without an error"),
-        }
-    };
-    assert_eq!(error.code(), "DISPOSED");
-    assert_eq!(engine.generate(vec![vec![1]], greedy(1)).err().unwrap().code(), "DISPOSED");
-    assert_eq!(block_on(engine.score(vec![1], vec![2])).unwrap_err().code(), "DISPOSED");
-    block_on(engine.dispose());
 }
 
 #[test]
@@ -496,42 +394,4 @@ fn a_folder_that_is_no_checkpoint_is_a_typed_error() {
     );
     let text = error.err().unwrap().to_string();
     assert!(text.contains("`dtype` is q4_k_m") && text.contains("device cpu"), "{text}");
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
-
-    /// Calls that come, go and share beginnings in any order give what each gives alone.
-    #[test]
-    fn traffic_does_not_change_answers(
-        calls in prop::collection::vec((0u32..3, 1usize..100, 1usize..25, any::<bool>()), 1..10)
-    ) {
-        let engine = load(&LoadOptions { cache_tokens: Some(256), ..options(&golden("tiny-mha-f32")) });
-        let running: Vec<_> = calls
-            .iter()
-            .map(|&(seed, length, count, cancel)| {
-                let prompt: Vec<u32> = (0..length as u32).map(|i| (i * 7 + seed) % EOS).collect();
-                let generation = engine.generate(vec![prompt.clone()], greedy(count)).unwrap();
-                if cancel {
-                    generation.cancel();
-                }
-                (prompt, count, cancel, generation)
-            })
-            .collect();
-        for (prompt, count, cancel, generation) in running {
-            let mut answer = Vec::new();
-            while let Some(events) = generation.next_blocking() {
-                match events {
-                    Ok(events) => answer.extend(events.into_iter().filter_map(|event| match event {
-                        Event::Token { token, .. } => Some(token.id),
-                        _ => None,
-                    })),
-                    Err(error) => prop_assert!(cancel && matches!(error, Error::Cancelled)),
-                }
-            }
-            if !cancel {
-                prop_assert_eq!(answer, one(&self::engine(), &prompt, &greedy(count)).ids);
-            }
-        }
-    }
 }

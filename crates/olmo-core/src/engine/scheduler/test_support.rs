@@ -1,0 +1,139 @@
+//! What the scheduler's tests have in common: models without weights, and a scheduler to drive.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+
+use super::*;
+use crate::cache::BLOCK_TOKENS;
+use crate::config::ModelConfig;
+use crate::engine::call::{Goal, Place};
+use crate::engine::{Event, ForwardOptions, ForwardOutput, Generation};
+use crate::model::Probe;
+use crate::sampling::GenerationOptions;
+use crate::tokenizer::Tokenizer;
+
+pub const VOCAB: usize = 517;
+
+/// Finds every token equally likely.
+pub struct Indifferent;
+
+impl Model for Indifferent {
+    fn forward(&mut self, batch: &Batch, _: &mut dyn Probe, logits: &mut Vec<f32>) -> Result<()> {
+        *logits = vec![0.0; batch.outputs.len() * VOCAB];
+        Ok(())
+    }
+}
+
+/// A model whose next token follows from what its cache holds, so that a text repeats itself often, but
+/// not always.
+#[derive(Default)]
+pub struct Repetitive {
+    pub cache: HashMap<u32, [u32; BLOCK_TOKENS]>,
+    /// Whether now and then the whole text counts, and not its last two tokens.
+    pub reads_all: bool,
+    pub passes: Arc<AtomicUsize>,
+    pub rows: Arc<AtomicUsize>,
+}
+
+impl Model for Repetitive {
+    fn forward(&mut self, batch: &Batch, _: &mut dyn Probe, logits: &mut Vec<f32>) -> Result<()> {
+        self.passes.fetch_add(1, Ordering::Relaxed);
+        self.rows.fetch_max(batch.outputs.len(), Ordering::Relaxed);
+        logits.clear();
+        for span in &batch.spans {
+            for row in span.rows.clone() {
+                let position = batch.positions[row] as usize;
+                let block = self.cache.entry(span.blocks[position / BLOCK_TOKENS]).or_default();
+                block[position % BLOCK_TOKENS] = batch.tokens[row];
+                if !batch.outputs.contains(&row) {
+                    continue;
+                }
+                let token = |p: usize| self.cache[&span.blocks[p / BLOCK_TOKENS]][p % BLOCK_TOKENS];
+                let (last, before) = (token(position), token(position.saturating_sub(1)));
+                let all = match self.reads_all {
+                    true => (0..position).fold(7, |hash, p| hash * 31 % 65_521 + token(p) as usize),
+                    false => before as usize,
+                };
+                let next = match (last as usize * 31 + position) % 23 {
+                    0 => (all * 7 + position) % VOCAB,
+                    _ => (last as usize * 5 + 1) % 40,
+                };
+                let other = |id: usize| ((id * 2_654_435_761 + position) % 1000) as f32 / 1000.0;
+                logits.extend((0..VOCAB).map(|id| if id == next { 6.0 } else { other(id) }));
+            }
+        }
+        Ok(())
+    }
+}
+
+pub struct Bench {
+    pub scheduler: Scheduler,
+    pub tokenizer: Arc<Tokenizer>,
+    pub config: ModelConfig,
+    pub context: usize,
+}
+
+impl Bench {
+    pub fn new(blocks: usize) -> Bench {
+        Bench::with(Indifferent, blocks, Limits::default())
+    }
+
+    pub fn with(model: impl Model + 'static, blocks: usize, limits: Limits) -> Bench {
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-mha-f32");
+        Bench {
+            scheduler: Scheduler::new(Box::new(model), VOCAB, "f32", blocks, limits),
+            tokenizer: Arc::new(Tokenizer::from_dir(&golden).expect("golden tokenizer")),
+            config: ModelConfig::from_dir(&golden).expect("golden config"),
+            context: 4096,
+        }
+    }
+
+    pub fn add(&mut self, prompt: Vec<u32>, max_new_tokens: usize) -> Generation {
+        let options = GenerationOptions { max_new_tokens, ..GenerationOptions::default() };
+        self.call(vec![prompt], Goal::Generate(options), 0)
+    }
+
+    pub fn call(&mut self, prompts: Vec<Vec<u32>>, goal: Goal, seed: u64) -> Generation {
+        let generation = Generation::new(prompts.len() * goal.answers(), place(), || {});
+        let (mailbox, tokenizer) = (generation.mailbox(), self.tokenizer.clone());
+        self.scheduler.add(Call::new(mailbox, prompts, goal, seed, self.context, tokenizer));
+        generation
+    }
+
+    pub fn forward(&mut self, ids: Vec<u32>) -> async_channel::Receiver<Result<ForwardOutput>> {
+        let (reply, result) = async_channel::bounded(1);
+        let options = ForwardOptions::default();
+        let request = ForwardRequest::new(ids, options, &self.config, place(), reply);
+        self.scheduler.add_forward(request.expect("memory"));
+        result
+    }
+
+    /// Runs until nothing can run.
+    pub fn run(&mut self) {
+        while self.scheduler.step() {}
+    }
+}
+
+fn place() -> Place {
+    Place::take(&Arc::default(), 1).expect("the only one")
+}
+
+/// Fills a reader's mailbox, so that its call pauses.
+pub fn pause(generation: &Generation) {
+    for _ in 0..crate::engine::EVENTS_AHEAD {
+        generation.mailbox().send(Event::Prompt { index: 0, tokens: Vec::new() });
+    }
+}
+
+/// The number of tokens that are there to be read.
+pub fn drain(generation: &Generation) -> usize {
+    let mut tokens = 0;
+    while generation.has_events() {
+        let Some(events) = generation.next_blocking() else { break };
+        let events = events.expect("no error");
+        tokens += events.iter().filter(|event| matches!(event, Event::Token { .. })).count();
+    }
+    tokens
+}
