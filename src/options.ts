@@ -3,7 +3,9 @@ import type {
   LoadOptions as NativeLoadOptions,
 } from '#native'
 
+import { unknownKey } from './arguments.js'
 import { OptionError } from './errors.js'
+import { checkHubOptions } from './hub/arguments.js'
 import type { PullProgress } from './hub/progress.js'
 import type { HubOptions } from './hub/settings.js'
 import { type TokenIds, toIds } from './tokens.js'
@@ -325,8 +327,7 @@ export function checkOptions(
     if (value === undefined || elsewhere.includes(name)) continue
     const kind = Object.hasOwn(known, name) ? known[name] : undefined
     if (kind === undefined) {
-      const names = [...Object.keys(known), ...elsewhere].join(', ')
-      throw new OptionError(name, `is not known; there are ${names}`)
+      throw unknownKey(name, [...Object.keys(known), ...elsewhere])
     }
     checkKind(name, value, kind)
   }
@@ -388,6 +389,7 @@ const loadKinds = {
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
   checkOptions(options, loadKinds, ['signal', 'hub'])
+  checkHubOptions(options.hub)
   const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = options
   const { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers } = options
   const limits = { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { OptionError } from '../errors.js'
 import { chooseRevision, isLoose } from '../revisions/choose.js'
 import { parseRevision } from '../revisions/parse.js'
+import { checkCall } from './arguments.js'
 import { isRepoId } from './names.js'
 import { type PulledModel, type PullOptions, pull } from './pull.js'
 
@@ -28,6 +29,7 @@ export async function locateModel(
   pathOrId: string,
   options: PullOptions = {},
 ): Promise<LocatedModel> {
+  checkCall('pull', options, { path: pathOrId })
   const { revision } = options
   const found = await stat(pathOrId).catch(() => undefined)
   if (found && revision === undefined) return { path: pathOrId }

@@ -1,3 +1,4 @@
+import { checkArgument } from '../arguments.js'
 import { HubError, OptionError } from '../errors.js'
 
 const REPO_ID = /^[A-Za-z0-9_][\w.-]{0,95}\/[A-Za-z0-9_][\w.-]{0,95}$/
@@ -25,6 +26,7 @@ export function isRefName(name: unknown): name is string {
 
 /** @throws {OptionError} if the text cannot be a repository's id */
 export function checkRepoId(id: string): string {
+  checkArgument('id', id, 'name')
   if (isRepoId(id)) return id
   const message = `is ${JSON.stringify(id)}, but a repository is named as in allenai/OLMo-2-1124-7B`
   throw new OptionError('id', message)

@@ -2,6 +2,7 @@ import { HubError } from '../errors.js'
 import { freeSpace, readRegularFile, systemCode } from '../files.js'
 import { chooseRevision, isLoose } from '../revisions/choose.js'
 import { suggestRevision } from '../revisions/nearest.js'
+import { checkCall } from './arguments.js'
 import { isWhole, noteAbsent } from './cache/absent.js'
 import { type CachedModel, findCached, missingOf } from './cache/find.js'
 import { RepoFolder } from './cache/layout.js'
@@ -79,6 +80,7 @@ export async function pull(
   options: PullOptions = {},
   internals: PullInternals = {},
 ): Promise<PulledModel> {
+  checkCall('pull', options, { id })
   await using client = await HubClient.open(options, internals)
   const folder = new RepoFolder(client.settings.cacheDir, checkRepoId(id))
   const waiting = { signal: options.signal, sleep: client.retry.sleep }

@@ -1,5 +1,6 @@
 import { inTrainingOrder } from '../revisions/order.js'
 import { parseRevision } from '../revisions/parse.js'
+import { checkCall } from './arguments.js'
 import { RepoFolder } from './cache/layout.js'
 import { listCachedRefs } from './cache/refs.js'
 import { HubClient, type HubRef } from './client.js'
@@ -30,6 +31,7 @@ export async function listRevisions(
   id: string,
   options: HubOptions & { signal?: AbortSignal } = {},
 ): Promise<Revision[]> {
+  checkCall('list', options, { id })
   await using client = await HubClient.open(options)
   return revisionsOf(client, checkRepoId(id), options.signal)
 }

@@ -1,3 +1,4 @@
+import { checkArgument } from '../arguments.js'
 import { OptionError } from '../errors.js'
 import { nearestRevision, type RevisionWish, stageOf } from './nearest.js'
 import type { Ordered } from './order.js'
@@ -22,6 +23,8 @@ export function chooseRevision<T extends Ordered>(
   revisions: readonly T[],
   text: string,
 ): T | undefined {
+  checkArgument('revisions', revisions, 'revisions')
+  checkArgument('text', text, 'text')
   const named = revisions.find(({ name }) => name === text)
   if (named || !isLoose(text)) return named
   return text.includes('=') ? nearestRevision(revisions, parseWish(text)) : endOf(revisions, text)

@@ -1,3 +1,4 @@
+import { checkArgument, checkObject } from '../arguments.js'
 import { nearestRevision, stageOf } from './nearest.js'
 import type { Ordered } from './order.js'
 
@@ -11,11 +12,16 @@ export interface RevisionFilter {
   nearTokens?: number | undefined
 }
 
+const FILTER = { stage: 'number', every: 'positive', nearTokens: 'number' } as const
+
 /** The revisions that pass, in the order of the list. Without a filter that is all of them. */
 export function filterRevisions<T extends Ordered>(
   revisions: readonly T[],
-  { stage, every, nearTokens }: RevisionFilter,
+  filter: RevisionFilter = {},
 ): T[] {
+  checkArgument('revisions', revisions, 'revisions')
+  checkObject('filter', filter, FILTER)
+  const { stage, every, nearTokens } = filter
   const kept = revisions.filter(
     (revision) =>
       (stage === undefined || (revision.step !== null && stageOf(revision) === stage)) &&

@@ -1,3 +1,5 @@
+import { checkArgument, checkObject } from '../arguments.js'
+import { nearestName } from '../nearest-name.js'
 import type { Ordered } from './order.js'
 import { parseRevision } from './parse.js'
 
@@ -11,6 +13,8 @@ export interface RevisionWish {
   tokens?: number | undefined
 }
 
+const WISH = { stage: 'number', ingredient: 'number', step: 'number', tokens: 'number' } as const
+
 /**
  * The training checkpoint nearest to a step or a number of tokens; of two as near, the earlier.
  * Without either, the last one.
@@ -22,6 +26,8 @@ export function nearestRevision<T extends Ordered>(
   revisions: readonly T[],
   wish: RevisionWish,
 ): T | undefined {
+  checkArgument('revisions', revisions, 'revisions')
+  checkObject('wish', wish, WISH)
   const training = revisions.filter(({ step }) => step !== null)
   const first = Math.min(...training.map(stageOf))
   const run = training.filter(
@@ -60,23 +66,8 @@ export function suggestRevision(revisions: readonly Ordered[], name: string): st
       nearestRevision(revisions, { step })
     if (nearest) return nearest.name
   }
-  const scored = revisions
-    .map((revision) => ({ name: revision.name, distance: editDistance(revision.name, name) }))
-    .sort((a, b) => a.distance - b.distance)
-  const [best] = scored
-  return best && best.distance <= Math.max(2, name.length / 3) ? best.name : undefined
-}
-
-/** Characters to put in, take out or change to make one text the other (Levenshtein). */
-function editDistance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
-  for (let i = 0; i < a.length; i += 1) {
-    const next = [i + 1]
-    for (let j = 0; j < b.length; j += 1) {
-      const change = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1)
-      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
+  return nearestName(
+    name,
+    revisions.map((revision) => revision.name),
+  )
 }

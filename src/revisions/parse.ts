@@ -1,3 +1,5 @@
+import { checkArgument } from '../arguments.js'
+
 /** A checkpoint of a training run, as its name says it. */
 export interface TrainingRevision {
   /** The branch or tag, or the folder of a local run. */
@@ -20,6 +22,7 @@ const NAME = /^(?:stage(\d+)-)?(?:ingredient(\d+)-)?step(\d+)(?:-tokens(\d+(?:\.
  * @returns null for any other name, such as `main`
  */
 export function parseRevision(name: string): TrainingRevision | null {
+  checkArgument('name', name, 'text')
   const match = NAME.exec(name)
   if (!match) return null
   const [, stage, ingredient, step, tokens] = match
@@ -36,6 +39,7 @@ const UNITS: Record<string, number> = { '': 1, K: 1e3, M: 1e6, B: 1e9, T: 1e12 }
 
 /** `1T` → 1e12, `5B` → 5e9, `12M`, `300K`, `1000`; undefined for what is no such number. */
 export function parseCount(text: string): number | undefined {
+  checkArgument('text', text, 'text')
   const [, digits, unit = ''] =
     /^(\d+(?:\.\d+)?)([KMBT]?)$/i.exec(text.trim().replaceAll(',', '')) ?? []
   const factor = UNITS[unit.toUpperCase()]

@@ -79,7 +79,7 @@ async function onHub(repo: string, options: PullOptions): Promise<Checkpoint[]> 
       },
       async release(isBroken) {
         if (isOurs && (await exists(folder.snapshot(commit)))) {
-          await removeFromCache(repo, commit, options)
+          await removeFromCache(repo, commit, { cacheDir })
         }
         if (isBroken) await removeLeftovers(folder, before)
       },

@@ -1,13 +1,14 @@
 import { basename } from 'node:path'
 
 import { HubError } from '../../errors.js'
+import { checkCall } from '../arguments.js'
 import { checkRepoId } from '../names.js'
 import { type HubOptions, readSettings } from '../settings.js'
 import { isOwn, refuseLink, removeEmptyAbove, removeOwn } from './folders.js'
 import { RepoFolder } from './layout.js'
 import { isLocked } from './lock.js'
 import { listCachedRefs, readRef } from './refs.js'
-import { type CachedSnapshot, listCache, scanRepo } from './scan.js'
+import { type CachedSnapshot, scanCache, scanRepo } from './scan.js'
 import { isInUse, removing } from './use.js'
 import { writing } from './writing.js'
 
@@ -30,9 +31,10 @@ export interface RemoveOptions extends HubOptions {
  * at this moment stays.
  */
 export async function pruneCache(options: RemoveOptions = {}): Promise<Removed> {
+  checkCall('remove', options)
   const { cacheDir } = await readSettings(options)
   const removed: Removed = { paths: [], size: 0 }
-  for (const { repo } of await listCache(options)) {
+  for (const { repo } of await scanCache(cacheDir)) {
     const folder = new RepoFolder(cacheDir, repo)
     const work = () => pruneRepo(folder, removed, options.dryRun)
     await (options.dryRun ? work() : writing(cacheDir, () => removing(folder, work)))
@@ -61,6 +63,7 @@ export async function removeFromCache(
   revision: string | undefined,
   options: RemoveOptions = {},
 ): Promise<Removed> {
+  checkCall('remove', options, { id, ...(revision !== undefined && { revision }) })
   const { cacheDir } = await readSettings(options)
   const folder = new RepoFolder(cacheDir, checkRepoId(id))
   const removed: Removed = { paths: [], size: 0 }

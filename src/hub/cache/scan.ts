@@ -2,6 +2,7 @@ import { lstat, readdir, readlink, stat } from 'node:fs/promises'
 import { basename, join, relative, resolve, sep } from 'node:path'
 
 import { fileSize, systemCode } from '../../files.js'
+import { checkCall } from '../arguments.js'
 import { type HubOptions, readSettings } from '../settings.js'
 import { RepoFolder, repoOfFolder } from './layout.js'
 import { listCachedRefs } from './refs.js'
@@ -40,7 +41,12 @@ export interface CachedRepo {
 
 /** All models that are in the cache, by name; whoever fetched them. */
 export async function listCache(options: HubOptions = {}): Promise<CachedRepo[]> {
-  const { cacheDir } = await readSettings(options)
+  checkCall('hub', options)
+  return scanCache((await readSettings(options)).cacheDir)
+}
+
+/** @internal The same, of a folder. */
+export async function scanCache(cacheDir: string): Promise<CachedRepo[]> {
   const names = await readdir(cacheDir).catch(() => [])
   const repos = names.flatMap((name) => repoOfFolder(name) ?? []).sort()
   return Promise.all(repos.map((repo) => scanRepo(new RepoFolder(cacheDir, repo))))

@@ -2,12 +2,13 @@ import { constants } from 'node:fs'
 import { open } from 'node:fs/promises'
 
 import { HubError } from '../../errors.js'
+import { checkCall } from '../arguments.js'
 import { contentHash, isHash } from '../download/hash.js'
 import { checkRepoId } from '../names.js'
 import { type HubOptions, readSettings } from '../settings.js'
 import { removeOwn } from './folders.js'
 import { RepoFolder } from './layout.js'
-import { listCache } from './scan.js'
+import { scanCache } from './scan.js'
 import { writing } from './writing.js'
 
 /** What the check of one file of the cache has shown. */
@@ -34,9 +35,10 @@ export interface Verification {
 export async function* verifyCache(
   options: HubOptions & { repo?: string; fix?: boolean; signal?: AbortSignal } = {},
 ): AsyncGenerator<Verification> {
+  checkCall('verify', options)
   const { cacheDir } = await readSettings(options)
   const { repo: only } = options
-  const all = await listCache(options)
+  const all = await scanCache(cacheDir)
   const chosen = all.filter(({ repo }) => only === undefined || repo === checkRepoId(only))
   if (only !== undefined && chosen.length === 0) {
     const message = `${checkRepoId(only)} is not in the cache ${cacheDir}`

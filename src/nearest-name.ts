@@ -1,0 +1,24 @@
+/** The name that was probably meant by one that is not there; undefined if none is like it. */
+export function nearestName(name: string, names: readonly string[]): string | undefined {
+  // What is much longer than a name is none, and costs time.
+  if (name.length > 200) return undefined
+  const scored = names
+    .map((known) => ({ known, distance: editDistance(known.toLowerCase(), name.toLowerCase()) }))
+    .sort((a, b) => a.distance - b.distance)
+  const [best] = scored
+  return best && best.distance <= Math.max(2, name.length / 3) ? best.known : undefined
+}
+
+/** Characters to put in, take out or change to make one text the other (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index)
+  for (let i = 0; i < a.length; i += 1) {
+    const next = [i + 1]
+    for (let j = 0; j < b.length; j += 1) {
+      const change = (row[j] ?? 0) + (a[i] === b[j] ? 0 : 1)
+      next.push(Math.min(change, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1))
+    }
+    row = next
+  }
+  return row[b.length] ?? 0
+}
