@@ -118,10 +118,7 @@ impl Precision {
     pub fn of_stored(stored: TensorType) -> Precision {
         match stored {
             TensorType::Float(dtype) => Precision::Float(dtype),
-            TensorType::Block(block) => {
-                let scheme = Scheme::ALL.into_iter().find(|scheme| scheme.block_type() == block);
-                Precision::Quantized(scheme.expect("every format is the main one of a mix"))
-            }
+            TensorType::Block(block) => Precision::Quantized(Scheme::of_mostly(block)),
         }
     }
 

@@ -12,6 +12,8 @@
 //! products with additions, as on arm64, llama.cpp's own bytes differ in a block here and there.
 
 mod affine;
+mod block_type;
+mod formats;
 mod lanes;
 mod q4_0;
 mod q4_k;
@@ -22,16 +24,26 @@ mod scales;
 mod scheme;
 mod search;
 
-pub use q4_0::BlockQ4_0;
-pub use q4_k::BlockQ4K;
-pub use q5_k::BlockQ5K;
-pub use q6_k::BlockQ6K;
-pub use q8_0::BlockQ8_0;
+pub use block_type::BlockType;
+pub(crate) use formats::formats;
 pub(crate) use scales::unpack as unpack_scales;
 pub use scheme::Scheme;
 
+macro_rules! export_blocks {
+    ($($format:ident: $file:ident::$block:ident, mix $scheme:ident $about:tt;)*) => {
+        $(pub use $file::$block;)*
+    };
+}
+formats!(export_blocks);
+
 /// One block of a format, as files have it: little-endian, without padding, aligned to nothing.
 pub trait Block: Copy + Send + Sync + 'static {
+    /// The format's name, as llama.cpp writes it but in small letters.
+    const NAME: &'static str;
+
+    /// The number that stands for it in GGUF files: `ggml_type` in `ggml.h` of llama.cpp.
+    const GGML_TYPE: u32;
+
     /// Weights in a block.
     const LEN: usize;
 
@@ -44,94 +56,6 @@ pub trait Block: Copy + Send + Sync + 'static {
 
     /// The numbers a block stands for, [`Block::LEN`] of them.
     fn dequantize(&self, out: &mut [f32]);
-}
-
-/// The formats there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum BlockType {
-    Q8_0,
-    Q4_0,
-    Q4K,
-    Q5K,
-    Q6K,
-}
-
-/// Calls a generic function with the block of a [`BlockType`].
-macro_rules! with_block {
-    ($block_type:expr, $function:ident::<_>($($argument:expr),*)) => {
-        match $block_type {
-            BlockType::Q8_0 => $function::<BlockQ8_0>($($argument),*),
-            BlockType::Q4_0 => $function::<BlockQ4_0>($($argument),*),
-            BlockType::Q4K => $function::<BlockQ4K>($($argument),*),
-            BlockType::Q5K => $function::<BlockQ5K>($($argument),*),
-            BlockType::Q6K => $function::<BlockQ6K>($($argument),*),
-        }
-    };
-}
-
-impl BlockType {
-    pub const ALL: [BlockType; 5] =
-        [BlockType::Q8_0, BlockType::Q4_0, BlockType::Q4K, BlockType::Q5K, BlockType::Q6K];
-
-    /// The format's name, as llama.cpp writes it but in small letters.
-    pub fn name(self) -> &'static str {
-        match self {
-            BlockType::Q8_0 => "q8_0",
-            BlockType::Q4_0 => "q4_0",
-            BlockType::Q4K => "q4_k",
-            BlockType::Q5K => "q5_k",
-            BlockType::Q6K => "q6_k",
-        }
-    }
-
-    /// Weights in a block.
-    pub fn block_len(self) -> usize {
-        fn len<B: Block>() -> usize {
-            B::LEN
-        }
-        with_block!(self, len::<_>())
-    }
-
-    /// Bytes of a block.
-    pub fn block_bytes(self) -> usize {
-        with_block!(self, size_of::<_>())
-    }
-
-    /// Bytes of that many weights; `None` if they are not whole blocks, or too many.
-    pub fn bytes(self, weights: usize) -> Option<usize> {
-        match weights.is_multiple_of(self.block_len()) {
-            true => (weights / self.block_len()).checked_mul(self.block_bytes()),
-            false => None,
-        }
-    }
-
-    /// The blocks of a row of weights; `importance` (none below zero) says how much the error of each
-    /// matters, such as the mean square of the input it is multiplied with. A format searches with it
-    /// as llama.cpp does, or ignores it (`q8_0`).
-    ///
-    /// Errors if a weight is not a number, or too large; what `blocks` hold is then of no use.
-    ///
-    /// # Panics
-    /// If `blocks` is not the room `row` takes, or there are not as many of `importance`.
-    pub fn quantize(
-        self,
-        row: &[f32],
-        importance: Option<&[f32]>,
-        blocks: &mut [u8],
-    ) -> Result<(), Unquantizable> {
-        assert_eq!(Some(blocks.len()), self.bytes(row.len()));
-        assert!(importance.is_none_or(|importance| importance.len() == row.len()));
-        with_block!(self, quantize::<_>(row, importance, blocks))
-    }
-
-    /// The numbers of whole blocks.
-    ///
-    /// # Panics
-    /// If `blocks` are not as many whole blocks as `out` has room for.
-    pub fn dequantize(self, blocks: &[u8], out: &mut [f32]) {
-        assert_eq!(Some(blocks.len()), self.bytes(out.len()));
-        with_block!(self, dequantize::<_>(blocks, out))
-    }
 }
 
 /// Why a row cannot be stored in blocks.
@@ -265,12 +189,20 @@ mod tests {
         bytes
     }
 
-    fn both<B: Block>(row: &[f32], importance: Option<&[f32]>) -> [Vec<u8>; 2] {
-        [
-            bytes::<B>(|blocks| B::quantize(row, importance, blocks)),
-            bytes::<B>(|blocks| vectorized(row, importance, blocks)),
-        ]
+    fn same<B: Block>(row: &[f32], importance: Option<&[f32]>) {
+        let plain = bytes::<B>(|blocks| B::quantize(row, importance, blocks));
+        let wide = bytes::<B>(|blocks| vectorized(row, importance, blocks));
+        assert_eq!(plain, wide, "{}", B::NAME);
     }
+
+    macro_rules! same_of_all {
+        ($($format:ident: $file:ident::$block:ident, mix $scheme:ident $about:tt;)*) => {
+            fn same_of_all(row: &[f32], importance: Option<&[f32]>) {
+                $(same::<$block>(row, importance);)*
+            }
+        };
+    }
+    formats!(same_of_all);
 
     proptest! {
         #[test]
@@ -278,11 +210,8 @@ mod tests {
             row in prop::collection::vec(-2.0f32..2.0, 512),
             importance in prop::collection::vec(0.0f32..100.0, 512),
         ) {
-            for block in BlockType::ALL {
-                for importance in [None, Some(importance.as_slice())] {
-                    let [plain, wide] = with_block!(block, both::<_>(&row, importance));
-                    prop_assert_eq!(plain, wide, "{}", block.name());
-                }
+            for importance in [None, Some(importance.as_slice())] {
+                same_of_all(&row, importance);
             }
         }
     }

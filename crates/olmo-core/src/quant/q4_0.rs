@@ -16,6 +16,8 @@ pub struct BlockQ4_0 {
 const _: () = assert!(size_of::<BlockQ4_0>() == 18);
 
 impl Block for BlockQ4_0 {
+    const NAME: &'static str = "q4_0";
+    const GGML_TYPE: u32 = 2;
     const LEN: usize = 32;
 
     /// Without importance the largest weight becomes −8, whatever its sign, and the others are rounded.

@@ -21,6 +21,8 @@ const _: () = assert!(size_of::<BlockQ4K>() == 144);
 const STEPS: Steps = Steps { first: -1.0, step: 0.1, last: 20 };
 
 impl Block for BlockQ4K {
+    const NAME: &'static str = "q4_k";
+    const GGML_TYPE: u32 = 12;
     const LEN: usize = 256;
 
     /// See [`Affine::quantize`].

@@ -22,6 +22,8 @@ const _: () = assert!(size_of::<BlockQ5K>() == 176);
 const STEPS: Steps = Steps { first: -0.5, step: 0.1, last: 15 };
 
 impl Block for BlockQ5K {
+    const NAME: &'static str = "q5_k";
+    const GGML_TYPE: u32 = 13;
     const LEN: usize = 256;
 
     /// See [`Affine::quantize`].

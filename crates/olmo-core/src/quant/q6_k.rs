@@ -29,6 +29,8 @@ impl BlockQ6K {
 }
 
 impl Block for BlockQ6K {
+    const NAME: &'static str = "q6_k";
+    const GGML_TYPE: u32 = 14;
     const LEN: usize = 256;
 
     /// The scale of each sub-block is searched; then the largest of them becomes −128, the others are

@@ -14,6 +14,8 @@ pub struct BlockQ8_0 {
 const _: () = assert!(size_of::<BlockQ8_0>() == 34);
 
 impl Block for BlockQ8_0 {
+    const NAME: &'static str = "q8_0";
+    const GGML_TYPE: u32 = 8;
     const LEN: usize = 32;
 
     /// The largest weight becomes ±127, the others are rounded. No importance would change that.

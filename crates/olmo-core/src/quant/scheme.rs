@@ -1,34 +1,52 @@
 //! Which tensor of a model gets which format.
 
+use super::formats::formats;
 use super::BlockType;
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
 use crate::{Error, Result};
 
-/// A mix of formats for the matrices of a model, by the name llama.cpp gives it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Scheme {
-    Q8_0,
-    Q4_0,
-    /// `q4_k`, and `q6_k` where it helps most.
-    Q4KM,
-    /// `q5_k`, and `q6_k` where it helps most.
-    Q5KM,
-    Q6K,
+macro_rules! declare {
+    ($(
+        $format:ident: $file:ident::$block:ident,
+        mix $scheme:ident { name: $name:literal, file_type: $number:literal, sensitive: $sensitive:ident };
+    )*) => {
+        /// A mix of formats for the matrices of a model, by the name llama.cpp gives it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Scheme {
+            $($scheme,)*
+        }
+
+        impl Scheme {
+            pub const ALL: [Scheme; MIXES.len()] = [$(Scheme::$scheme),*];
+        }
+
+        /// In the order of [`Scheme::ALL`].
+        const MIXES: &[Mix] = &[$(Mix {
+            name: $name,
+            file_type: $number,
+            usual: BlockType::$format,
+            sensitive: BlockType::$sensitive,
+        }),*];
+    };
+}
+formats!(declare);
+
+struct Mix {
+    name: &'static str,
+    file_type: u32,
+    usual: BlockType,
+    /// Of some of the matrices that suffer most, see [`Scheme::tensor_type`].
+    sensitive: BlockType,
 }
 
 impl Scheme {
-    pub const ALL: [Scheme; 5] =
-        [Scheme::Q8_0, Scheme::Q4_0, Scheme::Q4KM, Scheme::Q5KM, Scheme::Q6K];
+    fn mix(self) -> &'static Mix {
+        &MIXES[self as usize]
+    }
 
     pub fn name(self) -> &'static str {
-        match self {
-            Scheme::Q8_0 => "q8_0",
-            Scheme::Q4_0 => "q4_0",
-            Scheme::Q4KM => "q4_k_m",
-            Scheme::Q5KM => "q5_k_m",
-            Scheme::Q6K => "q6_k",
-        }
+        self.mix().name
     }
 
     /// Reads a name, in small or capital letters.
@@ -36,15 +54,20 @@ impl Scheme {
         Scheme::ALL.into_iter().find(|scheme| scheme.name().eq_ignore_ascii_case(name))
     }
 
+    /// The mix that is mostly of a format.
+    pub fn of_mostly(block: BlockType) -> Scheme {
+        let found = Scheme::ALL.into_iter().find(|scheme| scheme.block_type() == block);
+        found.expect("every format is the usual one of a mix")
+    }
+
     /// The format of most matrices.
     pub fn block_type(self) -> BlockType {
-        match self {
-            Scheme::Q8_0 => BlockType::Q8_0,
-            Scheme::Q4_0 => BlockType::Q4_0,
-            Scheme::Q4KM => BlockType::Q4K,
-            Scheme::Q5KM => BlockType::Q5K,
-            Scheme::Q6K => BlockType::Q6K,
-        }
+        self.mix().usual
+    }
+
+    /// The number that stands for it in GGUF files: `llama_ftype` in `llama.h` of llama.cpp.
+    pub fn file_type(self) -> u32 {
+        self.mix().file_type
     }
 
     /// How the tensor `name` (Hugging Face's) of shape `shape` is stored.
@@ -62,17 +85,15 @@ impl Scheme {
     /// Source: `llama_tensor_get_type` in `llama-quant.cpp` of llama.cpp.
     pub fn tensor_type(self, name: &str, shape: &[usize], config: &ModelConfig) -> TensorType {
         let &[_, columns] = shape else { return TensorType::Float(DType::F32) };
+        let &Mix { usual, sensitive, .. } = self.mix();
         let wanted = match part(name) {
-            Part::Embedding if !config.tie_word_embeddings => self.block_type(),
-            Part::Embedding | Part::Output => match self {
-                Scheme::Q8_0 => BlockType::Q8_0,
+            Part::Embedding if !config.tie_word_embeddings => usual,
+            Part::Embedding | Part::Output => match usual.bits_per_weight() {
+                bits if bits > BlockType::Q6K.bits_per_weight() => usual,
                 _ => BlockType::Q6K,
             },
-            Part::Sensitive { layer } if gets_more_bits(layer, config.layers.len()) => match self {
-                Scheme::Q4KM | Scheme::Q5KM => BlockType::Q6K,
-                _ => self.block_type(),
-            },
-            Part::Sensitive { .. } | Part::Other => self.block_type(),
+            Part::Sensitive { layer } if gets_more_bits(layer, config.layers.len()) => sensitive,
+            Part::Sensitive { .. } | Part::Other => usual,
         };
         match [wanted, BlockType::Q8_0].into_iter().find(|block| block.bytes(columns).is_some()) {
             Some(block) => TensorType::Block(block),

@@ -35,11 +35,7 @@ impl Target {
             Target::Float(DType::F32) => 0,
             Target::Float(DType::F16) => 1,
             Target::Float(DType::BF16) => 32,
-            Target::Scheme(Scheme::Q4_0) => 2,
-            Target::Scheme(Scheme::Q8_0) => 7,
-            Target::Scheme(Scheme::Q4KM) => 15,
-            Target::Scheme(Scheme::Q5KM) => 17,
-            Target::Scheme(Scheme::Q6K) => 18,
+            Target::Scheme(scheme) => scheme.file_type(),
         }
     }
 }

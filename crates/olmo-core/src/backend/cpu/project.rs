@@ -4,7 +4,7 @@ use std::ptr::with_exposed_provenance;
 
 use half::bf16;
 
-use super::kernels::blocks::activations::{Activations, Layout};
+use super::kernels::blocks::activations::{Activations, BlockLen, Layout};
 use super::kernels::blocks::{self, GROUP, PANEL_BYTES, TASK_OUTPUTS};
 use super::kernels::factors::step;
 use super::kernels::lanes::Element;
@@ -121,8 +121,8 @@ struct Rows<'a> {
     x: &'a Tensor,
     /// In f32 and in bf16; `x` itself may do instead of the former.
     packed: [Option<Tensor>; 2],
-    /// In blocks of 32 and of 256.
-    quantized: [Option<Tensor>; 2],
+    /// In blocks, in the order of [`BlockLen`].
+    quantized: [Option<Tensor>; BlockLen::COUNT],
 }
 
 impl Rows<'_> {
@@ -202,5 +202,5 @@ impl Rows<'_> {
 
 /// Which of [`Rows::quantized`] weights need.
 fn form(kind: BlockType) -> usize {
-    usize::from(kind.block_len() != 32)
+    BlockLen::of(kind.block_len()) as usize
 }

@@ -22,10 +22,10 @@ use half::{bf16, f16};
 
 use crate::cache::CacheDType;
 use crate::dtype::DType;
-use crate::quant::BlockType;
+use crate::quant::{formats, BlockType};
 use crate::{Error, Result};
 use attention::{KeyBlock, Queries};
-use blocks::activations::{self, Activations};
+use blocks::activations::{self, Activations, BlockLen};
 use blocks::Format;
 use factors::{Factors, Pairs, Widened};
 use kv_block::{Floats, KvLayout, Q8_0};
@@ -204,9 +204,10 @@ pub struct Kernels {
     pub merge: unsafe fn(whole: &Queries, part: &Queries),
     /// Rows of a tile of [`Kernels::blocks`], for [`activations::quantize`].
     pub block_tile_rows: usize,
-    blocks: PerBlock<unsafe fn(&blocks::Product)>,
-    quantize_32: Quantize,
-    quantize_256: Quantize,
+    /// In the order of [`BlockType::ALL`].
+    blocks: [unsafe fn(&blocks::Product); BlockType::ALL.len()],
+    /// In the order of [`BlockLen`].
+    quantize: [Quantize; BlockLen::COUNT],
 }
 
 type Attend = unsafe fn(&Queries, &KeyBlock);
@@ -229,39 +230,15 @@ impl<F: Copy> PerDType<F> {
     }
 }
 
-/// One function for each format of weights in blocks.
-struct PerBlock<F> {
-    q8_0: F,
-    q4_0: F,
-    q4_k: F,
-    q5_k: F,
-    q6_k: F,
-}
-
-impl<F: Copy> PerBlock<F> {
-    fn of(&self, block: BlockType) -> F {
-        match block {
-            BlockType::Q8_0 => self.q8_0,
-            BlockType::Q4_0 => self.q4_0,
-            BlockType::Q4K => self.q4_k,
-            BlockType::Q5K => self.q5_k,
-            BlockType::Q6K => self.q6_k,
-        }
-    }
-}
-
 impl Kernels {
     /// [`blocks::product`] on weights in blocks.
     pub fn blocks(&self, weights: BlockType) -> unsafe fn(&blocks::Product) {
-        self.blocks.of(weights)
+        self.blocks[weights as usize]
     }
 
     /// [`activations::quantize`] for weights in blocks.
     pub fn quantize(&self, weights: BlockType) -> Quantize {
-        match weights.block_len() {
-            32 => self.quantize_32,
-            _ => self.quantize_256,
-        }
+        self.quantize[BlockLen::of(weights.block_len()) as usize]
     }
 
     /// [`matmul::matmul`] on weights of a dtype.
@@ -284,6 +261,13 @@ impl Kernels {
             CacheDType::Q8_0 => self.attend_q8_0,
         }
     }
+}
+
+/// `product` for every format.
+macro_rules! products {
+    ($($format:ident: $file:ident::$block:ident, mix $scheme:ident $about:tt;)*) => {
+        [$(product::<blocks::$format>),*]
+    };
 }
 
 /// Compiles the generic kernels for one kind of CPU. `tile` is the number of rows and of outputs a
@@ -354,15 +338,8 @@ macro_rules! compile {
                 attend_q8_0: attend::<Q8_0>,
                 merge,
                 block_tile_rows: $block_rows,
-                blocks: PerBlock {
-                    q8_0: product::<blocks::Q8_0>,
-                    q4_0: product::<blocks::Q4_0>,
-                    q4_k: product::<blocks::Q4K>,
-                    q5_k: product::<blocks::Q5K>,
-                    q6_k: product::<blocks::Q6K>,
-                },
-                quantize_32: quantize::<32>,
-                quantize_256: quantize::<256>,
+                blocks: formats!(products),
+                quantize: [quantize::<32>, quantize::<256>],
             };
         }
     };

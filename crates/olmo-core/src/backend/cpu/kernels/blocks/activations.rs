@@ -22,16 +22,34 @@ pub struct Activations {
     pub sums: *const i32,
 }
 
-/// Sums kept of a block.
-///
-/// Of 32 inputs: −8 Σ q and −128 Σ q, which undo that a kernel took weights from 0 to 15, or to 255.
-///
-/// Of 256 inputs: eight pairs of 16-bit sums, each sum of 16 inputs; then four pairs of sums of 32.
-/// The first of a pair is the low half.
+/// The lengths of blocks there are, each with sums of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockLen {
+    /// Sums kept: −8 Σ q and −128 Σ q, which undo that a kernel took weights from 0 to 15, or to 255.
+    L32,
+    /// Sums kept: eight pairs of 16-bit sums, each sum of 16 inputs; then four pairs of sums of 32.
+    /// The first of a pair is the low half.
+    L256,
+}
+
+impl BlockLen {
+    pub const COUNT: usize = 2;
+
+    /// That of the blocks which meet weights in blocks of `len`.
+    pub const fn of(len: usize) -> BlockLen {
+        match len {
+            32 => BlockLen::L32,
+            256 => BlockLen::L256,
+            _ => panic!("activations come in blocks of 32 and 256"),
+        }
+    }
+}
+
+/// Sums kept of a block of `len`, see [`BlockLen`].
 pub const fn sums_per_block(len: usize) -> usize {
-    match len {
-        32 => 2,
-        _ => 12,
+    match BlockLen::of(len) {
+        BlockLen::L32 => 2,
+        BlockLen::L256 => 12,
     }
 }
 

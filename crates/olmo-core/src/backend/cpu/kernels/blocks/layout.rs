@@ -1,24 +1,33 @@
 //! Groups of outputs in memory: first the headers of all blocks, then the integers of all blocks.
 
-use super::{Format, GROUP, Q4K, Q4_0, Q5K, Q6K, Q8_0};
-use crate::quant::{Block, BlockType};
+use super::{Format, GROUP};
+use crate::quant::{formats, Block, BlockType};
 
-/// Calls a generic function with the [`Format`] of a [`BlockType`].
-macro_rules! with_format {
-    ($block_type:expr, $function:ident::<_>($($argument:expr),*)) => {
-        match $block_type {
-            BlockType::Q8_0 => $function::<Q8_0>($($argument),*),
-            BlockType::Q4_0 => $function::<Q4_0>($($argument),*),
-            BlockType::Q4K => $function::<Q4K>($($argument),*),
-            BlockType::Q5K => $function::<Q5K>($($argument),*),
-            BlockType::Q6K => $function::<Q6K>($($argument),*),
-        }
+/// The functions below, compiled for a format.
+struct Layout {
+    group_bytes: fn(usize) -> usize,
+    pack: fn(&[u8], usize, &mut [u8]),
+    read: fn(&[u8], usize, &mut [f32]),
+}
+
+impl Layout {
+    const fn of<F: Format>() -> Layout {
+        Layout { group_bytes: bytes_of_group::<F>, pack: pack::<F>, read: read::<F> }
+    }
+}
+
+macro_rules! layouts {
+    ($($format:ident: $file:ident::$block:ident, mix $scheme:ident $about:tt;)*) => {
+        [$(Layout::of::<super::$format>()),*]
     };
 }
 
+/// In the order of [`BlockType::ALL`].
+const LAYOUTS: [Layout; BlockType::ALL.len()] = formats!(layouts);
+
 /// Bytes of a group with all its blocks.
 pub fn group_bytes(kind: BlockType, inputs: usize) -> usize {
-    with_format!(kind, bytes_of_group::<_>(inputs))
+    (LAYOUTS[kind as usize].group_bytes)(inputs)
 }
 
 /// Packs up to sixteen rows of blocks into a group.
@@ -26,12 +35,12 @@ pub fn group_bytes(kind: BlockType, inputs: usize) -> usize {
 /// # Panics
 /// If the sizes do not fit.
 pub fn pack_group(kind: BlockType, rows: &[u8], inputs: usize, group: &mut [u8]) {
-    with_format!(kind, pack::<_>(rows, inputs, group))
+    (LAYOUTS[kind as usize].pack)(rows, inputs, group)
 }
 
 /// The numbers of one output of a group.
 pub fn read_row(kind: BlockType, group: &[u8], output: usize, out: &mut [f32]) {
-    with_format!(kind, read::<_>(group, output, out))
+    (LAYOUTS[kind as usize].read)(group, output, out)
 }
 
 /// Bytes of the headers, in whole cache lines.

@@ -57,16 +57,18 @@ mod q8_0;
 mod tests;
 
 pub use layout::{group_bytes, pack_group, read_row};
-pub use q4_0::Q4_0;
-pub use q4_k::Q4K;
-pub use q5_k::Q5K;
-pub use q6_k::Q6K;
-pub use q8_0::Q8_0;
 
-use crate::quant::Block;
+use crate::quant::{formats, Block};
 use activations::Activations;
 use integers::Integers;
 use layout::{bytes_of_group, bytes_of_headers};
+
+macro_rules! export_formats {
+    ($($format:ident: $file:ident::$block:ident, mix $scheme:ident $about:tt;)*) => {
+        $(pub use $file::$format;)*
+    };
+}
+formats!(export_formats);
 
 /// Outputs in a group.
 pub const GROUP: usize = 16;

@@ -69,3 +69,14 @@ impl Format for Q4_0 {
         }
     }
 }
+
+#[cfg(test)]
+impl super::tests::Definition for Q4_0 {
+    const SCALES: &'static [usize] = &[0];
+
+    fn total(w: &BlockQ4_0, x: &[i64], dx: f32, total: f32) -> f32 {
+        use super::tests::add_symmetric;
+        let q = |i: usize| i64::from(w.q[i % 16] >> (i / 16 * 4) & 15) - 8;
+        add_symmetric(q, w.d, x, dx, total)
+    }
+}

@@ -146,3 +146,14 @@ impl Format for Q4K {
         finish(header, x, &sums, totals);
     }
 }
+
+#[cfg(test)]
+impl super::tests::Definition for Q4K {
+    const SCALES: &'static [usize] = &[0, 2];
+
+    fn total(w: &BlockQ4K, x: &[i64], dx: f32, total: f32) -> f32 {
+        use super::tests::affine;
+        let q = |i: usize| i64::from(w.q[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15);
+        affine(w.d, w.dmin, &w.scales, q, x).mul_add(dx, total)
+    }
+}

@@ -115,3 +115,17 @@ impl Format for Q5K {
         finish(header, x, &sums, totals);
     }
 }
+
+#[cfg(test)]
+impl super::tests::Definition for Q5K {
+    const SCALES: &'static [usize] = &[0, 2];
+
+    fn total(w: &BlockQ5K, x: &[i64], dx: f32, total: f32) -> f32 {
+        use super::tests::affine;
+        let q = |i: usize| {
+            let low = i64::from(w.q[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15);
+            low + 16 * i64::from(w.high[i % 32] >> (i / 32) & 1)
+        };
+        affine(w.d, w.dmin, &w.scales, q, x).mul_add(dx, total)
+    }
+}

@@ -145,3 +145,16 @@ impl Format for Q6K {
         }
     }
 }
+
+#[cfg(test)]
+impl super::tests::Definition for Q6K {
+    const SCALES: &'static [usize] = &[208];
+
+    fn total(w: &BlockQ6K, x: &[i64], dx: f32, total: f32) -> f32 {
+        use super::tests::dot;
+        let sums = x.chunks_exact(16).enumerate().map(|(j, x)| {
+            i64::from(w.scales[j]) * dot(x, (16 * j..16 * (j + 1)).map(|i| w.q(i).into()))
+        });
+        (sums.sum::<i64>() as f32 * w.d.get()).mul_add(dx, total)
+    }
+}

@@ -109,3 +109,13 @@ impl Format for Q8_0 {
         }
     }
 }
+
+#[cfg(test)]
+impl super::tests::Definition for Q8_0 {
+    const SCALES: &'static [usize] = &[0];
+
+    fn total(w: &BlockQ8_0, x: &[i64], dx: f32, total: f32) -> f32 {
+        use super::tests::add_symmetric;
+        add_symmetric(|i| w.q[i].into(), w.d, x, dx, total)
+    }
+}

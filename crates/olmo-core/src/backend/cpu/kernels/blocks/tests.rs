@@ -3,12 +3,10 @@
 use proptest::prelude::*;
 
 use super::activations::{self, Layout};
-use super::{group_bytes, pack_group, read_row, Product, GROUP, PANEL_BYTES};
+use super::{group_bytes, pack_group, read_row, Format, Product, GROUP, PANEL_BYTES};
 use crate::backend::cpu::kernels::tests::{bits, runnable};
 use crate::backend::cpu::kernels::Kernels;
-use crate::quant::{
-    unpack_scales, Block, BlockQ4K, BlockQ4_0, BlockQ5K, BlockQ6K, BlockQ8_0, BlockType, Half,
-};
+use crate::quant::{formats, unpack_scales, Block, BlockType, Half};
 
 /// A row of activations in blocks, in plain words.
 fn quantized(x: &[f32], len: usize) -> Vec<(f32, Vec<i64>)> {
@@ -35,60 +33,66 @@ fn blocks_of<B: Block>(row: &[u8]) -> Vec<B> {
     row.chunks_exact(size_of::<B>()).map(block).collect()
 }
 
-fn dot(a: &[i64], b: impl IntoIterator<Item = i64>) -> i64 {
+/// A format in plain words: what its kernels are held against.
+pub trait Definition: Format {
+    /// Where in a block its 16-bit scales are.
+    const SCALES: &'static [usize];
+
+    /// The total of an output with a block more, as the module's documentation defines it. `x` and `dx`
+    /// are the integers and the scale of the activations.
+    fn total(w: &Self::Block, x: &[i64], dx: f32, total: f32) -> f32;
+}
+
+pub fn dot(a: &[i64], b: impl IntoIterator<Item = i64>) -> i64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// As the module's documentation defines `q4_k` and `q5_k`.
-fn affine(
-    d: Half,
-    dmin: Half,
-    scales: &[u8; 12],
-    q: impl Fn(usize) -> i64,
-    (dx, x): &(f32, Vec<i64>),
-    total: f32,
-) -> f32 {
+/// [`Definition::total`] of formats with one scale for a block of 32.
+pub fn add_symmetric(q: impl Fn(usize) -> i64, d: Half, x: &[i64], dx: f32, total: f32) -> f32 {
+    (dot(x, (0..32).map(q)) as f32).mul_add(d.get() * dx, total)
+}
+
+/// The part of a block of `q4_k` or `q5_k`, without the scale of activations.
+pub fn affine(d: Half, dmin: Half, scales: &[u8; 12], q: impl Fn(usize) -> i64, x: &[i64]) -> f32 {
     let (mut sum, mut minima) = (0, 0);
     for (j, x) in x.chunks_exact(32).enumerate() {
         let (scale, minimum) = unpack_scales(scales, j);
         sum += i64::from(scale) * dot(x, (32 * j..).map(&q).take(32));
         minima += i64::from(minimum) * x.iter().sum::<i64>();
     }
-    let part = (sum as f32).mul_add(d.get(), minima as f32 * -dmin.get());
-    part.mul_add(*dx, total)
+    (sum as f32).mul_add(d.get(), minima as f32 * -dmin.get())
 }
 
-/// One output, as the module's documentation defines it, from blocks as files have them.
-fn defined(kind: BlockType, row: &[u8], x: &[f32]) -> f32 {
-    let x = quantized(x, kind.block_len());
-    let small = |sum: i64, d: Half, dx: f32, total: f32| (sum as f32).mul_add(d.get() * dx, total);
-    match kind {
-        BlockType::Q8_0 => x
-            .iter()
-            .zip(blocks_of::<BlockQ8_0>(row))
-            .fold(0.0, |t, (x, w)| small(dot(&x.1, w.q.map(i64::from)), w.d, x.0, t)),
-        BlockType::Q4_0 => x.iter().zip(blocks_of::<BlockQ4_0>(row)).fold(0.0, |t, (x, w)| {
-            let q = (0..32).map(|i| i64::from(w.q[i % 16] >> (i / 16 * 4) & 15) - 8);
-            small(dot(&x.1, q), w.d, x.0, t)
-        }),
-        BlockType::Q4K => x.iter().zip(blocks_of::<BlockQ4K>(row)).fold(0.0, |t, (x, w)| {
-            let q = |i: usize| i64::from(w.q[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15);
-            affine(w.d, w.dmin, &w.scales, q, x, t)
-        }),
-        BlockType::Q5K => x.iter().zip(blocks_of::<BlockQ5K>(row)).fold(0.0, |t, (x, w)| {
-            let q = |i: usize| {
-                let low = i64::from(w.q[i / 64 * 32 + i % 32] >> (i / 32 % 2 * 4) & 15);
-                low + 16 * i64::from(w.high[i % 32] >> (i / 32) & 1)
-            };
-            affine(w.d, w.dmin, &w.scales, q, x, t)
-        }),
-        BlockType::Q6K => x.iter().zip(blocks_of::<BlockQ6K>(row)).fold(0.0, |t, (x, w)| {
-            let sums = x.1.chunks_exact(16).enumerate().map(|(j, x)| {
-                i64::from(w.scales[j]) * dot(x, (16 * j..16 * (j + 1)).map(|i| w.q(i).into()))
-            });
-            (sums.sum::<i64>() as f32 * w.d.get()).mul_add(x.0, t)
-        }),
+/// [`Definition`] of a [`BlockType`].
+struct Defined {
+    scales: &'static [usize],
+    output: fn(row: &[u8], x: &[f32]) -> f32,
+}
+
+impl Defined {
+    const fn of<F: Definition>() -> Defined {
+        Defined { scales: F::SCALES, output: output::<F> }
     }
+}
+
+macro_rules! definitions {
+    ($($format:ident: $file:ident::$block:ident, mix $scheme:ident $about:tt;)*) => {
+        [$(Defined::of::<super::$format>()),*]
+    };
+}
+
+/// In the order of [`BlockType::ALL`].
+const DEFINED: [Defined; BlockType::ALL.len()] = formats!(definitions);
+
+/// One output, from blocks as files have them.
+fn output<F: Definition>(row: &[u8], x: &[f32]) -> f32 {
+    let x = quantized(x, F::Block::LEN);
+    let blocks = blocks_of::<F::Block>(row);
+    x.iter().zip(&blocks).fold(0.0, |total, ((dx, x), w)| F::total(w, x, *dx, total))
+}
+
+fn defined(kind: BlockType, row: &[u8], x: &[f32]) -> f32 {
+    (DEFINED[kind as usize].output)(row, x)
 }
 
 /// The kernels' product, packed as the engine packs.
@@ -143,16 +147,11 @@ impl Random {
 
 /// Blocks whose integers are random, or all of one byte, with moderate scales.
 fn blocks(kind: BlockType, count: usize, byte: Option<u8>, random: &mut Random) -> Vec<u8> {
-    let scales: &[usize] = match kind {
-        BlockType::Q8_0 | BlockType::Q4_0 => &[0],
-        BlockType::Q4K | BlockType::Q5K => &[0, 2],
-        BlockType::Q6K => &[208],
-    };
     let mut bytes = Vec::new();
     for _ in 0..count {
         let start = bytes.len();
         bytes.extend((0..kind.block_bytes()).map(|_| byte.unwrap_or(random.bits() as u8)));
-        for at in scales {
+        for at in DEFINED[kind as usize].scales {
             let scale = Half::new(random.number()).to_bytes();
             bytes[start + at..start + at + 2].copy_from_slice(&scale);
         }
