@@ -19,13 +19,14 @@ use std::time::{Duration, Instant};
 
 use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
-use olmo_core::backend::cpu::{CpuOps, WeightTypes};
+use olmo_core::backend::cpu::CpuOps;
 use olmo_core::cache::{blocks_for, CacheDType};
-use olmo_core::dtype::{DType, Precision};
+use olmo_core::dtype::DType;
 use olmo_core::limits::Limits;
 use olmo_core::memory::MemoryPlan;
 use olmo_core::model::{Model, NoProbe, Runtime};
 use olmo_core::ops::Batch;
+use olmo_core::precision::Precision;
 
 struct Options(HashMap<String, String>);
 
@@ -59,7 +60,7 @@ fn main() {
     let precision: Precision = options.text("dtype", "bf16").parse().expect("a dtype");
     let (dtype, with_candle) = match precision {
         Precision::Float(dtype) => (dtype, options.text("candle", "yes") == "yes"),
-        Precision::Quantized(_) => (DType::BF16, false),
+        Precision::Mix(_) => (DType::BF16, false),
     };
     let threads = options.0.get("threads").map(|value| value.parse().expect("a number"));
     let (_folder, config, checkpoint) = random_model(&shape, dtype, 1);
@@ -76,8 +77,8 @@ fn main() {
     let blocks = blocks_for(prompt + decode);
     let cache = options.text("cache", precision.cache_dtype().name());
     let cache: CacheDType = cache.parse().expect("a kind of cache");
-    let types = WeightTypes::new(precision, &config);
-    let ops = CpuOps::new(types, threads).expect("the CPU engine").with_cache(cache);
+    let ops = CpuOps::new(dtype, threads).expect("the CPU engine");
+    let ops = ops.in_precision(Some(precision), &config).with_cache(cache);
     let start = Instant::now();
     let variant = ops.variant().name();
     let cpu = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(())).expect("a model");

@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 use candle_core::quantized::{GgmlDType, QMatMul, QTensor};
 use candle_core::{Module, Tensor};
 use cpu_support::{weight, write_weights, Folder, Random, Shape};
-use olmo_core::backend::cpu::{CpuOps, WeightTypes};
+use olmo_core::backend::cpu::CpuOps;
 use olmo_core::dtype::DType;
 use olmo_core::ops::Ops;
+use olmo_core::precision::Precision;
 use olmo_core::quant::{BlockType, Scheme};
 
 const SHAPES: [[usize; 2]; 2] = [[8192, 2048], [2048, 8192]];
@@ -42,7 +43,8 @@ fn main() {
     let (wide, narrow) = peaks(now);
     println!("a core's peak: {wide:.1} GOP/s with 32-bit sums, {narrow:.1} with 16-bit sums");
     for scheme in text("types", "q8_0,q4_0,q4_k_m,q5_k_m,q6_k").split(',') {
-        let scheme: Scheme = scheme.parse().expect("a type");
+        let scheme = Scheme::parse(scheme).expect("a mix of blocks");
+        let precision = Precision::Mix(scheme);
         for [outputs, inputs] in SHAPES {
             let (folder, mut random) = (Folder::new(), Random(1));
             let mut tensor =
@@ -60,8 +62,8 @@ fn main() {
                 vocab: 8,
                 context: 8,
             };
-            let types = WeightTypes::Mixed(scheme, Box::new(shape.config()));
-            let ops = CpuOps::new(types, threads).expect("the CPU engine");
+            let ops = CpuOps::new(DType::F32, threads).expect("the CPU engine");
+            let ops = ops.in_precision(Some(precision), &shape.config());
             let floats = CpuOps::new(DType::F32, threads).expect("the CPU engine");
             let matrix = ops.matrix(checkpoint.get("w").unwrap()).expect("a matrix");
             let table = floats.matrix(checkpoint.get("x").unwrap()).expect("a matrix");

@@ -1,6 +1,6 @@
-//! How numbers are stored: one by one, or in blocks; and what the weights of a model run in.
+//! How numbers are stored: one by one, or in blocks.
 
-use crate::quant::{BlockType, Scheme};
+use crate::quant::BlockType;
 use crate::{Error, Result};
 
 /// How a tensor in a file is stored.
@@ -81,70 +81,6 @@ impl std::str::FromStr for DType {
     fn from_str(name: &str) -> Result<DType> {
         DType::parse(name).ok_or_else(|| {
             Error::option("dtype", format!("`{name}`"), "it must be f32, f16 or bf16")
-        })
-    }
-}
-
-/// What the weights of a model run in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Precision {
-    /// All in one dtype.
-    Float(DType),
-    /// Matrices in a mix of blocks, with 8-bit activations.
-    Quantized(Scheme),
-}
-
-impl Precision {
-    pub const ALL: [Precision; 8] = [
-        Precision::Float(DType::F32),
-        Precision::Float(DType::F16),
-        Precision::Float(DType::BF16),
-        Precision::Quantized(Scheme::Q8_0),
-        Precision::Quantized(Scheme::Q6K),
-        Precision::Quantized(Scheme::Q5KM),
-        Precision::Quantized(Scheme::Q4KM),
-        Precision::Quantized(Scheme::Q4_0),
-    ];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Precision::Float(dtype) => dtype.name(),
-            Precision::Quantized(scheme) => scheme.name(),
-        }
-    }
-
-    /// What a model runs in most of whose weights are stored in a type. A mix that is none of ours goes
-    /// by the name of its nearest.
-    pub fn of_stored(stored: TensorType) -> Precision {
-        match stored {
-            TensorType::Float(dtype) => Precision::Float(dtype),
-            TensorType::Block(block) => Precision::Quantized(Scheme::of_mostly(block)),
-        }
-    }
-
-    /// What keys and values are cached in. Beside blocks f16 is more than exact enough.
-    pub fn cache_dtype(self) -> DType {
-        match self {
-            Precision::Float(dtype) => dtype,
-            Precision::Quantized(_) => DType::F16,
-        }
-    }
-}
-
-impl From<DType> for Precision {
-    fn from(dtype: DType) -> Precision {
-        Precision::Float(dtype)
-    }
-}
-
-impl std::str::FromStr for Precision {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Precision> {
-        let dtype = DType::parse(name).map(Precision::Float);
-        dtype.or_else(|| Scheme::parse(name).map(Precision::Quantized)).ok_or_else(|| {
-            let names = Precision::ALL.map(Precision::name).join(", ");
-            Error::option("dtype", format!("`{name}`"), format!("it must be one of {names}"))
         })
     }
 }

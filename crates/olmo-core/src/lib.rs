@@ -18,6 +18,7 @@ pub mod limits;
 pub mod memory;
 pub mod model;
 pub mod ops;
+pub mod precision;
 pub mod prepare;
 pub mod quant;
 pub mod quantize;

@@ -3,9 +3,10 @@
 use crate::backend::cpu::{cache_token_bytes, packed_bytes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
-use crate::dtype::{DType, Precision, TensorType};
+use crate::dtype::{DType, TensorType};
 use crate::error::{Amount, Hint};
 use crate::limits::Limits;
+use crate::precision::Precision;
 use crate::shapes::{weight_shapes, EMBEDDING};
 use crate::{Error, Result};
 
@@ -85,7 +86,7 @@ impl MemoryPlan {
             let dtypes: &[&str] = match precision {
                 Precision::Float(DType::F32) => &["bf16", "q4_k_m"],
                 Precision::Float(_) => &["q4_k_m"],
-                Precision::Quantized(_) => &[],
+                Precision::Mix(_) => &[],
             };
             Hint::SmallerWeights { dtypes }
         };
@@ -114,10 +115,7 @@ impl MemoryPlan {
 
 fn weights(config: &ModelConfig, precision: Precision) -> u64 {
     let bytes = |(name, shape): (String, Vec<usize>)| {
-        let stored = match precision {
-            Precision::Float(dtype) => TensorType::Float(dtype),
-            Precision::Quantized(scheme) => scheme.tensor_type(&name, &shape, config),
-        };
+        let stored = precision.of(&name, &shape, config);
         let (rows, columns) = shape.split_at(shape.len() - 1);
         let rows = rows.iter().product::<usize>();
         match stored {
@@ -201,7 +199,7 @@ mod tests {
         assert_eq!(plan.weights, 2 * 1_484_916_736);
         assert_eq!(plan.cache_per_token, 2 * 16 * 2048 * 2);
         assert_eq!(plan.cache(), 512 << 20);
-        let q8_0 = Precision::Quantized(Scheme::Q8_0);
+        let q8_0 = Precision::Mix(Scheme::Q8_0);
         let plan = MemoryPlan::new(&config, q8_0, CacheDType::Q8_0, 4096, &Limits::default());
         let norms = 16 * 4 * 2048 + 2048;
         assert_eq!(plan.weights, (1_484_916_736 - norms) / 32 * 34 + norms * 4);
@@ -215,7 +213,7 @@ mod tests {
         let scheme = Scheme::Q4KM;
         let plan = MemoryPlan::new(
             &config,
-            Precision::Quantized(scheme),
+            Precision::Mix(scheme),
             CacheDType::Float(DType::F16),
             4096,
             &Limits::default(),

@@ -6,10 +6,11 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cpu_support::{random_model, Random, Shape};
-use olmo_core::backend::cpu::{CpuOps, WeightTypes, ALLOCATED};
+use olmo_core::backend::cpu::{CpuOps, ALLOCATED};
 use olmo_core::dtype::DType;
 use olmo_core::model::{Model, NoProbe, Runtime};
 use olmo_core::ops::Batch;
+use olmo_core::precision::Precision;
 use olmo_core::quant::Scheme;
 
 struct Counting;
@@ -50,11 +51,9 @@ fn steps_allocate_nothing_after_the_first_few() {
         context: 128,
     };
     let (_folder, config, checkpoint) = random_model(&shape, DType::BF16, 1);
-    for types in [
-        WeightTypes::Float(DType::BF16),
-        WeightTypes::Mixed(Scheme::Q4KM, Box::new(config.clone())),
-    ] {
-        let ops = CpuOps::new(types, Some(2)).unwrap();
+    for precision in [Precision::Float(DType::BF16), Precision::Mix(Scheme::Q4KM)] {
+        let ops = CpuOps::new(DType::BF16, Some(2)).unwrap();
+        let ops = ops.in_precision(Some(precision), &config);
         let mut model = Runtime::load(ops, &config, &checkpoint, 8, &mut |_| Ok(())).unwrap();
         let tokens = Random(2).tokens(100, shape.vocab);
         let mut logits = Vec::new();

@@ -8,11 +8,12 @@ use cpu_support::{
     max_difference, random_model, random_weights, write_weights, Folder, Random, Shape, Weight,
 };
 use olmo_core::backend::candle::CandleOps;
-use olmo_core::backend::cpu::{CpuOps, Variant, WeightTypes};
+use olmo_core::backend::cpu::{CpuOps, Variant};
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
 use olmo_core::model::{Model, NoProbe, Probe, Runtime};
 use olmo_core::ops::Batch;
+use olmo_core::precision::Precision;
 use olmo_core::quant::Scheme;
 use olmo_core::weights::Checkpoint;
 
@@ -29,10 +30,6 @@ const BLOCKS: usize = 32;
 
 /// Rows of whole blocks of every format, so that a mix is what its name says.
 const QUANTIZED: Shape = Shape { hidden: 256, intermediate: 768, layers: 3, heads: 4, ..SHAPE };
-
-fn mixed(scheme: Scheme, config: &ModelConfig) -> WeightTypes {
-    WeightTypes::Mixed(scheme, Box::new(config.clone()))
-}
 
 /// The numbers that a weight quantised in a scheme stands for.
 fn rounded(weight: Weight, scheme: Scheme, config: &ModelConfig) -> Weight {
@@ -126,7 +123,8 @@ fn quantized_logits_agree_with_dequantized_weights() {
         let weights = weights.map(|weight| rounded(weight, scheme, &config)).collect();
         let dequantized = write_weights(&exact, weights, DType::F32);
 
-        let ops = CpuOps::new(mixed(scheme, &config), Some(2)).unwrap();
+        let ops = CpuOps::new(DType::F32, Some(2)).unwrap();
+        let ops = ops.in_precision(Some(Precision::Mix(scheme)), &config);
         let mut quantized =
             Runtime::load(ops, &config, &checkpoint, BLOCKS, &mut |_| Ok(())).unwrap();
         let ops = CpuOps::new(DType::F32, Some(2)).unwrap();
@@ -186,17 +184,18 @@ fn halves_run_as_the_numbers_they_are() {
 fn same_bits_in_any_company_chunks_threads_and_kernels() {
     let (_folder, config, checkpoint) = random_model(&QUANTIZED, DType::BF16, 3);
     for scheme in Scheme::ALL {
-        same_bits(mixed(scheme, &config), &config, &checkpoint);
+        same_bits(Precision::Mix(scheme), &config, &checkpoint);
     }
     for dtype in DType::ALL {
         let (_folder, config, checkpoint) = random_model(&SHAPE, dtype, 3);
-        same_bits(WeightTypes::Float(dtype), &config, &checkpoint);
+        same_bits(Precision::Float(dtype), &config, &checkpoint);
     }
 }
 
-fn same_bits(types: WeightTypes, config: &ModelConfig, checkpoint: &Checkpoint) {
+fn same_bits(precision: Precision, config: &ModelConfig, checkpoint: &Checkpoint) {
     let load = |threads, variant| {
-        let ops = CpuOps::with_variant(types.clone(), Some(threads), variant).unwrap();
+        let ops = CpuOps::with_variant(DType::F32, Some(threads), variant).unwrap();
+        let ops = ops.in_precision(Some(precision), config);
         Runtime::load(ops, config, checkpoint, BLOCKS, &mut |_| Ok(())).unwrap()
     };
     let mut random = Random(4);

@@ -10,21 +10,17 @@ use candle_core::{Device, Tensor};
 use olmo_core::checkpoint::ModelSource;
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
+use olmo_core::precision::Precision;
 use olmo_core::quant::{BlockType, Scheme};
 use olmo_core::quantize::importance::{of_file, of_ids};
-use olmo_core::quantize::{quantize, size, Options, Progress, Summary, Target};
+use olmo_core::quantize::{quantize, size, Options, Progress, Summary};
 use olmo_core::shapes::weight_shapes;
 use olmo_core::weights::gguf::{names, Gguf, GgufWriter, Metadata, NewTensor, Value};
 use olmo_core::weights::{Checkpoint, TensorData};
 use olmo_core::{Error, Result};
 use support::{golden, max_difference, Reference, TempDir};
 
-fn targets() -> Vec<Target> {
-    let floats = DType::ALL.into_iter().map(Target::Float);
-    floats.chain(Scheme::ALL.into_iter().map(Target::Scheme)).collect()
-}
-
-fn run(model: &Path, out: &Path, target: Target) -> Result<Summary> {
+fn run(model: &Path, out: &Path, target: Precision) -> Result<Summary> {
     let options = Options {
         model: model.to_owned(),
         out: out.to_owned(),
@@ -103,7 +99,7 @@ fn every_tensor_is_there_in_its_type() {
         }
         let source = Checkpoint::open(&model).unwrap();
         let config = ModelConfig::from_dir(&model).unwrap();
-        for target in targets() {
+        for target in Precision::ALL {
             let out = dir.path().join(format!("{}.gguf", target.name()));
             let summary = run(&model, &out, target).unwrap();
             let gguf = Gguf::open(&out).unwrap();
@@ -112,7 +108,7 @@ fn every_tensor_is_there_in_its_type() {
             let mut bytes = 0;
             for (name, shape) in weight_shapes(&config) {
                 let (new, old) = (written.get(&name).unwrap(), source.get(&name).unwrap());
-                let wanted = target.tensor_type(&name, &shape, &config);
+                let wanted = target.in_file(&name, &shape, &config);
                 assert_eq!(new.dtype, wanted, "{} {name}", target.name());
                 let expected = expected_bytes(old, wanted);
                 assert!(new.bytes() == expected, "{} {name}", target.name());
@@ -187,7 +183,7 @@ fn a_tied_table_is_written_as_output_too() {
     tensors.remove("lm_head.weight").unwrap();
     candle_core::safetensors::save(&tensors, &file).unwrap();
     let out = dir.path().join("out.gguf");
-    run(dir.path(), &out, Target::Scheme(Scheme::Q4KM)).unwrap();
+    run(dir.path(), &out, Precision::Mix(Scheme::Q4KM)).unwrap();
     let gguf = Gguf::open(&out).unwrap();
     let tensor = |name: &str| gguf.tensors().find(|tensor| tensor.name == name).unwrap();
     assert_eq!(tensor("output.weight").dtype, TensorType::Block(BlockType::Q6K));
@@ -195,8 +191,8 @@ fn a_tied_table_is_written_as_output_too() {
     assert_eq!(tensor("token_embd.weight").dtype, TensorType::Block(BlockType::Q4K));
     // By way of another file it is the same.
     let (between, again) = (dir.path().join("f32.gguf"), dir.path().join("again.gguf"));
-    run(dir.path(), &between, Target::Float(DType::F32)).unwrap();
-    run(&between, &again, Target::Scheme(Scheme::Q4KM)).unwrap();
+    run(dir.path(), &between, Precision::Float(DType::F32)).unwrap();
+    run(&between, &again, Precision::Mix(Scheme::Q4KM)).unwrap();
     let again = Gguf::open(&again).unwrap();
     for (one, other) in gguf.tensors().zip(again.tensors()) {
         assert!(one.name == other.name && one.bytes() == other.bytes(), "{}", one.name);
@@ -207,8 +203,8 @@ fn a_tied_table_is_written_as_output_too() {
 fn a_gguf_file_keeps_its_metadata() {
     let dir = TempDir::new();
     let (first, second) = (dir.path().join("bf16.gguf"), dir.path().join("q8_0.gguf"));
-    run(&golden("tiny-mha-f32"), &first, Target::Float(DType::BF16)).unwrap();
-    run(&first, &second, Target::Scheme(Scheme::Q8_0)).unwrap();
+    run(&golden("tiny-mha-f32"), &first, Precision::Float(DType::BF16)).unwrap();
+    run(&first, &second, Precision::Mix(Scheme::Q8_0)).unwrap();
     let (first, second) = (Gguf::open(&first).unwrap(), Gguf::open(&second).unwrap());
     assert_eq!(first.metadata().len(), second.metadata().len());
     for (key, value) in first.metadata().iter().filter(|(key, _)| *key != "general.file_type") {
@@ -226,15 +222,15 @@ fn a_gguf_file_keeps_its_metadata() {
 fn blocks_are_not_quantised_again() {
     let dir = TempDir::new();
     let (first, second) = (dir.path().join("q8_0.gguf"), dir.path().join("q4_0.gguf"));
-    run(&golden("tiny-mha-f32"), &first, Target::Scheme(Scheme::Q8_0)).unwrap();
-    let error = run(&first, &second, Target::Scheme(Scheme::Q4_0)).unwrap_err();
+    run(&golden("tiny-mha-f32"), &first, Precision::Mix(Scheme::Q8_0)).unwrap();
+    let error = run(&first, &second, Precision::Mix(Scheme::Q4_0)).unwrap_err();
     assert_eq!(error.code(), "INVALID_WEIGHTS");
     assert!(error.to_string().contains("quantise the model it was made of"), "{error}");
     assert!(!second.exists());
     // The same type is a copy, and floats are what the blocks stand for.
-    run(&first, &second, Target::Scheme(Scheme::Q8_0)).unwrap();
+    run(&first, &second, Precision::Mix(Scheme::Q8_0)).unwrap();
     assert_eq!(fs::read(&first).unwrap(), fs::read(&second).unwrap());
-    run(&first, &second, Target::Float(DType::F32)).unwrap();
+    run(&first, &second, Precision::Float(DType::F32)).unwrap();
     let wide = Gguf::open(&second).unwrap();
     for tensor in Gguf::open(&first).unwrap().tensors() {
         let same = wide.tensors().find(|wide| wide.name == tensor.name).unwrap();
@@ -246,9 +242,9 @@ fn blocks_are_not_quantised_again() {
 fn a_model_is_not_written_over_itself() {
     let dir = TempDir::new();
     let file = dir.path().join("model.gguf");
-    run(&golden("tiny-mha-f32"), &file, Target::Float(DType::F16)).unwrap();
+    run(&golden("tiny-mha-f32"), &file, Precision::Float(DType::F16)).unwrap();
     let before = fs::read(&file).unwrap();
-    let error = run(&file, &file, Target::Scheme(Scheme::Q8_0)).unwrap_err();
+    let error = run(&file, &file, Precision::Mix(Scheme::Q8_0)).unwrap_err();
     assert_eq!(error.code(), "INVALID_OPTION");
     assert_eq!(fs::read(&file).unwrap(), before);
 }
@@ -257,10 +253,10 @@ fn a_model_is_not_written_over_itself() {
 fn broken_weights_name_their_tensor_and_leave_nothing() {
     const TENSOR: &str = "model.layers.3.mlp.down_proj.weight";
     for (bad, target, text) in [
-        (f32::NAN, Target::Scheme(Scheme::Q4KM), "holds NaN or infinity"),
-        (f32::INFINITY, Target::Float(DType::BF16), "holds NaN or infinity"),
-        (1e20, Target::Scheme(Scheme::Q8_0), "too large"),
-        (1e20, Target::Float(DType::F16), "too large for f16: take bf16"),
+        (f32::NAN, Precision::Mix(Scheme::Q4KM), "holds NaN or infinity"),
+        (f32::INFINITY, Precision::Float(DType::BF16), "holds NaN or infinity"),
+        (1e20, Precision::Mix(Scheme::Q8_0), "too large"),
+        (1e20, Precision::Float(DType::F16), "too large for f16: take bf16"),
     ] {
         let dir = wide_model(|name, weights| {
             if name == TENSOR {
@@ -284,7 +280,7 @@ fn progress_tells_all_bytes_and_can_stop_the_work() {
     let mut options = Options {
         model: golden("tiny-mha-f32"),
         out: dir.path().join("out.gguf"),
-        target: Target::Scheme(Scheme::Q8_0),
+        target: Precision::Mix(Scheme::Q8_0),
         importance: None,
         threads: None,
     };
@@ -353,7 +349,7 @@ fn importance_of_a_text_changes_blocks() {
     let wide = wide_model(|_, _| ());
     let text = wide.path().join("text.txt");
     fs::write(&text, "The quick brown fox jumps over the lazy dog. ".repeat(40)).unwrap();
-    let target = Target::Scheme(Scheme::Q4KM);
+    let target = Precision::Mix(Scheme::Q4KM);
     let (plain, important) = (wide.path().join("plain.gguf"), wide.path().join("important.gguf"));
     run(wide.path(), &plain, target).unwrap();
     let options = Options {
@@ -460,12 +456,12 @@ fn a_text_without_text_is_an_error() {
 
 #[test]
 fn names_are_read_in_any_case() {
-    for target in targets() {
+    for target in Precision::ALL {
         let name = target.name();
-        assert_eq!(name.parse::<Target>().unwrap(), target);
-        assert_eq!(name.to_uppercase().parse::<Target>().unwrap(), target);
+        assert_eq!(Precision::parse(name).unwrap(), target);
+        assert_eq!(Precision::parse(&name.to_uppercase()).unwrap(), target);
     }
-    let error = "q3_k".parse::<Target>().unwrap_err();
+    let error = Precision::of_option("type", "q3_k").unwrap_err();
     assert_eq!(error.code(), "INVALID_OPTION");
     assert!(error.to_string().ends_with("q8_0, q6_k, q5_k_m, q4_k_m, q4_0"), "{error}");
 }

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::Env;
 use napi_derive::napi;
 use olmo_core::checkpoint as core;
 use olmo_core::config::ModelConfig;
-use olmo_core::dtype::Precision;
+use olmo_core::precision::Precision;
 
 use crate::error::{promise_blocking, Promise};
 

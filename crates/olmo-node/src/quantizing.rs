@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
+use olmo_core::precision::Precision;
 use olmo_core::quantize as core;
 
 use crate::background::Background;
@@ -45,7 +46,7 @@ pub struct QuantizedType {
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn quantized_size(env: &Env, model: String, target: String) -> Promise<f64> {
     promise_blocking(env, move || {
-        let size = core::size(&PathBuf::from(model), target.parse()?)?;
+        let size = core::size(&PathBuf::from(model), Precision::of_option("type", &target)?)?;
         Ok(size as f64)
     })
 }
@@ -62,7 +63,7 @@ pub fn quantize(options: QuantizeOptions) -> Result<Quantizing> {
     let options = core::Options {
         model: options.model.into(),
         out: options.out.into(),
-        target: options.r#type.parse().map_err(js_error)?,
+        target: Precision::of_option("type", &options.r#type).map_err(js_error)?,
         importance: options.imatrix.map(PathBuf::from),
         threads: options.threads.map(|threads| threads as usize),
     };

@@ -5,15 +5,16 @@ use std::sync::Arc;
 
 use super::ModelSource;
 use crate::backend::candle::CandleOps;
-use crate::backend::cpu::{CpuOps, WeightTypes};
+use crate::backend::cpu::CpuOps;
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::Device;
-use crate::dtype::{Precision, TensorType};
+use crate::dtype::{DType, TensorType};
 use crate::error::Message;
 use crate::limits::Limits;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{Model, Runtime};
+use crate::precision::Precision;
 use crate::sampling::GenerationDefaults;
 use crate::tokenizer::Tokenizer;
 use crate::weights::Access;
@@ -121,7 +122,7 @@ pub(crate) fn load(
     let (config, checkpoint) = source.weights(options.access)?;
 
     let device = match (options.device, options.dtype) {
-        (Device::Auto, Some(Precision::Quantized(_))) => Device::Cpu,
+        (Device::Auto, Some(Precision::Mix(_))) => Device::Cpu,
         (device, _) => device.resolve(),
     };
     let stored = checkpoint.dtype();
@@ -144,11 +145,11 @@ pub(crate) fn load(
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
     let (model, threads): (Box<dyn Model>, usize) = match device {
         Device::Cpu => {
-            let types = match (options.dtype, dtype) {
-                (None, Precision::Quantized(_)) => WeightTypes::Stored,
-                (_, precision) => WeightTypes::new(precision, &config),
-            };
-            let ops = CpuOps::new(types, options.threads)?.with_cache(cache_dtype);
+            // A file in blocks keeps its own mix, which may be another than the one of that name.
+            let keeps = options.dtype.is_none() && matches!(dtype, Precision::Mix(_));
+            let ops = CpuOps::new(DType::F32, options.threads)?
+                .in_precision((!keeps).then_some(dtype), &config)
+                .with_cache(cache_dtype);
             let threads = ops.threads();
             (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
         }

@@ -27,7 +27,7 @@ mod search;
 pub use block_type::BlockType;
 pub(crate) use formats::formats;
 pub(crate) use scales::unpack as unpack_scales;
-pub use scheme::Scheme;
+pub use scheme::{Outline, Scheme};
 
 macro_rules! export_blocks {
     ($($format:ident: $file:ident::$block:ident, mix $scheme:ident $about:tt;)*) => {

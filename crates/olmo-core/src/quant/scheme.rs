@@ -4,7 +4,6 @@ use super::formats::formats;
 use super::BlockType;
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
-use crate::{Error, Result};
 
 macro_rules! declare {
     ($(
@@ -31,6 +30,20 @@ macro_rules! declare {
     };
 }
 formats!(declare);
+
+/// What of a model a mix depends on.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Outline {
+    pub layers: usize,
+    /// Whether the embedding table is the output matrix too.
+    pub tied: bool,
+}
+
+impl From<&ModelConfig> for Outline {
+    fn from(config: &ModelConfig) -> Outline {
+        Outline { layers: config.layers.len(), tied: config.tie_word_embeddings }
+    }
+}
 
 struct Mix {
     name: &'static str,
@@ -83,33 +96,23 @@ impl Scheme {
     /// `q4_0`; here it stays `q4_0`.
     ///
     /// Source: `llama_tensor_get_type` in `llama-quant.cpp` of llama.cpp.
-    pub fn tensor_type(self, name: &str, shape: &[usize], config: &ModelConfig) -> TensorType {
+    pub fn tensor_type(self, name: &str, shape: &[usize], model: impl Into<Outline>) -> TensorType {
         let &[_, columns] = shape else { return TensorType::Float(DType::F32) };
+        let Outline { layers, tied } = model.into();
         let &Mix { usual, sensitive, .. } = self.mix();
         let wanted = match part(name) {
-            Part::Embedding if !config.tie_word_embeddings => usual,
+            Part::Embedding if !tied => usual,
             Part::Embedding | Part::Output => match usual.bits_per_weight() {
                 bits if bits > BlockType::Q6K.bits_per_weight() => usual,
                 _ => BlockType::Q6K,
             },
-            Part::Sensitive { layer } if gets_more_bits(layer, config.layers.len()) => sensitive,
+            Part::Sensitive { layer } if gets_more_bits(layer, layers) => sensitive,
             Part::Sensitive { .. } | Part::Other => usual,
         };
         match [wanted, BlockType::Q8_0].into_iter().find(|block| block.bytes(columns).is_some()) {
             Some(block) => TensorType::Block(block),
             None => TensorType::Float(DType::F16),
         }
-    }
-}
-
-impl std::str::FromStr for Scheme {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Scheme> {
-        Scheme::parse(name).ok_or_else(|| {
-            let expected = Scheme::ALL.map(Scheme::name).join(", ");
-            Error::option("type", format!("`{name}`"), format!("it must be one of {expected}"))
-        })
     }
 }
 

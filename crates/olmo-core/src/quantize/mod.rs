@@ -4,7 +4,6 @@
 //! ([`importance`]), then read, convert and write tensor after tensor. Memory holds a span of rows.
 
 pub mod importance;
-mod target;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,14 +14,13 @@ use rayon::prelude::*;
 use crate::checkpoint::ModelSource;
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
+use crate::precision::Precision;
 use crate::quant::Unquantizable;
 use crate::shapes::weight_shapes;
 use crate::weights::gguf::{convert_metadata, names, GgufWriter, Metadata, NewTensor, Value};
 use crate::weights::{read_f32, Access, TensorData};
 use crate::{Error, Result};
 use importance::Importance;
-
-pub use target::Target;
 
 /// Numbers that are converted between two writes: of so many rows as hold them, one at least.
 const SPAN: usize = 1 << 22;
@@ -33,7 +31,8 @@ pub struct Options {
     pub model: PathBuf,
     /// The GGUF file to write.
     pub out: PathBuf,
-    pub target: Target,
+    /// The type of the new file's matrices.
+    pub target: Precision,
     /// A text to learn from what matters, or a file that says it; see [`importance`].
     pub importance: Option<PathBuf>,
     /// Threads that compute. Default: one per core.
@@ -60,7 +59,7 @@ pub struct Summary {
 }
 
 /// Bytes that the tensors of the new file take, found without reading a weight.
-pub fn size(model: &Path, target: Target) -> Result<u64> {
+pub fn size(model: &Path, target: Precision) -> Result<u64> {
     let (config, _) = ModelSource::open(model)?.weights(Access::Map)?;
     Ok(plan(&config, target).iter().map(|planned| planned.bytes()).sum())
 }
@@ -139,21 +138,21 @@ impl Planned {
     }
 }
 
-fn plan(config: &ModelConfig, target: Target) -> Vec<Planned> {
+fn plan(config: &ModelConfig, target: Precision) -> Vec<Planned> {
     let shapes: BTreeMap<String, Vec<usize>> = weight_shapes(config).into_iter().collect();
     // A table that is the output matrix too is written as both, so in the file nothing is tied.
     let untied = ModelConfig { tie_word_embeddings: false, ..config.clone() };
     let planned = |(name, source): (String, String)| {
         let shape = shapes[&source].clone();
         let role = names::to_hugging_face(&name).expect("one of the names that have one there");
-        let dtype = target.tensor_type(&role, &shape, &untied);
+        let dtype = target.in_file(&role, &shape, &untied);
         Planned { new: NewTensor { name, dtype, shape }, source }
     };
     names::all(config).into_iter().map(planned).collect()
 }
 
 /// The metadata of the file: of a GGUF file its own, else made of the folder's files.
-fn metadata(source: &ModelSource, target: Target) -> Result<Metadata> {
+fn metadata(source: &ModelSource, target: Precision) -> Result<Metadata> {
     match source {
         ModelSource::Folder(dir) => convert_metadata(dir, target.file_type()),
         ModelSource::Gguf(gguf) => {

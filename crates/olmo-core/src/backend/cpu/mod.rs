@@ -25,62 +25,22 @@ pub use workspace::{Tensor, ALLOCATED};
 
 use crate::cache::{CacheDType, CacheShape};
 use crate::config::{AttentionKind, ModelConfig};
-use crate::dtype::{DType, Precision, TensorType};
+use crate::dtype::{DType, TensorType};
 use crate::error::{Amount, Hint};
 use crate::ops::Ops;
 use crate::ops::{Batch, RopeTable};
-use crate::quant::Scheme;
+use crate::precision::Precision;
+use crate::quant::Outline;
 use crate::weights::TensorData;
 use crate::{Error, Result};
 use kernels::Kernels;
 use threads::Threads;
 use workspace::{Parts, Workspace};
 
-/// Which type each weight runs in.
-#[derive(Debug, Clone)]
-pub enum WeightTypes {
-    /// The one its file has it in.
-    Stored,
-    Float(DType),
-    /// The one a mix gives it in this model.
-    Mixed(Scheme, Box<ModelConfig>),
-}
-
-impl From<DType> for WeightTypes {
-    fn from(dtype: DType) -> WeightTypes {
-        WeightTypes::Float(dtype)
-    }
-}
-
-impl WeightTypes {
-    /// Those that a precision means in this model.
-    pub fn new(precision: Precision, config: &ModelConfig) -> WeightTypes {
-        match precision {
-            Precision::Float(dtype) => WeightTypes::Float(dtype),
-            Precision::Quantized(scheme) => WeightTypes::Mixed(scheme, Box::new(config.clone())),
-        }
-    }
-
-    fn of(&self, weight: &TensorData) -> TensorType {
-        match self {
-            WeightTypes::Stored => weight.dtype,
-            WeightTypes::Float(dtype) => TensorType::Float(*dtype),
-            WeightTypes::Mixed(scheme, config) => {
-                scheme.tensor_type(&weight.name, &weight.shape, config)
-            }
-        }
-    }
-
-    fn cache_dtype(&self) -> DType {
-        match self {
-            WeightTypes::Float(dtype) => *dtype,
-            WeightTypes::Stored | WeightTypes::Mixed(..) => DType::F16,
-        }
-    }
-}
-
 pub struct CpuOps {
-    types: WeightTypes,
+    /// What weights run in; if none is given, in the types they are stored in.
+    precision: Option<Precision>,
+    outline: Outline,
     cache_dtype: CacheDType,
     kernels: &'static Kernels,
     threads: Threads,
@@ -88,18 +48,13 @@ pub struct CpuOps {
 }
 
 impl CpuOps {
-    /// Weights in these types, on `threads` threads; by default as many as there are cores. The cache
-    /// is in the weights' dtype if they all have one, else in f16.
-    pub fn new(types: impl Into<WeightTypes>, threads: Option<usize>) -> Result<CpuOps> {
-        CpuOps::with_variant(types, threads, Variant::choose()?)
+    /// Weights and cache in one dtype, on `threads` threads; by default as many as there are cores.
+    pub fn new(dtype: DType, threads: Option<usize>) -> Result<CpuOps> {
+        CpuOps::with_variant(dtype, threads, Variant::choose()?)
     }
 
     /// With the kernels of a certain kind of CPU, which must be of this one's kind.
-    pub fn with_variant(
-        types: impl Into<WeightTypes>,
-        threads: Option<usize>,
-        variant: Variant,
-    ) -> Result<CpuOps> {
+    pub fn with_variant(dtype: DType, threads: Option<usize>, variant: Variant) -> Result<CpuOps> {
         let count = threads.unwrap_or_else(threads::default_count);
         if !(1..=1024).contains(&count) {
             return Err(Error::option("threads", count, "it must be from 1 to 1024"));
@@ -108,9 +63,27 @@ impl CpuOps {
             Error::option("kernels", variant.name(), "this CPU lacks the instructions")
         })?;
         let threads = Threads::new(count)?;
-        let types = types.into();
-        let cache_dtype = types.cache_dtype().into();
-        Ok(CpuOps { types, cache_dtype, kernels, threads, workspace: Arc::default() })
+        Ok(CpuOps {
+            precision: Some(dtype.into()),
+            outline: Outline::default(),
+            cache_dtype: dtype.into(),
+            kernels,
+            threads,
+            workspace: Arc::default(),
+        })
+    }
+
+    /// The same with the weights of a model in a precision, or each in the type it is stored in, and with
+    /// the cache that belongs to it.
+    pub fn in_precision(self, precision: Option<Precision>, config: &ModelConfig) -> CpuOps {
+        let cache_dtype = precision.map_or(DType::F16, Precision::cache_dtype).into();
+        CpuOps { precision, outline: config.into(), cache_dtype, ..self }
+    }
+
+    /// The type a weight runs in.
+    fn type_of(&self, weight: &TensorData) -> TensorType {
+        let of = |precision: Precision| precision.of(&weight.name, &weight.shape, self.outline);
+        self.precision.map_or(weight.dtype, of)
     }
 
     /// The same with another kind of cache.
@@ -163,11 +136,11 @@ impl Ops for CpuOps {
     type Cache = Cache;
 
     fn matrix(&self, weight: &TensorData) -> Result<Matrix> {
-        Matrix::new(weight, self.types.of(weight), &self.threads)
+        Matrix::new(weight, self.type_of(weight), &self.threads)
     }
 
     fn table(&self, weight: &TensorData) -> Result<Matrix> {
-        Matrix::table(weight, self.types.of(weight), &self.threads)
+        Matrix::table(weight, self.type_of(weight), &self.threads)
     }
 
     fn vector(&self, weight: &TensorData) -> Result<Arc<[f32]>> {
