@@ -23,6 +23,7 @@ mod q8_0;
 mod scales;
 mod scheme;
 mod search;
+mod signed;
 
 pub use block_type::BlockType;
 pub(crate) use formats::formats;

@@ -45,6 +45,7 @@ macro_rules! each {
 }
 
 pub mod activations;
+mod fives;
 pub mod integers;
 mod layout;
 mod nibbles;
