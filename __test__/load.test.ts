@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import {
   CheckpointError,
+  dtypes,
   inspect,
   type LoadProgress,
   Olmo2,
@@ -12,6 +13,7 @@ import {
   ResourceError,
 } from 'olmo2'
 
+import { native } from '../src/engine/native.js'
 import { copyOfTiny, tiny } from './support.js'
 
 test('a loaded model says what it is', async (t) => {
@@ -182,6 +184,10 @@ test('a checkpoint can be looked at without loading it', async (t) => {
     ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q4_k_m', 'q4_0'],
   )
   t.is(found.memory[1]?.weights, 2 * 167104)
+})
+
+test('dtypes are those of the engine', (t) => {
+  t.deepEqual([...dtypes], native().dtypes())
 })
 
 test('the licence is what the model card says', async (t) => {

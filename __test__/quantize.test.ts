@@ -2,12 +2,12 @@ import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
-import { CheckpointError, type DType, Olmo2, OptionError } from 'olmo2'
+import { CheckpointError, type DType, dtypes, Olmo2, OptionError } from 'olmo2'
 import { type QuantizeProgress, quantize } from 'olmo2/quantize'
 
 import { copyOfTiny, olmo2, temporaryFolder, tiny } from './support.js'
 
-const types: DType[] = ['q8_0', 'q4_0', 'q4_k_m', 'q5_k_m', 'q6_k', 'f32', 'f16', 'bf16']
+const types: readonly DType[] = dtypes
 
 async function continuation(model: Olmo2): Promise<number[]> {
   const { tokens } = await model.generate('She read the word', { maxNewTokens: 8 })

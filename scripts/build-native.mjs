@@ -33,6 +33,7 @@ await writeJsBinding({
   jsBinding: 'index.cjs',
   outputDir: 'native',
 })
+await import('./generate-dtypes.mjs')
 
 /** The path of the library that cargo has built. */
 function build() {

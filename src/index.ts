@@ -6,6 +6,7 @@
  */
 
 export { type ChatMessage, ChatTemplate } from './chat.js'
+export { type DType, dtypes } from './dtypes.js'
 export {
   CancelledError,
   CheckpointError,
@@ -44,8 +45,6 @@ export {
 } from './model.js'
 export {
   type CacheDType,
-  type DType,
-  dtypes,
   type EngineOption,
   type GenerateManyOptions,
   type GenerateOptions,

@@ -1,6 +1,6 @@
+import type { DType } from './dtypes.js'
 import { native } from './engine/native.js'
 import { crossingAsync } from './errors.js'
-import type { DType } from './options.js'
 import { embeddedModel } from './package.js'
 
 /** A model's shape: `config.json` in camelCase, or what a GGUF file says of it. */

@@ -4,6 +4,7 @@ import type {
 } from '#native'
 
 import { unknownKey } from './arguments.js'
+import type { DType } from './dtypes.js'
 import { OptionError } from './errors.js'
 import { checkHubOptions } from './hub/arguments.js'
 import type { PullProgress } from './hub/progress.js'
@@ -13,12 +14,6 @@ import { type TokenIds, toIds } from './tokens.js'
 /** Numbers one by one. */
 type FloatDType = 'f32' | 'f16' | 'bf16'
 
-/** All types of weights: numbers, and blocks of ever fewer bits. */
-export const dtypes = ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q4_k_m', 'q4_0'] as const
-
-/** How the weights are held and computed with: as numbers, or in blocks of few-bit integers. */
-export type DType = (typeof dtypes)[number]
-
 /** How keys and values are held. */
 export type CacheDType = FloatDType | 'q8_0'
 
@@ -26,8 +21,8 @@ export type CacheDType = FloatDType | 'q8_0'
 export interface LoadOptions {
   /**
    * The type of the weights in memory: `f32` takes 4 bytes a parameter, `f16` and `bf16` 2; the
-   * quantised `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q4_k_m` 0.63 and `q4_0` 0.6. Quantised weights
-   * are for the CPU. A checkpoint in another type is converted while it loads.
+   * quantised `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q4_k_m` 0.63 and `q4_0` 0.6.
+   * Quantised weights are for the CPU. A checkpoint in another type is converted while it loads.
    * Norms, softmax and rotary angles are computed in f32 whatever this is.
    * Default: the type the checkpoint is in.
    */

@@ -1,10 +1,11 @@
 import { dirname } from 'node:path'
+import type { DType } from './dtypes.js'
 import { native } from './engine/native.js'
 import { cancellable, checkSignal } from './engine/signal.js'
 import { crossing, crossingAsync, ResourceError } from './errors.js'
 import { formatBytes, freeSpace } from './files.js'
 import { locateModel } from './hub/locate.js'
-import { checkOptions, checkText, type DType, type OptionKind } from './options.js'
+import { checkOptions, checkText, type OptionKind } from './options.js'
 
 /** Options of {@link quantize}. */
 export interface QuantizeOptions {

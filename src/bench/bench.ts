@@ -1,6 +1,7 @@
+import type { DType } from '../dtypes.js'
 import { OptionError } from '../errors.js'
 import { Olmo2 } from '../model.js'
-import { checkOptions, type DType, type LoadOptions } from '../options.js'
+import { checkOptions, type LoadOptions } from '../options.js'
 import { firstToken, measureDecode, measurePrefill, peakRss } from './measure.js'
 import {
   contextOf,

@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-
+import { type DType, dtypes } from '../dtypes.js'
 import { OptionError } from '../errors.js'
 import { Olmo2 } from '../model.js'
-import { checkOptions, type DType, dtypes, type LoadOptions, type OptionKind } from '../options.js'
+import { checkOptions, type LoadOptions, type OptionKind } from '../options.js'
 import {
   type Perplexity,
   type PerplexityOptions,

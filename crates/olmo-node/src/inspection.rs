@@ -11,6 +11,12 @@ use olmo_core::precision::Precision;
 
 use crate::error::{promise_blocking, Promise};
 
+/// The types weights can be in, those of most bits first.
+#[napi(catch_unwind)]
+pub fn dtypes() -> Vec<String> {
+    Precision::ALL.map(|precision| precision.name().to_owned()).into()
+}
+
 /// Looks at the model at `path` without loading its weights.
 #[napi(catch_unwind, ts_return_type = "Promise<Inspection>")]
 pub fn inspect(env: &Env, path: String) -> Promise<Inspection> {
