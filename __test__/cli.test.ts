@@ -299,7 +299,7 @@ test('info shows shape, needs, licence and risks', async (t) => {
   t.regex(stdout, /parameters +167,104/)
   t.regex(stdout, /layers +2/)
   t.regex(stdout, /context +128 tokens/)
-  const dtypes = ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q4_k_m', 'q4_0']
+  const dtypes = ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q5_0', 'q4_k_m', 'q4_0']
   for (const dtype of dtypes) t.regex(stdout, new RegExp(`^${dtype} .*KiB`, 'm'))
   t.regex(stdout, /Licence/)
   t.regex(stdout, /Bias and risks/)

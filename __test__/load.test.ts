@@ -181,7 +181,7 @@ test('a checkpoint can be looked at without loading it', async (t) => {
   t.is(found.license, undefined)
   t.deepEqual(
     found.memory.map(({ dtype }) => dtype),
-    ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q4_k_m', 'q4_0'],
+    ['f32', 'f16', 'bf16', 'q8_0', 'q6_k', 'q5_k_m', 'q5_0', 'q4_k_m', 'q4_0'],
   )
   t.is(found.memory[1]?.weights, 2 * 167104)
 })

@@ -8,6 +8,7 @@ export const dtypes = [
   'q8_0',
   'q6_k',
   'q5_k_m',
+  'q5_0',
   'q4_k_m',
   'q4_0',
 ] as const

@@ -21,7 +21,7 @@ export type CacheDType = FloatDType | 'q8_0'
 export interface LoadOptions {
   /**
    * The type of the weights in memory: `f32` takes 4 bytes a parameter, `f16` and `bf16` 2; the
-   * quantised `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q4_k_m` 0.63 and `q4_0` 0.6.
+   * quantised `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q5_0` 0.71, `q4_k_m` 0.63 and `q4_0` 0.6.
    * Quantised weights are for the CPU. A checkpoint in another type is converted while it loads.
    * Norms, softmax and rotary angles are computed in f32 whatever this is.
    * Default: the type the checkpoint is in.

@@ -113,14 +113,14 @@ def logits(folder, weights, ids):
 
 
 def blocks(path):
-    """Random blocks of the formats whose rows are longer than a tiny model's, with their values.
+    """Random blocks of the formats that no tiny model here is in, with their values.
 
     Two halves of each block are numbers of ten bits or so instead of noise, lest they be NaN.
     """
     rng = np.random.default_rng(15)
     writer = gguf.GGUFWriter(path, "blocks")
     writer.add_description("Random blocks, and what gguf.quants makes of them")
-    halves = {Type.Q4_K: (0, 2), Type.Q5_K: (0, 2), Type.Q6_K: (208,)}
+    halves = {Type.Q4_K: (0, 2), Type.Q5_K: (0, 2), Type.Q6_K: (208,), Type.Q5_0: (0,)}
     for stored, places in halves.items():
         _, size = gguf.GGML_QUANT_SIZES[stored]
         data = rng.integers(0, 256, (3, 2, size), dtype=np.uint8)

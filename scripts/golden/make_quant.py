@@ -30,6 +30,7 @@ FORMATS = {
     "q4_k": (256, 144),
     "q5_k": (256, 176),
     "q6_k": (256, 210),
+    "q5_0": (32, 22),
 }
 COLUMNS = 512
 SHORT = 288  # nine blocks of 32: not a multiple of the eight that are searched together

@@ -18,7 +18,7 @@ const [model, text] = process.argv.slice(2)
 if (!rival || !text) throw new Error('LLAMA_PERPLEXITY, a model and a text are needed')
 
 /** Types that both have, and how much larger than llama.cpp's a divergence may be: the errors' size. */
-const TYPES = ['q8_0', 'q6_k', 'q5_k_m', 'q4_k_m', 'q4_0']
+const TYPES = ['q8_0', 'q6_k', 'q5_k_m', 'q5_0', 'q4_k_m', 'q4_0']
 const MOST = 1.02
 
 const olmo2 = (...args) => execa(process.execPath, [command, ...args], { stderr: 'ignore' })

@@ -4,7 +4,7 @@
 //! RAYON_NUM_THREADS=1 cargo run --release --example bench_quant -- threads=1 clock=core
 //! ```
 //!
-//! `threads`, `rows` (512), `rounds` (5), `types` (q8_0,q4_0,q4_k_m,q5_k_m,q6_k), `candle` (yes), and
+//! `threads`, `rows` (512), `rounds` (5), `types` (q8_0,q6_k,q5_k_m,q5_0,q4_k_m,q4_0), `candle` (yes), and
 //! `clock`: `wall`, or `core` for the time that this process's threads ran, which a busy machine
 //! falsifies less; then everything has to be on one thread.
 
@@ -42,7 +42,7 @@ fn main() {
 
     let (wide, narrow) = peaks(now);
     println!("a core's peak: {wide:.1} GOP/s with 32-bit sums, {narrow:.1} with 16-bit sums");
-    for scheme in text("types", "q8_0,q4_0,q4_k_m,q5_k_m,q6_k").split(',') {
+    for scheme in text("types", "q8_0,q6_k,q5_k_m,q5_0,q4_k_m,q4_0").split(',') {
         let scheme = Scheme::parse(scheme).expect("a mix of blocks");
         let precision = Precision::Mix(scheme);
         for [outputs, inputs] in SHAPES {
@@ -119,6 +119,7 @@ fn note(best: &mut f64, now: fn() -> Duration, times: u32, body: impl Fn()) {
 fn ggml(kind: BlockType) -> GgmlDType {
     match kind {
         BlockType::Q8_0 => GgmlDType::Q8_0,
+        BlockType::Q5_0 => GgmlDType::Q5_0,
         BlockType::Q4_0 => GgmlDType::Q4_0,
         BlockType::Q4K => GgmlDType::Q4K,
         BlockType::Q5K => GgmlDType::Q5K,

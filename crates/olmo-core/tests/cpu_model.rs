@@ -108,13 +108,13 @@ fn agree_with_candle(variant: Variant) {
 }
 
 /// Weights in blocks run as the numbers they stand for do in f32, but for the activations, which are
-/// rounded to 8 bits: in blocks of 32 beside `q8_0` and `q4_0`, of 256 beside the others. Tolerances are
+/// rounded to 8 bits: in blocks of 32 beside `q8_0`, `q5_0` and `q4_0`, of 256 beside the others. Tolerances are
 /// for the root of the mean square, and for the largest difference, beside the spread of all logits.
 #[test]
 fn quantized_logits_agree_with_dequantized_weights() {
     for scheme in Scheme::ALL {
         let (mean_tolerance, tolerance) = match scheme {
-            Scheme::Q8_0 | Scheme::Q4_0 => (0.025, 0.1),
+            Scheme::Q8_0 | Scheme::Q5_0 | Scheme::Q4_0 => (0.025, 0.1),
             Scheme::Q4KM | Scheme::Q5KM | Scheme::Q6K => (0.04, 0.15),
         };
         let (_folder, config, checkpoint) = random_model(&QUANTIZED, DType::F32, 21);

@@ -99,12 +99,14 @@ fn every_type_gives_the_logits_of_the_weights_it_stands_for() {
 fn blocks_stand_for_the_numbers_that_the_package_says() {
     let gguf = Gguf::open(&golden("gguf/blocks.gguf")).unwrap();
     let get = |name: &str| gguf.tensors().find(|tensor| tensor.name == name).unwrap();
-    for (name, block) in
-        [("Q4_K", BlockType::Q4K), ("Q5_K", BlockType::Q5K), ("Q6_K", BlockType::Q6K)]
-    {
+    for block in [BlockType::Q4K, BlockType::Q5K, BlockType::Q6K, BlockType::Q5_0] {
+        let name = &block.name().to_uppercase();
         let (stored, values) = (get(name), get(&format!("{name}.values")));
         assert_eq!(stored.dtype, TensorType::Block(block));
-        assert_eq!((&stored.shape, &stored.shape), (&vec![3, 512], &values.shape));
+        assert_eq!(
+            (&stored.shape, &stored.shape),
+            (&vec![3, 2 * block.block_len()], &values.shape)
+        );
         assert_eq!(stored.to_f32(), values.to_f32(), "{name}");
     }
 }

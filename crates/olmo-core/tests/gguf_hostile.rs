@@ -309,7 +309,7 @@ fn what_the_model_does_not_need_is_named_and_nothing_else() {
 #[test]
 fn a_needed_tensor_of_an_unknown_type_is_an_error() {
     for (code, expected) in [
-        (3, "is Q4_1; only F32, F16, BF16, Q8_0, Q4_0, Q4_K, Q5_K and Q6_K are read"),
+        (3, "is Q4_1; only F32, F16, BF16, Q8_0, Q6_K, Q5_K, Q5_0, Q4_K and Q4_0 are read"),
         (99, "is of an unknown type, 99; only"),
     ] {
         let mut raw = small_raw();

@@ -146,6 +146,7 @@ fn mixes_give_more_bits_where_llama_cpp_does() {
     }
     for (scheme, output) in [
         (Scheme::Q8_0, BlockType::Q8_0),
+        (Scheme::Q5_0, BlockType::Q6K),
         (Scheme::Q4_0, BlockType::Q6K),
         (Scheme::Q6K, BlockType::Q6K),
     ] {
@@ -164,7 +165,10 @@ fn rows_that_are_not_whole_blocks_fall_back() {
     for scheme in Scheme::ALL {
         let of = |columns| scheme.tensor_type(name, &[3, columns], &config);
         assert_eq!(of(48), TensorType::Float(DType::F16), "{}", scheme.name());
-        let small = if scheme == Scheme::Q4_0 { BlockType::Q4_0 } else { BlockType::Q8_0 };
+        let small = match scheme.block_type() {
+            own if own.block_len() == 32 => own,
+            _ => BlockType::Q8_0,
+        };
         assert_eq!(of(96), TensorType::Block(small), "{}", scheme.name());
         assert_eq!(of(512), TensorType::Block(scheme.block_type()), "{}", scheme.name());
     }
@@ -463,5 +467,5 @@ fn names_are_read_in_any_case() {
     }
     let error = Precision::of_option("type", "q3_k").unwrap_err();
     assert_eq!(error.code(), "INVALID_OPTION");
-    assert!(error.to_string().ends_with("q8_0, q6_k, q5_k_m, q4_k_m, q4_0"), "{error}");
+    assert!(error.to_string().ends_with("q8_0, q6_k, q5_k_m, q5_0, q4_k_m, q4_0"), "{error}");
 }

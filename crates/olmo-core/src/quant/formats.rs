@@ -14,6 +14,7 @@ macro_rules! formats {
             Q8_0: q8_0::BlockQ8_0, mix Q8_0 { name: "q8_0", file_type: 7, sensitive: Q8_0 };
             Q6K: q6_k::BlockQ6K, mix Q6K { name: "q6_k", file_type: 18, sensitive: Q6K };
             Q5K: q5_k::BlockQ5K, mix Q5KM { name: "q5_k_m", file_type: 17, sensitive: Q6K };
+            Q5_0: q5_0::BlockQ5_0, mix Q5_0 { name: "q5_0", file_type: 8, sensitive: Q5_0 };
             Q4K: q4_k::BlockQ4K, mix Q4KM { name: "q4_k_m", file_type: 15, sensitive: Q6K };
             Q4_0: q4_0::BlockQ4_0, mix Q4_0 { name: "q4_0", file_type: 2, sensitive: Q4_0 };
         }

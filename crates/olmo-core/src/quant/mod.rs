@@ -17,6 +17,7 @@ mod formats;
 mod lanes;
 mod q4_0;
 mod q4_k;
+mod q5_0;
 mod q5_k;
 mod q6_k;
 mod q8_0;

@@ -90,10 +90,9 @@ impl Scheme {
     /// eighth of the layers and in every third between.
     ///
     /// A row that is not whole blocks of 256 gets `q8_0`, and one that is not whole blocks of 32 gets
-    /// f16. llama.cpp has `q5_0` and `q5_1` in place of `q4_k` and `q5_k` there, formats that are not
-    /// among ours; and it stops where `q8_0` or `q4_0` does not fit.
-    /// With an importance matrix it also puts the way down of the first eighth into `q4_1` in place of
-    /// `q4_0`; here it stays `q4_0`.
+    /// f16. llama.cpp has `q5_0` and `q5_1`, of fewer bits, in place of `q4_k` and `q5_k` there; and it stops
+    /// where `q8_0`, `q5_0` or `q4_0` does not fit. With an importance matrix it also puts the way down of
+    /// the first eighth into `q5_1` and `q4_1` in place of `q5_0` and `q4_0`; here it stays as it is.
     ///
     /// Source: `llama_tensor_get_type` in `llama-quant.cpp` of llama.cpp.
     pub fn tensor_type(self, name: &str, shape: &[usize], model: impl Into<Outline>) -> TensorType {

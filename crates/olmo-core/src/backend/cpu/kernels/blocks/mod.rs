@@ -9,7 +9,8 @@
 //! ```text
 //! total = 0
 //! for each block:
-//!     q8_0, q4_0:  total = fma(f32(Σ q·qx), d · dx, total)               # q of q4_0: from −8 to 7
+//!     q8_0, q5_0, q4_0:                                                  # q of q5_0: from −16 to 15,
+//!                  total = fma(f32(Σ q·qx), d · dx, total)               # of q4_0: from −8 to 7
 //!     q4_k, q5_k:  part  = fma(f32(Σⱼ scaleⱼ · Σ q·qx), d, f32(Σⱼ minimumⱼ · Σ qx) · −dmin)
 //!     q6_k:        part  = f32(Σⱼ scaleⱼ · Σ q·qx) · d                   # q from −32 to 31
 //!     q4_k … q6_k: total = fma(part, dx, total)
@@ -51,6 +52,7 @@ mod layout;
 mod nibbles;
 mod q4_0;
 mod q4_k;
+mod q5_0;
 mod q5_k;
 mod q6_k;
 mod q8_0;
