@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -5,8 +6,10 @@ import { OptionError } from '../errors.js'
 import { chooseRevision, isLoose } from '../revisions/choose.js'
 import { parseRevision } from '../revisions/parse.js'
 import { checkCall } from './arguments.js'
-import { isRepoId } from './names.js'
+import { checkLocalFiles, folderOf } from './local-files.js'
+import { parseModelName } from './model-name.js'
 import { type PulledModel, type PullOptions, pull } from './pull.js'
+import { readSettings } from './settings.js'
 
 /** A model that is on this machine. */
 export interface LocatedModel {
@@ -16,39 +19,53 @@ export interface LocatedModel {
   pulled?: PulledModel
 }
 
-/** The id of a repository, and a GGUF file in it. */
-const FILE_ON_HUB = /^([^/]+\/[^/]+)\/(.+\.gguf)$/
-
 /**
  * The place of a model that is named by a path or by an id on the hub, from where it is then pulled.
- * After the id may come a GGUF file, as in `allenai/OLMo-2-0425-1B-Instruct-GGUF/model-Q4_K_M.gguf`. A
- * file or folder of that name goes first. With a revision, a folder means a run with its checkpoints,
- * one folder each.
+ * After the id may come a GGUF file, as in `allenai/OLMo-2-0425-1B-Instruct-GGUF/model-Q4_K_M.gguf`, or
+ * the type of one, as in `allenai/OLMo-2-0425-1B-Instruct-GGUF:Q4_K_M`; in place of the id, the address of
+ * its page. A file or folder of that name goes first; for one of a checkpoint's own files it is its
+ * folder. With a revision, a folder means a run with its checkpoints, one folder each.
+ *
+ * @throws {CheckpointError} `IO` or `INVALID_FILE` if a file of the model is a pipe, a folder or a pointer
+ * of git-lfs
  */
 export async function locateModel(
   pathOrId: string,
   options: PullOptions = {},
 ): Promise<LocatedModel> {
   checkCall('pull', options, { path: pathOrId })
-  const { revision } = options
   const found = await stat(pathOrId).catch(() => undefined)
-  if (found && revision === undefined) return { path: pathOrId }
-  if (found?.isDirectory()) {
-    const path = join(pathOrId, await checkpointIn(pathOrId, revision ?? ''))
-    if (await isFolder(path)) return { path }
-    const message = `is ${JSON.stringify(revision)}, but the folder ${pathOrId} has no checkpoint of that name`
+  const own = found && (await locateOwn(pathOrId, found, options.revision))
+  const place = own ?? (await locateOnHub(pathOrId, options))
+  if (own || place.pulled) await checkLocalFiles(place.path)
+  return place
+}
+
+/** A model of one's own, or a checkpoint of a run. */
+async function locateOwn(
+  given: string,
+  found: Stats,
+  revision: string | undefined,
+): Promise<LocatedModel> {
+  if (revision === undefined) return { path: found.isFile() ? folderOf(given) : given }
+  if (!found.isDirectory()) {
+    const message = `is ${JSON.stringify(revision)}, but ${given} is a file, which has none`
     throw new OptionError('revision', message)
   }
-  if (found) {
-    const message = `is ${JSON.stringify(revision)}, but ${pathOrId} is a file, which has none`
-    throw new OptionError('revision', message)
-  }
-  const [, id = pathOrId, file] = FILE_ON_HUB.exec(pathOrId) ?? []
-  // What is no id either is for the engine to say. No repository is called after a file.
-  if (!isRepoId(id) || id.endsWith('.gguf')) return { path: pathOrId }
-  const pulled = await pull(id, file === undefined ? options : { ...options, file })
-  const path = file === undefined ? pulled.path : join(pulled.path, file)
-  return { path, pulled }
+  const path = join(given, await checkpointIn(given, revision))
+  if (await isFolder(path)) return { path }
+  const message = `is ${JSON.stringify(revision)}, but the folder ${given} has no checkpoint of that name`
+  throw new OptionError('revision', message)
+}
+
+async function locateOnHub(text: string, options: PullOptions): Promise<LocatedModel> {
+  const { endpoint } = await readSettings(options)
+  // What is no name on the hub either is for the engine to say.
+  if (parseModelName(text, endpoint) === undefined) return { path: text }
+  const pulled = await pull(text, options)
+  const [file = ''] = pulled.files
+  const isFile = pulled.files.length === 1 && /\.gguf$/i.test(file)
+  return { path: isFile ? join(pulled.path, file) : pulled.path, pulled }
 }
 
 /** The name of a run's checkpoint that is asked for by its name or by what it is. */

@@ -28,6 +28,9 @@ export function isRefName(name: unknown): name is string {
 export function checkRepoId(id: string): string {
   checkArgument('id', id, 'name')
   if (isRepoId(id)) return id
+  // The address of its page, or with the slash that a shell's completion leaves.
+  const bare = id.replace(/^(?:https?:\/\/)?(?:www\.)?(?:huggingface|hf)\.co\//i, '')
+  if (isRepoId(bare.replace(/\/+$/, ''))) return bare.replace(/\/+$/, '')
   const message = `is ${JSON.stringify(id)}, but a repository is named as in allenai/OLMo-2-1124-7B`
   throw new OptionError('id', message)
 }

@@ -1,10 +1,10 @@
-import { HubError } from '../errors.js'
+import { HubError, OptionError } from '../errors.js'
 import { freeSpace, readRegularFile, systemCode } from '../files.js'
 import { chooseRevision, isLoose } from '../revisions/choose.js'
 import { suggestRevision } from '../revisions/nearest.js'
 import { checkCall } from './arguments.js'
 import { isWhole, noteAbsent } from './cache/absent.js'
-import { type CachedModel, findCached, missingOf } from './cache/find.js'
+import { type CachedModel, cachedNames, findCached, missingOf } from './cache/find.js'
 import { RepoFolder } from './cache/layout.js'
 import { checkRef, writeRef } from './cache/refs.js'
 import { findBlob, findPointer, placePointer, symlinksWork } from './cache/snapshot.js'
@@ -16,6 +16,8 @@ import { type BlobContext, fetchBlob } from './download/blob.js'
 import { Limit, together } from './download/limit.js'
 import { partialLoaded } from './download/partial.js'
 import { checkSpace } from './download/space.js'
+import { chooseGguf } from './gguf-type.js'
+import { type ModelName, parseModelName } from './model-name.js'
 import { checkRepoId, isCommit } from './names.js'
 import { ProgressTracker, type PullProgress } from './progress.js'
 import { revisionsOf } from './revisions.js'
@@ -82,19 +84,38 @@ export async function pull(
 ): Promise<PulledModel> {
   checkCall('pull', options, { id })
   await using client = await HubClient.open(options, internals)
-  const folder = new RepoFolder(client.settings.cacheDir, checkRepoId(id))
+  const { endpoint, cacheDir } = client.settings
+  const name = parseModelName(id, endpoint, 'id') ?? { repo: checkRepoId(id) }
+  const folder = new RepoFolder(cacheDir, name.repo)
   const waiting = { signal: options.signal, sleep: client.retry.sleep }
   // From the first look at what is there: it must not be removed before it is given out.
   await using use = new Use(folder, waiting)
   await use.beginIfThere()
-  return await new Pull(client, use, folder, options, internals).run()
+  return await new Pull(client, use, folder, within(name, options), internals).run()
+}
+
+/** What is pulled: what the name says, and what the options say beside it. */
+interface Wanted extends PullOptions {
+  type?: string
+}
+
+function within({ revision, file, type }: ModelName, options: PullOptions): Wanted {
+  for (const [option, named] of Object.entries({ revision, file, ...(type && { file: type }) })) {
+    const given = options[option as 'revision' | 'file']
+    if (named === undefined || given === undefined || given === named) continue
+    const problem = `is ${JSON.stringify(given)}, but the model's name says ${JSON.stringify(named)}`
+    throw new OptionError(option, problem)
+  }
+  return { ...options, ...(revision && { revision }), ...(file && { file }), ...(type && { type }) }
 }
 
 class Pull {
   readonly #client: HubClient
   readonly #use: Use
   readonly #repo: string
-  readonly #options: PullOptions
+  readonly #options: Wanted
+  /** The one file that is fetched; undefined for all that the engine reads. */
+  #file: string | undefined
   readonly #internals: PullInternals
   readonly #folder: RepoFolder
   readonly #progress: ProgressTracker
@@ -103,23 +124,26 @@ class Pull {
     client: HubClient,
     use: Use,
     folder: RepoFolder,
-    options: PullOptions,
+    options: Wanted,
     internals: PullInternals,
   ) {
     this.#client = client
     this.#use = use
     this.#repo = folder.repo
     this.#options = options
+    this.#file = options.file
     this.#internals = internals
     this.#folder = folder
     this.#progress = new ProgressTracker(options.onProgress, internals.reportEvery)
   }
 
   async run(): Promise<PulledModel> {
-    const { file } = this.#options
     const { offline } = this.#client.settings
     this.#options.signal?.throwIfAborted()
     const revision = await this.#resolveName(this.#options.revision ?? 'main')
+    if (this.#options.type !== undefined)
+      this.#file = await this.#fileOfType(this.#options.type, revision)
+    const file = this.#file
     const cached = await findCached(this.#folder, revision, file)
     if (cached && offline) return this.#result(revision, cached, 'cache')
     if (offline) throw await this.#notCached(revision)
@@ -139,6 +163,32 @@ class Pull {
       if (serves) return this.#result(revision, cached, 'cache')
       throw error
     }
+  }
+
+  /** The GGUF file of a type: among those on the hub, or without it among those in the cache. */
+  async #fileOfType(type: string, revision: string): Promise<string> {
+    const repo = this.#repo
+    if (!this.#client.settings.offline) {
+      try {
+        const commit = await this.#resolveCommit(revision, false)
+        const { signal } = this.#options
+        const all = await this.#client.listFiles(repo, commit, { signal })
+        return chooseGguf(
+          all.map(({ path }) => path),
+          type,
+          repo,
+        )
+      } catch (error) {
+        this.#options.signal?.throwIfAborted()
+        if (!(error instanceof HubError) || !isOutage(error)) throw error
+        const there = await cachedNames(this.#folder, revision)
+        if (there.length === 0) throw error
+        return chooseGguf(there, type, repo)
+      }
+    }
+    const there = await cachedNames(this.#folder, revision)
+    if (there.length === 0) throw await this.#notCached(revision)
+    return chooseGguf(there, type, repo)
   }
 
   /** The name of a revision that is asked for by what it is. */
@@ -199,7 +249,7 @@ class Pull {
         if (turn > 0) throw this.#lost(revision)
       }
       await writeRef(this.#folder, revision, commit)
-      if (this.#options.file === undefined) await noteAbsent(this.#folder, commit, all)
+      if (this.#file === undefined) await noteAbsent(this.#folder, commit, all)
       const paths = files.map(({ path }) => path).sort()
       return this.#result(revision, { commit, files: paths }, 'hub', [...fetched])
     })
@@ -240,7 +290,7 @@ class Pull {
 
   async #chooseFiles(all: HubFile[], revision: string, commit: string): Promise<HubFile[]> {
     const asked = { repo: this.#repo, revision }
-    const { files, index } = selectFiles(all, asked, this.#options.file)
+    const { files, index } = selectFiles(all, asked, this.#file)
     if (!index) return files
     await this.#fetchBlobs([index], commit)
     const path =
@@ -288,7 +338,7 @@ class Pull {
   }
 
   async #notCached(revision: string): Promise<HubError> {
-    const missing = await missingOf(this.#folder, revision, this.#options.file)
+    const missing = await missingOf(this.#folder, revision, this.#file)
     const repo = this.#repo
     const message = `${repo} at ${revision} is not in the cache ${this.#folder.cacheDir} (${missing}), and HF_HUB_OFFLINE forbids to fetch it: unset that, or \`olmo2 pull ${repo}\` where there is a network`
     return new HubError('OFFLINE', message, { repo, revision })

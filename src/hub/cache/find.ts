@@ -1,3 +1,6 @@
+import { readdir } from 'node:fs/promises'
+import { join, relative, sep } from 'node:path'
+
 import { readRegularFile } from '../../files.js'
 import { LARGEST_INDEX, SMALL_FILES, shardNames, WEIGHTS, WEIGHTS_INDEX } from '../select.js'
 import type { RepoFolder } from './layout.js'
@@ -61,4 +64,16 @@ async function neededFiles(folder: RepoFolder, commit: string): Promise<string[]
   } catch {
     return [...always, WEIGHTS]
   }
+}
+
+/** The names of all files of a revision in the cache. */
+export async function cachedNames(folder: RepoFolder, revision: string): Promise<string[]> {
+  const commit = await readRef(folder, revision)
+  if (commit === undefined) return []
+  const path = folder.snapshot(commit)
+  const entries = await readdir(path, { recursive: true, withFileTypes: true }).catch(() => [])
+  return entries
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(path, join(entry.parentPath ?? entry.path, entry.name)))
+    .map((name) => name.split(sep).join('/'))
 }

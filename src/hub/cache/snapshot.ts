@@ -13,6 +13,7 @@ import { dirname, isAbsolute, join, relative, sep } from 'node:path'
 
 import { fileSize, systemCode, temporaryName } from '../../files.js'
 import type { HubFile } from '../client.js'
+import { isPointer } from '../local-files.js'
 import { makeFolder } from './folders.js'
 import type { RepoFolder } from './layout.js'
 
@@ -58,6 +59,8 @@ export async function findPointer(
   const pointer = folder.pointer(commit, path)
   const found = await fileSize(pointer)
   if (found === undefined || (size !== undefined && found !== size)) return undefined
+  // What a copy of a git clone has in a file's place.
+  if (size === undefined && (await isPointer(pointer, found))) return undefined
   return (await isInside(folder, pointer)) ? pointer : undefined
 }
 
