@@ -1,6 +1,7 @@
 import type { Loading as NativeLoading, Model as NativeModel } from '#native'
 
 import { type ChatMessage, ChatTemplate } from './chat.js'
+import type { DType } from './dtypes.js'
 import { native } from './engine/native.js'
 import { checkSignal, watch } from './engine/signal.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
@@ -11,7 +12,6 @@ import type { MemoryPlan, ModelConfig } from './inspect.js'
 import {
   type CacheDType,
   checkOptions,
-  type DType,
   type GenerateManyOptions,
   type GenerateOptions,
   type LoadOptions,
