@@ -6,6 +6,7 @@ import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
+import { retryLine } from '../ui/pull-progress.js'
 import { table } from '../ui/table.js'
 
 export function revisions(program: Command): void {
@@ -29,7 +30,13 @@ export function toCount(text: string): number {
 }
 
 async function run(id: string, values: OptionValues): Promise<void> {
-  const all = await interruptible((signal) => listRevisions(id, { ...hubOptions(values), signal }))
+  const all = await interruptible((signal) =>
+    listRevisions(id, {
+      ...hubOptions(values),
+      signal,
+      onRetry: (retry) => note(retryLine(retry)),
+    }),
+  )
   const { stage, every, nearTokens } = values
   const found = filterRevisions(all, { stage, every, nearTokens })
   if (values.json) return writeJson(found)

@@ -1,3 +1,4 @@
+import type { HubRetry } from '../../src/hub/index.js'
 import { formatBytes } from '../../src/hub/index.js'
 import type { FileProgress, PullProgress } from '../../src/index.js'
 import { cut, duration } from './format.js'
@@ -31,6 +32,7 @@ class Bars implements PullDisplay {
     const lines = [...busy.map((file) => this.#fileLine(file)), this.#totalLine(progress)]
     const width = this.#stream.columns || 80
     this.clear()
+    if (progress.retry) this.#stream.write(`${retryLine(progress.retry)}\n`)
     this.#stream.write(lines.map((line) => `${cut(line, width - 1)}\n`).join(''))
     this.#height = lines.length
   }
@@ -72,7 +74,11 @@ class Lines implements PullDisplay {
     this.#stream = stream
   }
 
-  update = ({ current, loaded, total, speed, secondsLeft }: PullProgress): void => {
+  update = ({ current, retry, loaded, total, speed, secondsLeft }: PullProgress): void => {
+    if (retry) {
+      this.#line(retryLine(retry))
+      return
+    }
     const { file, state } = current
     const before = this.#states.get(file)
     this.#states.set(file, state)
@@ -93,6 +99,11 @@ class Lines implements PullDisplay {
   #line(text: string): void {
     this.#stream.write(`${text}\n`)
   }
+}
+
+/** What is said of a failure of the hub that is tried again. */
+export function retryLine({ reason, attempt, attempts, wait }: HubRetry): string {
+  return `${reason}; trying again in ${duration(Math.max(1, wait))} (${attempt} of ${attempts})`
 }
 
 function shorten(name: string): string {

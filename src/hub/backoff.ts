@@ -1,9 +1,20 @@
 import { setTimeout } from 'node:timers/promises'
 
-import { HubError } from '../errors.js'
+import { HubError, type HubErrorCode } from '../errors.js'
 
 /** Waits so many milliseconds. */
 export type Sleep = (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>
+
+/** A failure after which there is another try. */
+export interface HubRetry {
+  /** What went wrong, as the error says it that would come without another try. */
+  reason: string
+  /** Which of how many further tries comes next; progress begins the count anew. */
+  attempt: number
+  attempts: number
+  /** Seconds until then. */
+  wait: number
+}
 
 /** How often to try, and how long to wait in between. */
 export interface RetryPolicy {
@@ -14,7 +25,11 @@ export interface RetryPolicy {
   longestWait: number
   /** The longest wait that a hub may ask for with `Retry-After`. */
   longestRetryAfter: number
+  /** Milliseconds without progress, tries and waits together, after which the next failure is final. */
+  longestTotal: number
   sleep: Sleep
+  /** Is told before each wait. */
+  onRetry?: (retry: HubRetry) => void
 }
 
 /** That of `http_backoff` in `huggingface_hub`. */
@@ -23,6 +38,7 @@ export const defaultRetryPolicy: RetryPolicy = {
   firstWait: 1000,
   longestWait: 8000,
   longestRetryAfter: 300_000,
+  longestTotal: 600_000,
   sleep: async (milliseconds, signal) => {
     await setTimeout(milliseconds, undefined, signal ? { signal } : {}).catch(() => {})
     signal?.throwIfAborted()
@@ -34,6 +50,9 @@ export class Backoff {
   readonly #policy: RetryPolicy
   readonly #signal: AbortSignal | undefined
   #failures = 0
+  #began = performance.now()
+  /** Milliseconds. */
+  #waited = 0
 
   constructor(policy: RetryPolicy, signal: AbortSignal | undefined) {
     this.#policy = policy
@@ -43,19 +62,42 @@ export class Backoff {
   /** There was progress: the next failure is the first again. */
   reset(): void {
     this.#failures = 0
+    this.#began = performance.now()
+    this.#waited = 0
   }
 
   /** Waits before the next try, or throws the error again if there is to be none. */
   async wait(error: unknown): Promise<void> {
     this.#signal?.throwIfAborted()
-    const { retries, firstWait, longestWait, longestRetryAfter, sleep } = this.#policy
-    if (!isTransient(error) || this.#failures >= retries) throw error
+    if (!isTransient(error)) throw error
+    const { retries, firstWait, longestWait, longestRetryAfter, longestTotal } = this.#policy
     const wanted = (error.retryAfter ?? 0) * 1000
-    if (wanted > longestRetryAfter) throw error
     const own = Math.min(longestWait, firstWait * 2 ** this.#failures)
-    this.#failures += 1
     // All who were refused together should not come back together.
-    await sleep(wanted || own * (0.75 + Math.random() / 2), this.#signal)
+    const wait = wanted || own * (0.75 + Math.random() / 2)
+    const total = Math.max(performance.now() - this.#began, this.#waited) + wait
+    const isFinal = this.#failures >= retries || total > longestTotal
+    if (isFinal || wanted > longestRetryAfter) throw this.#final(error)
+    this.#failures += 1
+    this.#waited += wait
+    this.#policy.onRetry?.({
+      reason: error.message,
+      attempt: this.#failures,
+      attempts: retries,
+      wait: wait / 1000,
+    })
+    await this.#policy.sleep(wait, this.#signal)
+  }
+
+  /** The last failure, with how long it has been tried. */
+  #final(error: HubError): HubError {
+    if (this.#failures === 0) return error
+    const seconds = Math.round(Math.max(performance.now() - this.#began, this.#waited) / 1000)
+    const message = `${error.message}; tried ${this.#failures + 1} times in ${seconds} s`
+    const { code, cause, repo, revision, file, status, retryAfter } = error
+    const facts = Object.entries({ repo, revision, file, status, retryAfter })
+    const known = Object.fromEntries(facts.filter(([, value]) => value !== undefined))
+    return new HubError(code as HubErrorCode, message, { ...known, cause })
   }
 }
 

@@ -41,9 +41,13 @@ export class HubClient {
   readonly retry: RetryPolicy
   readonly #transport: Transport
 
-  constructor(settings: HubSettings, { retry, timeouts }: HubInternals = {}) {
+  constructor(
+    settings: HubSettings,
+    { retry, timeouts }: HubInternals = {},
+    onRetry?: RetryPolicy['onRetry'],
+  ) {
     this.settings = settings
-    this.retry = { ...defaultRetryPolicy, ...retry }
+    this.retry = { ...defaultRetryPolicy, ...retry, ...(onRetry && { onRetry }) }
     this.#transport = new Transport(
       settings,
       `olmo2/${packageVersion}; node/${process.version}`,
@@ -51,8 +55,13 @@ export class HubClient {
     )
   }
 
-  static async open(options: HubOptions, internals?: HubInternals): Promise<HubClient> {
-    return new HubClient(await readSettings(options), internals)
+  /** @param onRetry Is told of each failure after which there is another try */
+  static async open(
+    options: HubOptions,
+    internals?: HubInternals,
+    onRetry?: RetryPolicy['onRetry'],
+  ): Promise<HubClient> {
+    return new HubClient(await readSettings(options), internals, onRetry)
   }
 
   /** The commit that a revision means now. */

@@ -9,6 +9,7 @@ export { chooseRevision } from '../revisions/choose.js'
 export { filterRevisions, type RevisionFilter } from '../revisions/filter.js'
 export { nearestRevision, type RevisionWish } from '../revisions/nearest.js'
 export { parseCount, parseRevision, type TrainingRevision } from '../revisions/parse.js'
+export type { HubRetry } from './backoff.js'
 export {
   pruneCache,
   type Removed,

@@ -1,3 +1,4 @@
+import type { HubRetry } from './backoff.js'
 import type { FileState } from './download/blob.js'
 
 /** How far one file is. */
@@ -15,8 +16,10 @@ export interface FileProgress {
 
 /** How far a pull is. */
 export interface PullProgress {
-  /** The file whose news this is. */
+  /** The file whose news this is; one without a name where the news is of the hub alone. */
   current: FileProgress
+  /** The news is that the hub, or the way to it, failed, and is tried again after a wait. */
+  retry?: HubRetry
   /** All files of the pull, with those that were there before. */
   files: readonly FileProgress[]
   loaded: number
@@ -29,6 +32,8 @@ export interface PullProgress {
 
 const REPORT_EVERY = 100
 const WINDOW = 5000
+/** Milliseconds within which equal failures are one. */
+const TOGETHER = 500
 
 /** Adds up what happens to the files of a pull, and tells it, at most ten times a second. */
 export class ProgressTracker {
@@ -38,6 +43,7 @@ export class ProgressTracker {
   readonly #files = new Map<string, FileProgress>()
   readonly #speed: Speedometer
   #reported = Number.NEGATIVE_INFINITY
+  #retried = { reason: '', at: 0 }
 
   /** @param reportEvery Milliseconds between reports of bytes alone */
   constructor(
@@ -68,6 +74,17 @@ export class ProgressTracker {
     if (!isNews && this.#now() - this.#reported < this.#reportEvery) return
     this.#reported = this.#now()
     this.#report?.(this.#progress(current))
+  }
+
+  /** Tells of a failure; once of one that befalls several connections together. */
+  retry(retry: HubRetry): void {
+    const now = this.#now()
+    const isSame = retry.reason === this.#retried.reason && now - this.#retried.at < TOGETHER
+    this.#retried = { reason: retry.reason, at: now }
+    if (isSame) return
+    const none: FileProgress = { file: '', loaded: 0, total: 0, state: 'queued' }
+    const current = [...this.#files.values()].find(({ state }) => state === 'fetching') ?? none
+    this.#report?.({ ...this.#progress(current), retry })
   }
 
   #progress(current: FileProgress): PullProgress {

@@ -83,7 +83,9 @@ export async function pull(
   internals: PullInternals = {},
 ): Promise<PulledModel> {
   checkCall('pull', options, { id })
-  await using client = await HubClient.open(options, internals)
+  const progress = new ProgressTracker(options.onProgress, internals.reportEvery)
+  const onRetry = progress.retry.bind(progress)
+  await using client = await HubClient.open(options, internals, onRetry)
   const { endpoint, cacheDir } = client.settings
   const name = parseModelName(id, endpoint, 'id') ?? { repo: checkRepoId(id) }
   const folder = new RepoFolder(cacheDir, name.repo)
@@ -91,7 +93,7 @@ export async function pull(
   // From the first look at what is there: it must not be removed before it is given out.
   await using use = new Use(folder, waiting)
   await use.beginIfThere()
-  return await new Pull(client, use, folder, within(name, options), internals).run()
+  return await new Pull(client, use, folder, progress, within(name, options), internals).run()
 }
 
 /** What is pulled: what the name says, and what the options say beside it. */
@@ -124,6 +126,7 @@ class Pull {
     client: HubClient,
     use: Use,
     folder: RepoFolder,
+    progress: ProgressTracker,
     options: Wanted,
     internals: PullInternals,
   ) {
@@ -134,7 +137,7 @@ class Pull {
     this.#file = options.file
     this.#internals = internals
     this.#folder = folder
-    this.#progress = new ProgressTracker(options.onProgress, internals.reportEvery)
+    this.#progress = progress
   }
 
   async run(): Promise<PulledModel> {

@@ -1,6 +1,7 @@
 import { inTrainingOrder } from '../revisions/order.js'
 import { parseRevision } from '../revisions/parse.js'
 import { checkCall } from './arguments.js'
+import type { HubRetry } from './backoff.js'
 import { RepoFolder } from './cache/layout.js'
 import { listCachedRefs } from './cache/refs.js'
 import { HubClient, type HubRef } from './client.js'
@@ -25,14 +26,15 @@ export interface Revision {
  * All branches and tags of a repository: its training checkpoints in the order of training, then
  * `main`, then the others. Offline, those that are in the cache.
  *
+ * @param options.onRetry Is told of each failure of the hub after which there is another try
  * @throws {HubError} if the hub cannot be asked or has no such repository
  */
 export async function listRevisions(
   id: string,
-  options: HubOptions & { signal?: AbortSignal } = {},
+  options: HubOptions & { signal?: AbortSignal; onRetry?: (retry: HubRetry) => void } = {},
 ): Promise<Revision[]> {
   checkCall('list', options, { id })
-  await using client = await HubClient.open(options)
+  await using client = await HubClient.open(options, undefined, options.onRetry)
   return revisionsOf(client, checkRepoId(id), options.signal)
 }
 
