@@ -20,7 +20,7 @@ use candle_core::{Module, Tensor};
 use cpu_support::{weight, write_weights, Folder, Random, Shape};
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::dtype::DType;
-use olmo_core::ops::Ops;
+use olmo_core::ops::{Batch, Ops};
 use olmo_core::precision::Precision;
 use olmo_core::quant::{BlockType, Scheme};
 
@@ -63,13 +63,16 @@ fn main() {
                 context: 8,
             };
             let ops = CpuOps::new(DType::F32, threads).expect("the CPU engine");
-            let ops = ops.in_precision(Some(precision), &shape.config());
-            let floats = CpuOps::new(DType::F32, threads).expect("the CPU engine");
+            let mut ops = ops.in_precision(Some(precision), &shape.config());
+            let mut floats = CpuOps::new(DType::F32, threads).expect("the CPU engine");
             let matrix = ops.matrix(checkpoint.get("w").unwrap()).expect("a matrix");
             let table = floats.matrix(checkpoint.get("x").unwrap()).expect("a matrix");
             let rows_of = |count: usize| {
                 let ids: Vec<u32> = (0..count as u32).collect();
-                ops.embed(&table, &ids).expect("rows")
+                let mut batch = Batch::default();
+                batch.push(&ids, 0, &[], 0..0);
+                let pass = ops.begin(&batch, &[]).expect("a pass");
+                ops.embed(&table, &pass).expect("rows")
             };
             let (many, one) = (rows_of(rows), rows_of(1));
             let ours = |x| drop(black_box(ops.project(x, [&matrix]).expect("a product")));

@@ -15,6 +15,15 @@ pub enum AttentionKind {
     Full,
 }
 
+impl AttentionKind {
+    /// The first position that the row at this position looks at.
+    pub fn first_seen(self, _position: usize) -> usize {
+        match self {
+            AttentionKind::Full => 0,
+        }
+    }
+}
+
 /// Everything the decoder needs to know of a model's shape.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelConfig {
@@ -123,6 +132,17 @@ impl ModelConfig {
             .iter()
             .map(|(_, shape)| shape.iter().map(|&n| n as u64).product::<u64>())
             .sum()
+    }
+
+    /// The kinds of attention the layers have, in the order in which they first occur.
+    pub fn attention_kinds(&self) -> Vec<AttentionKind> {
+        let mut kinds = Vec::new();
+        for kind in &self.layers {
+            if !kinds.contains(kind) {
+                kinds.push(*kind);
+            }
+        }
+        kinds
     }
 
     /// Width of the projected queries.

@@ -10,8 +10,7 @@ use olmo_core::cache::{blocks_for, CacheDType, CacheShape, CACHE_GROUP};
 use olmo_core::config::{AttentionKind, ModelConfig};
 use olmo_core::dtype::DType;
 use olmo_core::model::{Model, NoProbe, Runtime};
-use olmo_core::ops::Batch;
-use olmo_core::ops::Ops;
+use olmo_core::ops::{Batch, LayerKind, LayerSpec, Ops, RopeTable};
 use olmo_core::weights::Checkpoint;
 
 const F32: CacheDType = CacheDType::Float(DType::F32);
@@ -48,21 +47,26 @@ impl Numbers {
         Numbers { checkpoint, q, k, v, _folder: folder }
     }
 
-    fn attention<O: Ops>(&self, ops: &O) -> Vec<f32> {
-        let ids: Vec<u32> = (0..TOKENS as u32).collect();
-        let tensor = |name| {
-            let table = ops.matrix(self.checkpoint.get(name).unwrap()).unwrap();
-            ops.embed(&table, &ids).unwrap()
-        };
+    fn attention<O: Ops>(&self, mut ops: O) -> Vec<f32> {
         let blocks = blocks_for(TOKENS);
-        let shape = CacheShape { layers: 1, blocks, kv_heads: KV_HEADS, head_dim: HEAD_DIM };
+        let shape = CacheShape { blocks: vec![blocks], kv_heads: KV_HEADS, head_dim: HEAD_DIM };
         let mut cache = ops.cache(&shape).unwrap();
         let mut batch = Batch::default();
         let blocks: Vec<u32> = (0..blocks as u32).rev().collect();
-        batch.push(&[0; TOKENS], 0, &blocks, 0..0);
-        let (q, k, v) = (tensor("q"), tensor("k"), tensor("v"));
-        let kind = AttentionKind::Full;
-        let out = ops.attention(&q, &k, &v, &mut cache, 0, kind, &batch).unwrap();
+        let ids: Vec<u32> = (0..TOKENS as u32).collect();
+        batch.push(&ids, 0, &blocks, 0..0);
+        let rope = RopeTable {
+            half_dim: HEAD_DIM / 2,
+            cos: vec![1.0; TOKENS * HEAD_DIM / 2],
+            sin: vec![0.0; TOKENS * HEAD_DIM / 2],
+        };
+        let kinds = [LayerKind { attention: AttentionKind::Full, rope }];
+        let tables =
+            ["q", "k", "v"].map(|name| ops.matrix(self.checkpoint.get(name).unwrap()).unwrap());
+        let pass = ops.begin(&batch, &kinds).unwrap();
+        let [q, k, v] = tables.each_ref().map(|table| ops.embed(table, &pass).unwrap());
+        let layer = LayerSpec { index: 0, kind: 0 };
+        let out = ops.attention(&q, &k, &v, &mut cache, layer, &pass).unwrap();
         let mut numbers = Vec::new();
         ops.read(&out, &mut numbers).unwrap();
         numbers
@@ -122,7 +126,7 @@ fn rounding(dtype: CacheDType, numbers: &[f32]) -> Vec<f32> {
 fn attention_is_as_close_as_the_rounding_allows() {
     let numbers = Numbers::new();
     let run =
-        |dtype| numbers.attention(&CpuOps::new(DType::F32, Some(2)).unwrap().with_cache(dtype));
+        |dtype| numbers.attention(CpuOps::new(DType::F32, Some(2)).unwrap().with_cache(dtype));
     let expected = run(F32);
     for dtype in CacheDType::ALL {
         let (got, bounds) = (run(dtype), numbers.bounds(dtype));
@@ -151,7 +155,7 @@ fn candle_keeps_the_same_caches() {
             continue;
         }
         let cpu = CpuOps::new(DType::F32, Some(2)).unwrap().with_cache(dtype);
-        let (expected, got) = (numbers.attention(&candle.unwrap()), numbers.attention(&cpu));
+        let (expected, got) = (numbers.attention(candle.unwrap()), numbers.attention(cpu));
         let off = max_difference(&expected, &got);
         assert!(off <= 1e-5, "{}: {off}", dtype.name());
     }
@@ -160,7 +164,7 @@ fn candle_keeps_the_same_caches() {
 #[test]
 fn heads_that_are_not_whole_groups_are_an_error() {
     let ops = CpuOps::new(DType::F32, Some(1)).unwrap().with_cache(CacheDType::Q8_0);
-    let shape = CacheShape { layers: 1, blocks: 1, kv_heads: 1, head_dim: 48 };
+    let shape = CacheShape { blocks: vec![1], kv_heads: 1, head_dim: 48 };
     let error = ops.cache(&shape).err().expect("an error");
     assert_eq!(
         error.to_string(),

@@ -8,8 +8,7 @@ use olmo_core::backend::cpu::CpuOps;
 use olmo_core::cache::CacheShape;
 use olmo_core::config::AttentionKind;
 use olmo_core::dtype::DType;
-use olmo_core::ops::Ops;
-use olmo_core::ops::{Batch, RopeTable};
+use olmo_core::ops::{Batch, LayerKind, LayerSpec, Ops, RopeTable};
 use olmo_core::weights::Checkpoint;
 
 const HEADS: usize = 6;
@@ -40,10 +39,20 @@ fn numbers() -> (Folder, Checkpoint) {
     (folder, checkpoint)
 }
 
-fn tensor<O: Ops>(ops: &O, checkpoint: &Checkpoint, name: &str, rows: usize) -> O::Tensor {
+fn tensor<O: Ops>(ops: &mut O, checkpoint: &Checkpoint, name: &str, rows: usize) -> O::Tensor {
     let table = ops.matrix(checkpoint.get(name).unwrap()).unwrap();
     let ids: Vec<u32> = (0..rows as u32).collect();
-    ops.embed(&table, &ids).unwrap()
+    let mut batch = Batch::default();
+    batch.push(&ids, 0, &[], 0..0);
+    let pass = ops.begin(&batch, &[]).unwrap();
+    let x = ops.embed(&table, &pass).unwrap();
+    drop(pass);
+    x
+}
+
+/// The only layer of its kind.
+fn layer(index: usize) -> LayerSpec {
+    LayerSpec { index, kind: 0 }
 }
 
 fn read<O: Ops>(ops: &O, x: &O::Tensor) -> Vec<f32> {
@@ -52,7 +61,7 @@ fn read<O: Ops>(ops: &O, x: &O::Tensor) -> Vec<f32> {
     numbers
 }
 
-fn rope_table() -> RopeTable {
+fn kinds() -> [LayerKind; 1] {
     let shape = Shape {
         hidden: WIDTH,
         intermediate: 8,
@@ -62,7 +71,7 @@ fn rope_table() -> RopeTable {
         vocab: 8,
         context: 200,
     };
-    RopeTable::new(&shape.config())
+    [LayerKind { attention: AttentionKind::Full, rope: RopeTable::new(&shape.config()) }]
 }
 
 /// Two batches: three sequences of which two go on in the second. Blocks are in no order.
@@ -81,41 +90,49 @@ fn batches() -> [Batch; 2] {
 }
 
 /// All operations, by name.
-fn run<O: Ops>(ops: &O, checkpoint: &Checkpoint) -> Vec<(String, Vec<f32>)> {
+fn run<O: Ops>(ops: &mut O, checkpoint: &Checkpoint) -> Vec<(String, Vec<f32>)> {
     let mut results = Vec::new();
+    let kinds = kinds();
     for rows in [1, 2, 5, 6, 7, ROWS] {
-        let x = || tensor(ops, checkpoint, "x", rows);
+        let mut x = || tensor(ops, checkpoint, "x", rows);
+        let [x, again, third, fourth, fifth] = [x(), x(), x(), x(), x()];
         let y = tensor(ops, checkpoint, "y", rows);
+        let mut matrix = |name: &str| ops.matrix(checkpoint.get(name).unwrap()).unwrap();
+        let weights = [matrix("a"), matrix("b")];
+        let norm = ops.vector(checkpoint.get("norm").unwrap()).unwrap();
+        let ops = &*ops;
         let mut note = |name: &str, x: &O::Tensor| {
             results.push((format!("{name} of {rows} rows"), read(ops, x)));
         };
-        note("embed", &x());
-        let matrix = |name: &str| ops.matrix(checkpoint.get(name).unwrap()).unwrap();
-        let [a, b] = ops.project(&x(), [&matrix("a"), &matrix("b")]).unwrap();
+        note("embed", &x);
+        let [a, b] = ops.project(&x, weights.each_ref()).unwrap();
         note("project a", &a);
         note("project b", &b);
-        let norm = ops.vector(checkpoint.get("norm").unwrap()).unwrap();
-        note("rms_norm", &ops.rms_norm(x(), &norm, 1e-6).unwrap());
-        note("silu_mul", &ops.silu_mul(x(), &y).unwrap());
-        note("add", &ops.add(x(), &y).unwrap());
-        note("select_rows", &ops.select_rows(&x(), &[rows - 1, 0, rows / 2]).unwrap());
-        let positions: Vec<u32> = (0..rows as u32).map(|row| (row * 37) % 200).collect();
-        note("rope", &ops.rope(x(), &rope_table(), &positions).unwrap());
+        note("rms_norm", &ops.rms_norm(again, &norm, 1e-6).unwrap());
+        note("silu_mul", &ops.silu_mul(third, &y).unwrap());
+        note("add", &ops.add(fourth, &y).unwrap());
+        let mut batch = Batch::default();
+        batch.push(&vec![0; rows], 0, &[0, 1, 2], 0..0);
+        batch.outputs = vec![rows - 1, 0, rows / 2];
+        batch.positions = (0..rows as u32).map(|row| (row * 37) % 200).collect();
+        let pass = ops.begin(&batch, &kinds).unwrap();
+        note("select_outputs", &ops.select_outputs(&x, &pass).unwrap());
+        note("rope", &ops.rope(fifth, layer(0), &pass).unwrap());
     }
-    let shape = CacheShape { layers: 2, blocks: 8, kv_heads: KV_HEADS, head_dim: HEAD_DIM };
+    let shape = CacheShape { blocks: vec![8; 2], kv_heads: KV_HEADS, head_dim: HEAD_DIM };
     let mut cache = ops.cache(&shape).unwrap();
-    for (index, batch) in batches().iter().enumerate() {
-        for layer in 0..2 {
-            let (q, k) = match layer {
+    for (number, batch) in batches().iter().enumerate() {
+        for index in 0..2 {
+            let (q, k) = match index {
                 0 => ("x", "k"),
                 _ => ("y", "v"),
             };
             let q = tensor(ops, checkpoint, q, batch.rows());
             let k = tensor(ops, checkpoint, k, batch.rows());
             let v = tensor(ops, checkpoint, "v", batch.rows());
-            let kind = AttentionKind::Full;
-            let x = ops.attention(&q, &k, &v, &mut cache, layer, kind, batch).unwrap();
-            results.push((format!("attention {index}, layer {layer}"), read(ops, &x)));
+            let pass = ops.begin(batch, &kinds).unwrap();
+            let x = ops.attention(&q, &k, &v, &mut cache, layer(index), &pass).unwrap();
+            results.push((format!("attention {number}, layer {index}"), read(ops, &x)));
         }
     }
     results
@@ -125,10 +142,10 @@ fn run<O: Ops>(ops: &O, checkpoint: &Checkpoint) -> Vec<(String, Vec<f32>)> {
 fn every_operation_agrees_with_candle() {
     let (_folder, checkpoint) = numbers();
     for (dtype, tolerance) in [(DType::F32, 2e-6), (DType::F16, 4e-3), (DType::BF16, 3e-2)] {
-        let candle = CandleOps::new(candle_core::Device::Cpu, dtype);
+        let mut candle = CandleOps::new(candle_core::Device::Cpu, dtype);
         for threads in [1, 3] {
-            let cpu = CpuOps::new(dtype, Some(threads)).unwrap();
-            let (expected, got) = (run(&candle, &checkpoint), run(&cpu, &checkpoint));
+            let mut cpu = CpuOps::new(dtype, Some(threads)).unwrap();
+            let (expected, got) = (run(&mut candle, &checkpoint), run(&mut cpu, &checkpoint));
             for ((name, expected), (_, got)) in expected.iter().zip(&got) {
                 assert_eq!(expected.len(), got.len(), "{name}");
                 let scale = expected.iter().fold(1.0f32, |scale, x| scale.max(x.abs()));
@@ -148,9 +165,11 @@ fn every_operation_agrees_with_candle() {
 #[test]
 fn no_rows_are_no_work() {
     let (_folder, checkpoint) = numbers();
-    let ops = CpuOps::new(DType::F32, Some(2)).unwrap();
-    let x = tensor(&ops, &checkpoint, "x", 4);
-    let none = ops.select_rows(&x, &[]).unwrap();
+    let mut ops = CpuOps::new(DType::F32, Some(2)).unwrap();
+    let x = tensor(&mut ops, &checkpoint, "x", 4);
+    let mut batch = Batch::default();
+    batch.push(&[0; 4], 0, &[], 0..0);
+    let none = ops.select_outputs(&x, &ops.begin(&batch, &[]).unwrap()).unwrap();
     let norm = ops.vector(checkpoint.get("norm").unwrap()).unwrap();
     let none = ops.rms_norm(none, &norm, 1e-6).unwrap();
     let matrix = ops.matrix(checkpoint.get("b").unwrap()).unwrap();
@@ -161,21 +180,26 @@ fn no_rows_are_no_work() {
 #[test]
 fn shapes_that_do_not_fit_are_errors() {
     let (_folder, checkpoint) = numbers();
-    let ops = CpuOps::new(DType::F32, Some(1)).unwrap();
-    let (x, k) = (tensor(&ops, &checkpoint, "x", 4), tensor(&ops, &checkpoint, "k", 4));
+    let mut ops = CpuOps::new(DType::F32, Some(1)).unwrap();
+    let (x, k) = (tensor(&mut ops, &checkpoint, "x", 4), tensor(&mut ops, &checkpoint, "k", 4));
     let matrix = ops.matrix(checkpoint.get("a").unwrap()).unwrap();
     let norm = ops.vector(checkpoint.get("norm").unwrap()).unwrap();
     assert!(ops.project(&k, [&matrix]).is_err());
-    assert!(ops.add(tensor(&ops, &checkpoint, "x", 4), &k).is_err());
-    assert!(ops.rms_norm(tensor(&ops, &checkpoint, "k", 4), &norm, 1e-6).is_err());
+    let (again, narrow) =
+        (tensor(&mut ops, &checkpoint, "x", 4), tensor(&mut ops, &checkpoint, "k", 4));
+    assert!(ops.add(again, &k).is_err());
+    assert!(ops.rms_norm(narrow, &norm, 1e-6).is_err());
     assert!(ops.matrix(checkpoint.get("norm").unwrap()).is_err());
 
     // Blocks the cache does not have, or too few of them.
-    let shape = CacheShape { layers: 1, blocks: 2, kv_heads: KV_HEADS, head_dim: HEAD_DIM };
+    let shape = CacheShape { blocks: vec![2], kv_heads: KV_HEADS, head_dim: HEAD_DIM };
     let mut cache = ops.cache(&shape).unwrap();
     for (start, blocks) in [(0, vec![2]), (30, vec![0]), (0, vec![])] {
         let mut batch = Batch::default();
         batch.push(&[0; 4], start, &blocks, 0..0);
-        assert!(ops.attention(&x, &k, &k, &mut cache, 0, AttentionKind::Full, &batch).is_err());
+        let kinds = kinds();
+        let pass = ops.begin(&batch, &kinds);
+        let out = pass.and_then(|pass| ops.attention(&x, &k, &k, &mut cache, layer(0), &pass));
+        assert!(out.is_err());
     }
 }

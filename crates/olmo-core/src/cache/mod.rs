@@ -22,10 +22,11 @@ pub const fn blocks_for(tokens: usize) -> usize {
 }
 
 /// What a backend needs to know to allocate the storage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheShape {
-    pub layers: usize,
-    pub blocks: usize,
+    /// Blocks of each layer. Layers of one kind of attention have as many; a kind that looks back only
+    /// so far can do with fewer than the others.
+    pub blocks: Vec<usize>,
     pub kv_heads: usize,
     pub head_dim: usize,
 }

@@ -1,10 +1,9 @@
 //! The whole decoder: embedding, layers, final norm, projection onto the vocabulary.
 
 use super::layer::Layer;
-use super::Probe;
+use super::Observe;
 use crate::config::ModelConfig;
-use crate::ops::Ops;
-use crate::ops::{Batch, RopeTable};
+use crate::ops::{Batch, LayerKind, Ops, RopeTable};
 use crate::shapes::{EMBEDDING, FINAL_NORM, OUTPUT};
 use crate::weights::Checkpoint;
 use crate::Result;
@@ -14,14 +13,15 @@ pub struct Decoder<O: Ops> {
     layers: Vec<Layer<O>>,
     norm: O::Vector,    // [hidden]
     lm_head: O::Matrix, // [vocab, hidden]
-    rope: RopeTable,
+    /// The kinds of attention the layers have.
+    kinds: Vec<LayerKind>,
     eps: f32,
 }
 
 impl<O: Ops> Decoder<O> {
     /// Takes over all weights. `progress` hears the number of layers loaded, after each.
     pub fn load(
-        ops: &O,
+        ops: &mut O,
         config: &ModelConfig,
         checkpoint: &Checkpoint,
         progress: &mut dyn FnMut(usize) -> Result<()>,
@@ -38,12 +38,15 @@ impl<O: Ops> Decoder<O> {
             layers.push(Layer::load(ops, config, checkpoint, index)?);
             progress(index + 1)?;
         }
+        // One table a kind, as OLMo 3 scales the angles of full attention alone.
+        let kinds = config.attention_kinds().into_iter();
+        let kind = |attention| LayerKind { attention, rope: RopeTable::new(config) };
         Ok(Decoder {
             embedding,
             layers,
             norm: ops.vector(checkpoint.get(FINAL_NORM)?)?,
             lm_head,
-            rope: RopeTable::new(config),
+            kinds: kinds.map(kind).collect(),
             eps: config.rms_norm_eps as f32,
         })
     }
@@ -55,44 +58,28 @@ impl<O: Ops> Decoder<O> {
         ops: &O,
         cache: &mut O::Cache,
         batch: &Batch,
-        probe: &mut dyn Probe,
+        observer: &mut impl Observe<O>,
     ) -> Result<Option<O::Tensor>> {
-        let mut look = Look { probe, values: Vec::new() };
-        let mut x = ops.embed(&self.embedding, &batch.tokens)?;
+        let pass = ops.begin(batch, &self.kinds)?;
+        let mut x = ops.embed(&self.embedding, &pass)?; // [rows, hidden]
         for (index, layer) in self.layers.iter().enumerate() {
-            look.at(ops, index, &x)?;
-            x = layer.forward(ops, x, &self.rope, cache, batch, look.probe)?;
+            observer.hidden(ops, index, &x)?;
+            x = layer.forward(ops, x, cache, &pass, observer)?; // [rows, hidden]
         }
         // Norm all rows only if somebody looks: the logits need just the outputs.
-        if look.probe.wants_hidden() {
+        if observer.wants_hidden() {
             x = ops.rms_norm(x, &self.norm, self.eps)?;
-            look.at(ops, self.layers.len(), &x)?;
+            observer.hidden(ops, self.layers.len(), &x)?;
         }
         if batch.outputs.is_empty() {
             return Ok(None);
         }
-        let rows = ops.select_rows(&x, &batch.outputs)?;
-        let rows = match look.probe.wants_hidden() {
-            true => rows,
-            false => ops.rms_norm(rows, &self.norm, self.eps)?,
+        let outputs = ops.select_outputs(&x, &pass)?; // [outputs, hidden]
+        let outputs = match observer.wants_hidden() {
+            true => outputs,
+            false => ops.rms_norm(outputs, &self.norm, self.eps)?,
         };
-        let [logits] = ops.project(&rows, [&self.lm_head])?;
+        let [logits] = ops.project(&outputs, [&self.lm_head])?; // [outputs, vocab]
         Ok(Some(logits))
-    }
-}
-
-/// A probe and the buffer its numbers pass through.
-struct Look<'a> {
-    probe: &'a mut dyn Probe,
-    values: Vec<f32>,
-}
-
-impl Look<'_> {
-    fn at<O: Ops>(&mut self, ops: &O, index: usize, x: &O::Tensor) -> Result<()> {
-        if self.probe.wants_hidden() {
-            ops.read(x, &mut self.values)?;
-            self.probe.hidden(index, &self.values);
-        }
-        Ok(())
     }
 }

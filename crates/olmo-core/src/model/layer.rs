@@ -1,10 +1,9 @@
 //! One decoder layer: attention and MLP, each normed *after* it ran and then added to the stream
 //! ("2 OLMo 2 Furious", 2025, section 3.2).
 
-use super::{Input, Probe};
-use crate::config::{AttentionKind, ModelConfig};
-use crate::ops::Ops;
-use crate::ops::{Batch, RopeTable};
+use super::{Input, Observe};
+use crate::config::ModelConfig;
+use crate::ops::{LayerSpec, Ops};
 use crate::weights::Checkpoint;
 use crate::Result;
 
@@ -17,8 +16,7 @@ pub(super) struct Layer<O: Ops> {
 }
 
 struct Attention<O: Ops> {
-    index: usize,
-    kind: AttentionKind,
+    layer: LayerSpec,
     q_proj: O::Matrix, // [heads · head_dim, hidden]
     k_proj: O::Matrix, // [kv_heads · head_dim, hidden]
     v_proj: O::Matrix, // [kv_heads · head_dim, hidden]
@@ -29,6 +27,7 @@ struct Attention<O: Ops> {
 }
 
 struct Mlp<O: Ops> {
+    layer: LayerSpec,
     gate_proj: O::Matrix, // [intermediate, hidden]
     up_proj: O::Matrix,   // [intermediate, hidden]
     down_proj: O::Matrix, // [hidden, intermediate]
@@ -36,35 +35,34 @@ struct Mlp<O: Ops> {
 
 impl<O: Ops> Layer<O> {
     pub(super) fn load(
-        ops: &O,
+        ops: &mut O,
         config: &ModelConfig,
         checkpoint: &Checkpoint,
         index: usize,
     ) -> Result<Layer<O>> {
-        let matrix =
-            |name: &str| ops.matrix(checkpoint.get(&format!("model.layers.{index}.{name}"))?);
-        let vector =
-            |name: &str| ops.vector(checkpoint.get(&format!("model.layers.{index}.{name}"))?);
+        let kind = config.attention_kinds().iter().position(|&kind| kind == config.layers[index]);
+        let layer = LayerSpec { index, kind: kind.expect("the kinds are those of the layers") };
         let eps = config.rms_norm_eps as f32;
+        let mut weights = Weights { ops, checkpoint, index };
         Ok(Layer {
             attention: Attention {
-                index,
-                kind: config.layers[index],
-                q_proj: matrix("self_attn.q_proj.weight")?,
-                k_proj: matrix("self_attn.k_proj.weight")?,
-                v_proj: matrix("self_attn.v_proj.weight")?,
-                o_proj: matrix("self_attn.o_proj.weight")?,
-                q_norm: vector("self_attn.q_norm.weight")?,
-                k_norm: vector("self_attn.k_norm.weight")?,
+                layer,
+                q_proj: weights.matrix("self_attn.q_proj.weight")?,
+                k_proj: weights.matrix("self_attn.k_proj.weight")?,
+                v_proj: weights.matrix("self_attn.v_proj.weight")?,
+                o_proj: weights.matrix("self_attn.o_proj.weight")?,
+                q_norm: weights.vector("self_attn.q_norm.weight")?,
+                k_norm: weights.vector("self_attn.k_norm.weight")?,
                 eps,
             },
-            post_attention_norm: vector("post_attention_layernorm.weight")?,
+            post_attention_norm: weights.vector("post_attention_layernorm.weight")?,
             mlp: Mlp {
-                gate_proj: matrix("mlp.gate_proj.weight")?,
-                up_proj: matrix("mlp.up_proj.weight")?,
-                down_proj: matrix("mlp.down_proj.weight")?,
+                layer,
+                gate_proj: weights.matrix("mlp.gate_proj.weight")?,
+                up_proj: weights.matrix("mlp.up_proj.weight")?,
+                down_proj: weights.matrix("mlp.down_proj.weight")?,
             },
-            post_mlp_norm: vector("post_feedforward_layernorm.weight")?,
+            post_mlp_norm: weights.vector("post_feedforward_layernorm.weight")?,
             eps,
         })
     }
@@ -74,76 +72,75 @@ impl<O: Ops> Layer<O> {
         &self,
         ops: &O,
         x: O::Tensor,
-        rope: &RopeTable,
         cache: &mut O::Cache,
-        batch: &Batch,
-        probe: &mut dyn Probe,
+        pass: &O::Pass<'_>,
+        observer: &mut impl Observe<O>,
     ) -> Result<O::Tensor> {
-        let h = self.attention.forward(ops, &x, rope, cache, batch, probe)?;
+        let h = self.attention.forward(ops, &x, cache, pass, observer)?; // [rows, hidden]
         let h = ops.rms_norm(h, &self.post_attention_norm, self.eps)?;
         let x = ops.add(h, &x)?;
 
-        let h = self.mlp.forward(ops, &x, self.attention.index, probe)?;
+        let h = self.mlp.forward(ops, &x, observer)?; // [rows, hidden]
         let h = ops.rms_norm(h, &self.post_mlp_norm, self.eps)?;
         ops.add(h, &x)
     }
 }
 
 impl<O: Ops> Attention<O> {
+    /// `[rows, hidden]` → `[rows, hidden]`.
     fn forward(
         &self,
         ops: &O,
         x: &O::Tensor,
-        rope: &RopeTable,
         cache: &mut O::Cache,
-        batch: &Batch,
-        probe: &mut dyn Probe,
+        pass: &O::Pass<'_>,
+        observer: &mut impl Observe<O>,
     ) -> Result<O::Tensor> {
-        look(ops, probe, self.index, Input::Attention, x)?;
+        let layer = self.layer;
+        observer.input(ops, layer.index, Input::Attention, x)?;
+        // q [rows, heads · head_dim]; k, v [rows, kv_heads · head_dim]
         let [q, k, v] = ops.project(x, [&self.q_proj, &self.k_proj, &self.v_proj])?;
         let q = ops.rms_norm(q, &self.q_norm, self.eps)?;
         let k = ops.rms_norm(k, &self.k_norm, self.eps)?;
-        let q = ops.rope(q, rope, &batch.positions)?;
-        let k = ops.rope(k, rope, &batch.positions)?;
-        let h = ops.attention(&q, &k, &v, cache, self.index, self.kind, batch)?;
-        if probe.wants_attention(self.index) {
-            let p = ops.attention_probabilities(&q, cache, self.index, self.kind, batch)?;
-            probe.attention(self.index, &p);
-        }
-        look(ops, probe, self.index, Input::AttentionOutput, &h)?;
-        let [h] = ops.project(&h, [&self.o_proj])?;
+        let q = ops.rope(q, layer, pass)?;
+        let k = ops.rope(k, layer, pass)?;
+        let h = ops.attention(&q, &k, &v, cache, layer, pass)?; // [rows, heads · head_dim]
+        observer.queries(ops, &q, cache, layer, pass)?;
+        observer.input(ops, layer.index, Input::AttentionOutput, &h)?;
+        let [h] = ops.project(&h, [&self.o_proj])?; // [rows, hidden]
         Ok(h)
     }
 }
 
 impl<O: Ops> Mlp<O> {
-    fn forward(
-        &self,
-        ops: &O,
-        x: &O::Tensor,
-        layer: usize,
-        probe: &mut dyn Probe,
-    ) -> Result<O::Tensor> {
-        look(ops, probe, layer, Input::Mlp, x)?;
-        let [gate, up] = ops.project(x, [&self.gate_proj, &self.up_proj])?;
-        let h = ops.silu_mul(gate, &up)?;
-        look(ops, probe, layer, Input::MlpOutput, &h)?;
-        let [h] = ops.project(&h, [&self.down_proj])?;
+    /// `[rows, hidden]` → `[rows, hidden]`.
+    fn forward(&self, ops: &O, x: &O::Tensor, observer: &mut impl Observe<O>) -> Result<O::Tensor> {
+        observer.input(ops, self.layer.index, Input::Mlp, x)?;
+        let [gate, up] = ops.project(x, [&self.gate_proj, &self.up_proj])?; // [rows, intermediate]
+        let h = ops.silu_mul(gate, &up)?; // [rows, intermediate]
+        observer.input(ops, self.layer.index, Input::MlpOutput, &h)?;
+        let [h] = ops.project(&h, [&self.down_proj])?; // [rows, hidden]
         Ok(h)
     }
 }
 
-fn look<O: Ops>(
-    ops: &O,
-    probe: &mut dyn Probe,
-    layer: usize,
-    input: Input,
-    x: &O::Tensor,
-) -> Result<()> {
-    if probe.wants_inputs() {
-        let mut values = Vec::new();
-        ops.read(x, &mut values)?;
-        probe.input(layer, input, &values);
+/// Where a layer's weights come from and go to.
+struct Weights<'a, O> {
+    ops: &'a mut O,
+    checkpoint: &'a Checkpoint,
+    index: usize,
+}
+
+impl<O: Ops> Weights<'_, O> {
+    fn matrix(&mut self, name: &str) -> Result<O::Matrix> {
+        self.ops.matrix(self.checkpoint.get(&self.full(name))?)
     }
-    Ok(())
+
+    fn vector(&mut self, name: &str) -> Result<O::Vector> {
+        self.ops.vector(self.checkpoint.get(&self.full(name))?)
+    }
+
+    fn full(&self, name: &str) -> String {
+        format!("model.layers.{}.{name}", self.index)
+    }
 }

@@ -6,5 +6,5 @@ mod probe;
 mod runtime;
 
 pub use decoder::Decoder;
-pub use probe::{Input, NoProbe, Probe};
+pub use probe::{Input, NoProbe, Observe, Probe};
 pub use runtime::{Model, Runtime};

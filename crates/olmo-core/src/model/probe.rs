@@ -1,5 +1,8 @@
 //! A look inside a forward pass, for those who study the model.
 
+use crate::ops::{LayerSpec, Ops, Study};
+use crate::Result;
+
 /// Is told of the numbers it asks for. Nothing is computed or copied that no probe wants.
 pub trait Probe {
     /// Whether [`Probe::hidden`] should be called.
@@ -31,12 +34,13 @@ pub trait Probe {
 /// An input that projections of a layer share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// Of the queries, keys and values.
+    /// Of `q_proj`, `k_proj` and `v_proj`.
     Attention,
-    /// Of attention's way out.
+    /// Of `o_proj`.
     AttentionOutput,
+    /// Of `gate_proj` and `up_proj`.
     Mlp,
-    /// Of the MLP's way down.
+    /// Of `down_proj`.
     MlpOutput,
 }
 
@@ -58,3 +62,84 @@ impl Input {
 pub struct NoProbe;
 
 impl Probe for NoProbe {}
+
+/// Sees the tensors of a pass where they are, on the device. Each method does nothing by default.
+pub trait Observe<O: Ops> {
+    /// Whether the last hidden state should be computed for all rows.
+    fn wants_hidden(&self) -> bool {
+        false
+    }
+
+    /// See [`Probe::hidden`].
+    fn hidden(&mut self, _ops: &O, _index: usize, _x: &O::Tensor) -> Result<()> {
+        Ok(())
+    }
+
+    /// See [`Probe::input`].
+    fn input(&mut self, _ops: &O, _layer: usize, _input: Input, _x: &O::Tensor) -> Result<()> {
+        Ok(())
+    }
+
+    /// The queries `[rows, heads · head_dim]` of a layer that has just attended.
+    fn queries(
+        &mut self,
+        _ops: &O,
+        _q: &O::Tensor,
+        _cache: &O::Cache,
+        _layer: LayerSpec,
+        _pass: &O::Pass<'_>,
+    ) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl<O: Ops> Observe<O> for NoProbe {}
+
+/// Brings to a probe what it wants, from backends that can be studied.
+pub(super) struct ProbeObserver<'a> {
+    probe: &'a mut dyn Probe,
+    values: Vec<f32>,
+}
+
+impl<'a> ProbeObserver<'a> {
+    pub(super) fn new(probe: &'a mut dyn Probe) -> ProbeObserver<'a> {
+        ProbeObserver { probe, values: Vec::new() }
+    }
+}
+
+impl<O: Study> Observe<O> for ProbeObserver<'_> {
+    fn wants_hidden(&self) -> bool {
+        self.probe.wants_hidden()
+    }
+
+    fn hidden(&mut self, ops: &O, index: usize, x: &O::Tensor) -> Result<()> {
+        if self.probe.wants_hidden() {
+            ops.read(x, &mut self.values)?;
+            self.probe.hidden(index, &self.values);
+        }
+        Ok(())
+    }
+
+    fn input(&mut self, ops: &O, layer: usize, input: Input, x: &O::Tensor) -> Result<()> {
+        if self.probe.wants_inputs() {
+            ops.read(x, &mut self.values)?;
+            self.probe.input(layer, input, &self.values);
+        }
+        Ok(())
+    }
+
+    fn queries(
+        &mut self,
+        ops: &O,
+        q: &O::Tensor,
+        cache: &O::Cache,
+        layer: LayerSpec,
+        pass: &O::Pass<'_>,
+    ) -> Result<()> {
+        if self.probe.wants_attention(layer.index) {
+            let probabilities = ops.attention_probabilities(q, cache, layer, pass)?;
+            self.probe.attention(layer.index, &probabilities);
+        }
+        Ok(())
+    }
+}

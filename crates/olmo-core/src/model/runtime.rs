@@ -1,14 +1,14 @@
 //! A decoder together with its backend and cache, with the backend's types hidden.
 
+use super::probe::ProbeObserver;
 use super::{Decoder, Probe};
 use crate::cache::CacheShape;
 use crate::config::ModelConfig;
-use crate::ops::Batch;
-use crate::ops::Ops;
+use crate::ops::{Batch, Ops, Study};
 use crate::weights::Checkpoint;
 use crate::Result;
 
-/// A loaded model as [`crate::generate`] sees it.
+/// A loaded model as [`crate::engine`] sees it.
 pub trait Model: Send {
     /// Runs a batch and puts the logits `[outputs, vocab]` into `logits`, in place of what it held.
     fn forward(
@@ -28,16 +28,15 @@ pub struct Runtime<O: Ops> {
 impl<O: Ops> Runtime<O> {
     /// Loads the weights and allocates a cache of `blocks` blocks.
     pub fn load(
-        ops: O,
+        mut ops: O,
         config: &ModelConfig,
         checkpoint: &Checkpoint,
         blocks: usize,
         progress: &mut dyn FnMut(usize) -> Result<()>,
     ) -> Result<Runtime<O>> {
-        let decoder = Decoder::load(&ops, config, checkpoint, progress)?;
+        let decoder = Decoder::load(&mut ops, config, checkpoint, progress)?;
         let cache = ops.cache(&CacheShape {
-            layers: config.layers.len(),
-            blocks,
+            blocks: vec![blocks; config.layers.len()],
             kv_heads: config.num_key_value_heads,
             head_dim: config.head_dim,
         })?;
@@ -47,7 +46,7 @@ impl<O: Ops> Runtime<O> {
 
 impl<O> Model for Runtime<O>
 where
-    O: Ops + Send,
+    O: Study + Send,
     O::Matrix: Send,
     O::Vector: Send,
     O::Cache: Send,
@@ -58,7 +57,8 @@ where
         probe: &mut dyn Probe,
         logits: &mut Vec<f32>,
     ) -> Result<()> {
-        match self.decoder.forward(&self.ops, &mut self.cache, batch, probe)? {
+        let observer = &mut ProbeObserver::new(probe);
+        match self.decoder.forward(&self.ops, &mut self.cache, batch, observer)? {
             Some(output) => self.ops.read(&output, logits),
             None => {
                 logits.clear();

@@ -1,8 +1,8 @@
 //! The operations a forward pass is made of, and nothing else of a device.
 //!
-//! [`model`](crate::model) is written over this trait; [`backend`](crate::backend) implements it
-//! twice, on candle tensors and on the CPU engine's own buffers. An operation that may reuse its
-//! input's memory takes it by value.
+//! [`model`](crate::model) is written over this trait; [`backend`](crate::backend) implements it: on
+//! the CPU engine's own buffers, on candle tensors, and for training on each of the two with a way
+//! back. An operation that may reuse its input's memory takes it by value.
 //!
 //! Two promises:
 //! - a row's result depends on that row alone (and, in attention, on its sequence's cache),
@@ -11,15 +11,16 @@
 //! - norms, softmax and rotary angles are computed in f32 whatever the dtype of the weights.
 
 mod batch;
+mod layers;
 mod rope;
 mod train;
 
-pub use batch::{Batch, Span};
+pub use batch::{Batch, BlockTable, Span};
+pub use layers::{LayerKind, LayerSpec};
 pub use rope::RopeTable;
 pub use train::{LossScale, LossSums, Parameter, TrainOps};
 
 use crate::cache::CacheShape;
-use crate::config::AttentionKind;
 use crate::weights::TensorData;
 use crate::Result;
 
@@ -32,21 +33,29 @@ pub trait Ops {
     type Vector;
     /// Keys and values of all layers, in blocks (see [`crate::cache`]).
     type Cache;
+    /// A batch made ready: what does not depend on the layer is computed, checked and brought to the
+    /// device once, such as ids, rotary angles, masks and block tables.
+    type Pass<'a>;
 
     /// Takes a weight over from its file, converting it to the dtype this backend runs in.
-    fn matrix(&self, weight: &TensorData) -> Result<Self::Matrix>;
-    fn vector(&self, weight: &TensorData) -> Result<Self::Vector>;
+    fn matrix(&mut self, weight: &TensorData) -> Result<Self::Matrix>;
+    fn vector(&mut self, weight: &TensorData) -> Result<Self::Vector>;
 
     /// Takes over an embedding table that is only for [`Ops::embed`].
-    fn table(&self, weight: &TensorData) -> Result<Self::Matrix> {
+    fn table(&mut self, weight: &TensorData) -> Result<Self::Matrix> {
         self.matrix(weight)
     }
 
-    /// Storage for the keys and values of `shape.blocks` blocks in every layer.
+    /// Storage for the keys and values of all layers.
     fn cache(&self, shape: &CacheShape) -> Result<Self::Cache>;
 
-    /// Row `r` is `table[ids[r]]`. Ids are checked before they come here.
-    fn embed(&self, table: &Self::Matrix, ids: &[u32]) -> Result<Self::Tensor>;
+    /// Makes a batch ready for the layers of a model that has these kinds of attention. Until
+    /// [`Ops::read`], no operation after it need wait for the device.
+    fn begin<'a>(&self, batch: &'a Batch, kinds: &'a [LayerKind]) -> Result<Self::Pass<'a>>;
+
+    /// Row `r` is `table[ids[r]]` `[rows, width]`, of the batch's ids. They are checked before they
+    /// come here.
+    fn embed(&self, table: &Self::Matrix, pass: &Self::Pass<'_>) -> Result<Self::Tensor>;
 
     /// `x · wᵀ` for each of the weights, which share their input: `[rows, in]` → N × `[rows, out]`.
     fn project<const N: usize>(
@@ -60,36 +69,28 @@ pub trait Ops {
 
     /// Rotates each head of each row by the angles of the row's position. A row is
     /// `width / head_dim` heads side by side; a head's first half pairs with its second half.
-    fn rope(&self, x: Self::Tensor, table: &RopeTable, positions: &[u32]) -> Result<Self::Tensor>;
+    fn rope(
+        &self,
+        x: Self::Tensor,
+        layer: LayerSpec,
+        pass: &Self::Pass<'_>,
+    ) -> Result<Self::Tensor>;
 
     /// Stores the batch's keys and values in the cache, then lets every row attend to its own
-    /// sequence up to and including itself: `softmax(q·kᵀ / sqrt(head_dim)) · v`.
+    /// sequence up to and including itself, as far back as the layer's kind of attention looks:
+    /// `softmax(q·kᵀ / sqrt(head_dim)) · v`.
     ///
     /// `q` is `[rows, heads · head_dim]`, `k` and `v` are `[rows, kv_heads · head_dim]`; query head
     /// `h` reads key head `h / (heads / kv_heads)`. Returns `[rows, heads · head_dim]`.
-    #[allow(clippy::too_many_arguments)]
     fn attention(
         &self,
         q: &Self::Tensor,
         k: &Self::Tensor,
         v: &Self::Tensor,
         cache: &mut Self::Cache,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
+        layer: LayerSpec,
+        pass: &Self::Pass<'_>,
     ) -> Result<Self::Tensor>;
-
-    /// The probabilities [`Ops::attention`] uses, for those who study the model: for the batch's
-    /// only span, `[heads, rows, start + rows]` in row-major order, zero above the diagonal. Reads
-    /// keys the cache already holds, so it comes after `attention` of the same layer.
-    fn attention_probabilities(
-        &self,
-        q: &Self::Tensor,
-        cache: &Self::Cache,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
-    ) -> Result<Vec<f32>>;
 
     /// `silu(gate) · up`, element by element.
     fn silu_mul(&self, gate: Self::Tensor, up: &Self::Tensor) -> Result<Self::Tensor>;
@@ -97,9 +98,23 @@ pub trait Ops {
     /// `x + y`, element by element.
     fn add(&self, x: Self::Tensor, y: &Self::Tensor) -> Result<Self::Tensor>;
 
-    /// The rows with these indices, in this order.
-    fn select_rows(&self, x: &Self::Tensor, rows: &[usize]) -> Result<Self::Tensor>;
+    /// The batch's output rows, `[outputs, width]`.
+    fn select_outputs(&self, x: &Self::Tensor, pass: &Self::Pass<'_>) -> Result<Self::Tensor>;
 
     /// Puts the numbers themselves into `out`, row after row, in place of what it held.
     fn read(&self, x: &Self::Tensor, out: &mut Vec<f32>) -> Result<()>;
+}
+
+/// What those who study a model ask of a backend beside the forward pass.
+pub trait Study: Ops {
+    /// The probabilities [`Ops::attention`] uses: for the batch's only span,
+    /// `[heads, rows, start + rows]` in row-major order, zero where a row does not look. Reads keys
+    /// the cache already holds, so it comes after `attention` of the same layer.
+    fn attention_probabilities(
+        &self,
+        q: &Self::Tensor,
+        cache: &Self::Cache,
+        layer: LayerSpec,
+        pass: &Self::Pass<'_>,
+    ) -> Result<Vec<f32>>;
 }

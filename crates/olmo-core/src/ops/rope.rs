@@ -32,6 +32,11 @@ impl RopeTable {
         }
     }
 
+    /// How many positions have angles.
+    pub fn positions(&self) -> usize {
+        self.cos.len() / self.half_dim
+    }
+
     /// `(cos, sin)` at a position, `[head_dim / 2]` each.
     pub fn at(&self, position: usize) -> (&[f32], &[f32]) {
         let range = position * self.half_dim..(position + 1) * self.half_dim;

@@ -65,15 +65,19 @@ impl Sum for LossSums {
 /// Operations that remember what they did, and can go back over it.
 pub trait TrainOps: Ops {
     /// Forgets the last forward pass; the next one is remembered if `record` says so.
-    fn begin(&self, record: bool);
+    fn record(&mut self, record: bool);
 
     /// Losses of the logits `[rows, vocab]`.
     fn losses(&self, logits: &Self::Tensor, targets: &[u32]) -> Result<LossSums>;
 
     /// The same, and adds the gradient of the scaled losses to every parameter's. Only after a
     /// recorded forward pass, and once.
-    fn backward(&self, logits: Self::Tensor, targets: &[u32], scale: LossScale)
-        -> Result<LossSums>;
+    fn backward(
+        &mut self,
+        logits: Self::Tensor,
+        targets: &[u32],
+        scale: LossScale,
+    ) -> Result<LossSums>;
 
     /// Shows all parameters, in the order in which they were loaded, and takes over what `change`
     /// makes of them.

@@ -52,12 +52,11 @@ pub struct Network<O: Ops> {
 }
 
 impl<O: TrainOps> Network<O> {
-    pub fn load(ops: O, config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Network<O>> {
-        let decoder = Decoder::load(&ops, config, checkpoint, &mut |_| Ok(()))?;
+    pub fn load(mut ops: O, config: &ModelConfig, checkpoint: &Checkpoint) -> Result<Network<O>> {
+        let decoder = Decoder::load(&mut ops, config, checkpoint, &mut |_| Ok(()))?;
         // No blocks: a training batch brings all its keys itself.
         let cache = ops.cache(&CacheShape {
-            layers: config.layers.len(),
-            blocks: 0,
+            blocks: vec![0; config.layers.len()],
             kv_heads: config.num_key_value_heads,
             head_dim: config.head_dim,
         })?;
@@ -65,7 +64,7 @@ impl<O: TrainOps> Network<O> {
     }
 
     fn forward(&mut self, examples: &Examples, record: bool) -> Result<O::Tensor> {
-        self.ops.begin(record);
+        self.ops.record(record);
         let logits =
             self.decoder.forward(&self.ops, &mut self.cache, &examples.batch, &mut NoProbe)?;
         logits.ok_or_else(|| Error::Internal("no row of the examples is predicted".into()))

@@ -7,7 +7,7 @@ use olmo_core::checkpoint::ModelSource;
 use olmo_core::config::ModelConfig;
 use olmo_core::model::{Model, NoProbe, Probe, Runtime};
 use olmo_core::ops::Batch;
-use olmo_core::ops::Ops;
+use olmo_core::ops::Study;
 use olmo_core::shapes::weight_shapes;
 use safetensors::{Dtype, SafeTensors};
 
@@ -69,7 +69,7 @@ pub struct Bench {
 impl Bench {
     pub fn new<O>(name: &str, ops: O) -> Bench
     where
-        O: Ops + Send + 'static,
+        O: Study + Send + 'static,
         O::Matrix: Send,
         O::Vector: Send,
         O::Cache: Send,

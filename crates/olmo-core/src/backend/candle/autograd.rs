@@ -7,13 +7,11 @@ use std::ops::Range;
 
 use candle_core::{Device, Tensor, Var, D};
 
+use super::pass::{mask, outputs, Angles};
 use super::{repeat_heads, CandleOps};
 use crate::cache::CacheShape;
-use crate::config::AttentionKind;
 use crate::dtype::DType;
-use crate::ops::Ops;
-use crate::ops::{Batch, RopeTable};
-use crate::ops::{LossScale, LossSums, Parameter, TrainOps};
+use crate::ops::{Batch, LayerKind, LayerSpec, LossScale, LossSums, Ops, Parameter, TrainOps};
 use crate::weights::TensorData;
 use crate::Result;
 
@@ -21,21 +19,45 @@ use crate::Result;
 pub struct AutogradOps {
     ops: CandleOps,
     device: Device,
-    weights: std::sync::Mutex<Weights>,
-    recording: std::sync::atomic::AtomicBool,
-}
-
-#[derive(Default)]
-struct Weights {
     variables: Vec<Var>,
+    /// One for each variable.
     parameters: Vec<Parameter>,
+    recording: bool,
 }
 
-/// The keys of the last batch, `[rows, kv_heads · head_dim]` a layer.
-pub struct LastKeys {
-    kv_heads: usize,
-    head_dim: usize,
-    keys: Vec<Option<Tensor>>,
+/// A batch on the device. Its texts begin in it, so the cache holds nothing of them.
+pub struct Pass {
+    ids: Tensor,             // [rows]
+    outputs: Option<Tensor>, // [outputs]
+    texts: Vec<Range<usize>>,
+    kinds: Vec<KindPass>,
+}
+
+/// What the layers of one kind of attention share.
+struct KindPass {
+    angles: Angles,
+    masks: Vec<Tensor>, // for each text [rows, rows]
+}
+
+impl Pass {
+    fn new(batch: &Batch, kinds: &[LayerKind], device: &Device) -> Result<Pass> {
+        debug_assert!(batch.spans.iter().all(|span| span.start == 0));
+        let texts: Vec<Range<usize>> = batch.spans.iter().map(|span| span.rows.clone()).collect();
+        let kind = |kind: &LayerKind| {
+            let mask =
+                |text: &Range<usize>| mask(kind.attention, 0..text.len(), 0..text.len(), device);
+            Ok(KindPass {
+                angles: Angles::new(&kind.rope, &batch.positions, device)?,
+                masks: texts.iter().map(mask).collect::<Result<_>>()?,
+            })
+        };
+        Ok(Pass {
+            ids: Tensor::new(&batch.tokens[..], device)?,
+            outputs: outputs(batch, device)?,
+            kinds: kinds.iter().map(kind).collect::<Result<_>>()?,
+            texts,
+        })
+    }
 }
 
 impl AutogradOps {
@@ -43,27 +65,23 @@ impl AutogradOps {
         AutogradOps {
             ops: CandleOps::new(device.clone(), DType::F32),
             device,
-            weights: Default::default(),
-            recording: false.into(),
+            variables: Vec::new(),
+            parameters: Vec::new(),
+            recording: false,
         }
     }
 
-    fn weights(&self) -> std::sync::MutexGuard<'_, Weights> {
-        self.weights.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-
-    fn register(&self, weight: &TensorData) -> Result<Var> {
+    fn register(&mut self, weight: &TensorData) -> Result<Var> {
         let value = weight.to_f32();
         let variable = Var::from_slice(&value, weight.shape.as_slice(), &self.device)?;
-        let mut weights = self.weights();
-        weights.variables.push(variable.clone());
-        weights.parameters.push(Parameter::new(&weight.name, &weight.shape, value));
+        self.variables.push(variable.clone());
+        self.parameters.push(Parameter::new(&weight.name, &weight.shape, value));
         Ok(variable)
     }
 
     /// The weight as the next operation should see it.
     fn tracked(&self, weight: &Var) -> Tensor {
-        match self.recording.load(std::sync::atomic::Ordering::Relaxed) {
+        match self.recording {
             true => weight.as_tensor().clone(),
             false => weight.as_detached_tensor(),
         }
@@ -75,16 +93,13 @@ impl AutogradOps {
         q: &Tensor,
         k: &Tensor,
         rows: &Range<usize>,
+        mask: &Tensor,
         head_dim: usize,
     ) -> Result<Tensor> {
         let q = heads(q, rows, head_dim)?;
         let k = repeat_heads(&heads(k, rows, head_dim)?, q.dim(0)?)?;
         let scores = (q.matmul(&k.transpose(1, 2)?.contiguous()?)? / (head_dim as f64).sqrt())?;
-        let n = rows.len();
-        let mask: Vec<f32> = (0..n)
-            .flat_map(|row| (0..n).map(move |p| if p <= row { 0.0 } else { f32::NEG_INFINITY }))
-            .collect();
-        let scores = scores.broadcast_add(&Tensor::from_vec(mask, (n, n), &self.device)?)?;
+        let scores = scores.broadcast_add(mask)?;
         // The shift cancels out, so it needs no gradient.
         let largest = scores.detach().max_keepdim(D::Minus1)?;
         let scores = scores.broadcast_sub(&largest)?.exp()?;
@@ -120,23 +135,28 @@ impl Ops for AutogradOps {
     type Tensor = Tensor;
     type Matrix = Var;
     type Vector = Var;
-    type Cache = LastKeys;
+    /// Nothing is kept after a pass: this only says how wide the heads are.
+    type Cache = CacheShape;
+    type Pass<'a> = Pass;
 
-    fn matrix(&self, weight: &TensorData) -> Result<Var> {
+    fn matrix(&mut self, weight: &TensorData) -> Result<Var> {
         self.register(weight)
     }
 
-    fn vector(&self, weight: &TensorData) -> Result<Var> {
+    fn vector(&mut self, weight: &TensorData) -> Result<Var> {
         self.register(weight)
     }
 
-    fn cache(&self, shape: &CacheShape) -> Result<LastKeys> {
-        let CacheShape { kv_heads, head_dim, layers, .. } = *shape;
-        Ok(LastKeys { kv_heads, head_dim, keys: vec![None; layers] })
+    fn cache(&self, shape: &CacheShape) -> Result<CacheShape> {
+        Ok(shape.clone())
     }
 
-    fn embed(&self, table: &Var, ids: &[u32]) -> Result<Tensor> {
-        self.ops.embed(&self.tracked(table), ids)
+    fn begin(&self, batch: &Batch, kinds: &[LayerKind]) -> Result<Pass> {
+        Pass::new(batch, kinds, &self.device)
+    }
+
+    fn embed(&self, table: &Var, pass: &Pass) -> Result<Tensor> {
+        Ok(self.tracked(table).index_select(&pass.ids, 0)?)
     }
 
     fn project<const N: usize>(&self, x: &Tensor, weights: [&Var; N]) -> Result<[Tensor; N]> {
@@ -148,8 +168,8 @@ impl Ops for AutogradOps {
         self.ops.rms_norm(x, &self.tracked(weight), eps)
     }
 
-    fn rope(&self, x: Tensor, table: &RopeTable, positions: &[u32]) -> Result<Tensor> {
-        self.ops.rope(x, table, positions)
+    fn rope(&self, x: Tensor, layer: LayerSpec, pass: &Pass) -> Result<Tensor> {
+        pass.kinds[layer.kind].angles.rotate(&x)
     }
 
     fn attention(
@@ -157,38 +177,20 @@ impl Ops for AutogradOps {
         q: &Tensor,
         k: &Tensor,
         v: &Tensor,
-        cache: &mut LastKeys,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
+        cache: &mut CacheShape,
+        layer: LayerSpec,
+        pass: &Pass,
     ) -> Result<Tensor> {
-        let AttentionKind::Full = kind;
         let head_dim = cache.head_dim;
-        debug_assert_eq!(k.dim(1)?, cache.kv_heads * head_dim);
-        cache.keys[layer] = Some(k.detach());
         let (_, width) = q.dims2()?;
-        let mut outputs = Vec::with_capacity(batch.spans.len());
-        for span in &batch.spans {
-            let p = self.probabilities(q, k, &span.rows, head_dim)?;
-            let v = repeat_heads(&heads(v, &span.rows, head_dim)?, width / head_dim)?;
+        let mut outputs = Vec::with_capacity(pass.texts.len());
+        for (text, mask) in pass.texts.iter().zip(&pass.kinds[layer.kind].masks) {
+            let p = self.probabilities(q, k, text, mask, head_dim)?;
+            let v = repeat_heads(&heads(v, text, head_dim)?, width / head_dim)?;
             let out = p.matmul(&v)?.transpose(0, 1)?;
-            outputs.push(out.contiguous()?.reshape((span.rows.len(), width))?);
+            outputs.push(out.contiguous()?.reshape((text.len(), width))?);
         }
         Ok(Tensor::cat(&outputs, 0)?)
-    }
-
-    fn attention_probabilities(
-        &self,
-        q: &Tensor,
-        cache: &LastKeys,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
-    ) -> Result<Vec<f32>> {
-        let AttentionKind::Full = kind;
-        let k = cache.keys[layer].as_ref().expect("attention of this layer has run");
-        let p = self.probabilities(&q.detach(), k, &batch.spans[0].rows, cache.head_dim)?;
-        Ok(p.flatten_all()?.to_vec1()?)
     }
 
     fn silu_mul(&self, gate: Tensor, up: &Tensor) -> Result<Tensor> {
@@ -199,8 +201,11 @@ impl Ops for AutogradOps {
         self.ops.add(x, y)
     }
 
-    fn select_rows(&self, x: &Tensor, rows: &[usize]) -> Result<Tensor> {
-        self.ops.select_rows(x, rows)
+    fn select_outputs(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        match &pass.outputs {
+            Some(rows) => Ok(x.index_select(rows, 0)?),
+            None => Ok(x.narrow(0, 0, 0)?),
+        }
     }
 
     fn read(&self, x: &Tensor, out: &mut Vec<f32>) -> Result<()> {
@@ -209,8 +214,8 @@ impl Ops for AutogradOps {
 }
 
 impl TrainOps for AutogradOps {
-    fn begin(&self, record: bool) {
-        self.recording.store(record, std::sync::atomic::Ordering::Relaxed);
+    fn record(&mut self, record: bool) {
+        self.recording = record;
     }
 
     fn losses(&self, logits: &Tensor, targets: &[u32]) -> Result<LossSums> {
@@ -218,14 +223,13 @@ impl TrainOps for AutogradOps {
         sums(&z, &target_logits)
     }
 
-    fn backward(&self, logits: Tensor, targets: &[u32], scale: LossScale) -> Result<LossSums> {
+    fn backward(&mut self, logits: Tensor, targets: &[u32], scale: LossScale) -> Result<LossSums> {
         let (z, target_logits) = self.log_sum_exp(&logits, targets)?;
         let cross_entropy = (&z - &target_logits)?.sum_all()?;
         let loss = ((cross_entropy * scale.cross_entropy as f64)?
             + (z.sqr()?.sum_all()? * scale.z_loss as f64)?)?;
         let gradients = loss.backward()?;
-        let Weights { variables, parameters } = &mut *self.weights();
-        for (variable, parameter) in variables.iter().zip(parameters) {
+        for (variable, parameter) in self.variables.iter().zip(&mut self.parameters) {
             let Some(gradient) = gradients.get(variable) else { continue };
             let gradient: Vec<f32> = gradient.flatten_all()?.to_vec1()?;
             for (total, part) in parameter.gradient.iter_mut().zip(gradient) {
@@ -236,9 +240,8 @@ impl TrainOps for AutogradOps {
     }
 
     fn parameters(&mut self, change: &mut dyn FnMut(&mut [Parameter])) -> Result<()> {
-        let Weights { variables, parameters } = &mut *self.weights();
-        change(parameters);
-        for (variable, parameter) in variables.iter().zip(parameters) {
+        change(&mut self.parameters);
+        for (variable, parameter) in self.variables.iter().zip(&self.parameters) {
             let shape = parameter.shape.as_slice();
             variable.set(&Tensor::from_slice(&parameter.value, shape, &self.device)?)?;
         }

@@ -4,18 +4,19 @@
 //! Nothing here is tuned. A GPU gets its speed from candle's own kernels.
 
 mod autograd;
+mod pass;
 
 use candle_core::{DType as CandleDType, Device, IndexOp, Tensor, D};
 
 use crate::cache::{CacheDType, CacheShape, BLOCK_TOKENS};
-use crate::config::AttentionKind;
 use crate::dtype::{DType, TensorType};
-use crate::ops::Ops;
-use crate::ops::{Batch, RopeTable, Span};
+use crate::ops::{Batch, LayerKind, LayerSpec, Ops, Study};
 use crate::weights::TensorData;
 use crate::{Error, Result};
+use pass::SpanPass;
 
 pub use autograd::AutogradOps;
+pub use pass::Pass;
 
 pub struct CandleOps {
     device: Device,
@@ -58,48 +59,24 @@ impl CandleOps {
         Ok(tensor.to_dtype(self.dtype.into())?)
     }
 
-    /// Where a span's positions `0..end` lie in the cache.
-    fn slots(&self, span: &Span, end: usize) -> Result<Tensor> {
-        let slots: Vec<u32> = (0..end).map(|position| slot(span, position) as u32).collect();
-        Ok(Tensor::new(slots, &self.device)?)
-    }
-
-    /// Softmaxed scores `[heads, rows, end]` in f32 of one span's queries `[rows, heads · head_dim]`.
+    /// Softmaxed scores `[heads, rows, seen]` in f32 of one span's queries `[rows, heads · head_dim]`.
     fn probabilities(
         &self,
         q: &Tensor,
         cache: &CandleCache,
-        layer: usize,
-        span: &Span,
+        layer: LayerSpec,
+        span: &SpanPass,
     ) -> Result<Tensor> {
-        let end = span.start + span.rows.len();
         let (rows, width) = q.dims2()?;
         let (heads, head_dim) = (width / cache.head_dim, cache.head_dim);
-        let k = cache.keys[layer].index_select(&self.slots(span, end)?, 0)?; // [end, kv_heads, head_dim]
+        let k = cache.keys[layer.index].index_select(&span.slots, 0)?; // [seen, kv_heads, head_dim]
         let k = repeat_heads(&k.to_dtype(q.dtype())?.transpose(0, 1)?, heads)?;
         let q = q.reshape((rows, heads, head_dim))?.transpose(0, 1)?.contiguous()?;
         let scores = q.matmul(&k.transpose(1, 2)?.contiguous()?)?.to_dtype(CandleDType::F32)?;
-        let scores =
-            (scores * (1.0 / (head_dim as f64).sqrt()))?.broadcast_add(&self.mask(span)?)?;
+        let scores = (scores * (1.0 / (head_dim as f64).sqrt()))?.broadcast_add(&span.mask)?;
         let scores = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?)?.exp()?;
         Ok(scores.broadcast_div(&scores.sum_keepdim(D::Minus1)?)?)
     }
-
-    /// 0 where a row may look, -inf at later positions: `[rows, end]`.
-    fn mask(&self, span: &Span) -> Result<Tensor> {
-        let (rows, end) = (span.rows.len(), span.start + span.rows.len());
-        let mask: Vec<f32> = (0..rows)
-            .flat_map(|row| {
-                (0..end).map(move |p| if p <= span.start + row { 0.0 } else { f32::NEG_INFINITY })
-            })
-            .collect();
-        Ok(Tensor::from_vec(mask, (rows, end), &self.device)?)
-    }
-}
-
-/// Row of the cache that holds a position of a span's sequence.
-fn slot(span: &Span, position: usize) -> usize {
-    span.blocks[position / BLOCK_TOKENS] as usize * BLOCK_TOKENS + position % BLOCK_TOKENS
 }
 
 /// `[kv_heads, n, head_dim]` → `[heads, n, head_dim]`: each key head serves a group of query heads.
@@ -115,30 +92,33 @@ impl Ops for CandleOps {
     type Matrix = Tensor;
     type Vector = Tensor; // in f32: norms are computed in it
     type Cache = CandleCache;
+    type Pass<'a> = Pass;
 
-    fn matrix(&self, weight: &TensorData) -> Result<Tensor> {
+    fn matrix(&mut self, weight: &TensorData) -> Result<Tensor> {
         self.tensor(weight)
     }
 
-    fn vector(&self, weight: &TensorData) -> Result<Tensor> {
+    fn vector(&mut self, weight: &TensorData) -> Result<Tensor> {
         Ok(Tensor::from_vec(weight.to_f32(), &weight.shape[..], &self.device)?)
     }
 
     fn cache(&self, shape: &CacheShape) -> Result<CandleCache> {
-        let rows = shape.blocks * BLOCK_TOKENS;
         let zeros = || {
-            (0..shape.layers)
-                .map(|_| {
-                    let dims = (rows, shape.kv_heads, shape.head_dim);
-                    Ok(Tensor::zeros(dims, self.cache_dtype.into(), &self.device)?)
-                })
-                .collect::<Result<Vec<_>>>()
+            let layer = |blocks: &usize| {
+                let dims = (blocks * BLOCK_TOKENS, shape.kv_heads, shape.head_dim);
+                Ok(Tensor::zeros(dims, self.cache_dtype.into(), &self.device)?)
+            };
+            shape.blocks.iter().map(layer).collect::<Result<Vec<_>>>()
         };
         Ok(CandleCache { keys: zeros()?, values: zeros()?, head_dim: shape.head_dim })
     }
 
-    fn embed(&self, table: &Tensor, ids: &[u32]) -> Result<Tensor> {
-        Ok(table.index_select(&Tensor::new(ids, &self.device)?, 0)?)
+    fn begin(&self, batch: &Batch, kinds: &[LayerKind]) -> Result<Pass> {
+        Pass::new(batch, kinds, &self.device)
+    }
+
+    fn embed(&self, table: &Tensor, pass: &Pass) -> Result<Tensor> {
+        Ok(table.index_select(&pass.ids, 0)?)
     }
 
     fn project<const N: usize>(&self, x: &Tensor, weights: [&Tensor; N]) -> Result<[Tensor; N]> {
@@ -155,22 +135,8 @@ impl Ops for CandleOps {
         Ok(x.broadcast_mul(weight)?.to_dtype(dtype)?)
     }
 
-    fn rope(&self, x: Tensor, table: &RopeTable, positions: &[u32]) -> Result<Tensor> {
-        let (rows, width) = x.dims2()?;
-        let half = table.half_dim;
-        let gather = |angles: fn(&RopeTable, usize) -> &[f32]| -> Result<Tensor> {
-            let flat: Vec<f32> =
-                positions.iter().flat_map(|&p| angles(table, p as usize).iter().copied()).collect();
-            Ok(Tensor::from_vec(flat, (rows, 1, half), &self.device)?)
-        };
-        let cos = gather(|table, position| table.at(position).0)?;
-        let sin = gather(|table, position| table.at(position).1)?;
-        let dtype = x.dtype();
-        let x = x.reshape((rows, width / (2 * half), 2 * half))?.to_dtype(CandleDType::F32)?;
-        let (a, b) = (x.narrow(2, 0, half)?, x.narrow(2, half, half)?);
-        let first = (a.broadcast_mul(&cos)? - b.broadcast_mul(&sin)?)?;
-        let second = (b.broadcast_mul(&cos)? + a.broadcast_mul(&sin)?)?;
-        Ok(Tensor::cat(&[first, second], 2)?.reshape((rows, width))?.to_dtype(dtype)?)
+    fn rope(&self, x: Tensor, layer: LayerSpec, pass: &Pass) -> Result<Tensor> {
+        pass.kinds[layer.kind].angles.rotate(&x)
     }
 
     fn attention(
@@ -179,40 +145,25 @@ impl Ops for CandleOps {
         k: &Tensor,
         v: &Tensor,
         cache: &mut CandleCache,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
+        layer: LayerSpec,
+        pass: &Pass,
     ) -> Result<Tensor> {
-        let AttentionKind::Full = kind;
         let head_dim = cache.head_dim;
         let (_, width) = q.dims2()?;
-        let mut outputs = Vec::with_capacity(batch.spans.len());
-        for span in &batch.spans {
-            let end = span.start + span.rows.len();
-            store(k, &cache.keys[layer], span)?;
-            store(v, &cache.values[layer], span)?;
+        let spans = &pass.kinds[layer.kind].spans;
+        let mut outputs = Vec::with_capacity(spans.len());
+        for span in spans {
+            store(k, &cache.keys[layer.index], span)?;
+            store(v, &cache.values[layer.index], span)?;
             let q = q.narrow(0, span.rows.start, span.rows.len())?;
             let p = self.probabilities(&q, cache, layer, span)?.to_dtype(q.dtype())?;
-            let v = cache.values[layer].index_select(&self.slots(span, end)?, 0)?;
-            let v = v.to_dtype(q.dtype())?;
+            let v = cache.values[layer.index].index_select(&span.slots, 0)?;
+            let v = v.to_dtype(q.dtype())?; // [seen, kv_heads, head_dim]
             let v = repeat_heads(&v.transpose(0, 1)?, width / head_dim)?;
             let rows = span.rows.len();
             outputs.push(p.matmul(&v)?.transpose(0, 1)?.reshape((rows, width))?);
         }
         Ok(Tensor::cat(&outputs, 0)?)
-    }
-
-    fn attention_probabilities(
-        &self,
-        q: &Tensor,
-        cache: &CandleCache,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
-    ) -> Result<Vec<f32>> {
-        let AttentionKind::Full = kind;
-        let p = self.probabilities(q, cache, layer, &batch.spans[0])?;
-        Ok(p.flatten_all()?.to_vec1()?)
     }
 
     fn silu_mul(&self, gate: Tensor, up: &Tensor) -> Result<Tensor> {
@@ -223,9 +174,11 @@ impl Ops for CandleOps {
         Ok((x + y)?)
     }
 
-    fn select_rows(&self, x: &Tensor, rows: &[usize]) -> Result<Tensor> {
-        let rows: Vec<u32> = rows.iter().map(|&row| row as u32).collect();
-        Ok(x.index_select(&Tensor::new(rows, &self.device)?, 0)?)
+    fn select_outputs(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        match &pass.outputs {
+            Some(rows) => Ok(x.index_select(rows, 0)?),
+            None => Ok(x.narrow(0, 0, 0)?),
+        }
     }
 
     fn read(&self, x: &Tensor, out: &mut Vec<f32>) -> Result<()> {
@@ -234,19 +187,28 @@ impl Ops for CandleOps {
     }
 }
 
+impl Study for CandleOps {
+    fn attention_probabilities(
+        &self,
+        q: &Tensor,
+        cache: &CandleCache,
+        layer: LayerSpec,
+        pass: &Pass,
+    ) -> Result<Vec<f32>> {
+        let span = &pass.kinds[layer.kind].spans[0];
+        let p = self.probabilities(q, cache, layer, span)?;
+        let p = p.pad_with_zeros(D::Minus1, span.seen.start, 0)?; // what no row looks at
+        Ok(p.flatten_all()?.to_vec1()?)
+    }
+}
+
 /// Writes a span's rows of `x` `[rows, kv_heads · head_dim]` to their places in one layer's cache,
 /// block by block, in place.
-fn store(x: &Tensor, cache: &Tensor, span: &Span) -> Result<()> {
+fn store(x: &Tensor, cache: &Tensor, span: &SpanPass) -> Result<()> {
     let (_, kv_heads, head_dim) = cache.dims3()?;
-    let mut row = span.rows.start;
-    while row < span.rows.end {
-        let position = span.start + (row - span.rows.start);
-        let in_block = BLOCK_TOKENS - position % BLOCK_TOKENS;
-        let count = in_block.min(span.rows.end - row);
-        let rows = x.i(row..row + count)?.reshape((count, kv_heads, head_dim))?;
-        let rows = rows.to_dtype(cache.dtype())?.contiguous()?;
-        cache.slice_set(&rows, 0, slot(span, position))?;
-        row += count;
+    for (rows, slot) in &span.writes {
+        let x = x.i(rows.clone())?.reshape((rows.len(), kv_heads, head_dim))?;
+        cache.slice_set(&x.to_dtype(cache.dtype())?.contiguous()?, 0, *slot)?;
     }
     Ok(())
 }

@@ -5,13 +5,16 @@
 //! (Kwon et al., 2023). The keys of a long text are split, and what the queries accumulate over each
 //! split is merged, as in Flash-Decoding (Dao et al., 2023).
 
+use std::ops::Range;
+
 use super::cache::Cache;
 use super::kernels::attention::{panel_len, KeyBlock, Queries};
 use super::workspace::{Parts, Tensor};
-use super::CpuOps;
+use super::{CpuOps, Pass};
 use crate::cache::{blocks_for, BLOCK_TOKENS};
+use crate::config::AttentionKind;
 use crate::error::{Amount, Hint};
-use crate::ops::{Batch, Span};
+use crate::ops::{BlockTable, LayerSpec};
 use crate::{Error, Result};
 
 /// Queries that go through a head's blocks together, so that a block that has come into the
@@ -24,30 +27,25 @@ const QUERIES: usize = 24;
 const SPLIT_BLOCKS: usize = 8;
 
 /// With fewer tiles for each thread, every split of a tile becomes a task of its own.
-const TASKS_PER_THREAD: usize = 4;
+const TILES_PER_THREAD: usize = 4;
 
 /// What one query tile of one head works on.
 struct Tile<'a> {
-    span: &'a Span,
+    table: &'a BlockTable,
     /// Rows of the batch.
-    rows: std::ops::Range<usize>,
+    rows: Range<usize>,
+    /// Position of the first row in its sequence.
+    position: usize,
+    /// The blocks of the sequence that any of its rows sees.
+    blocks: Range<usize>,
     kv_head: usize,
 }
 
 impl Tile<'_> {
-    /// Position of the first row in its sequence.
-    fn first_position(&self) -> usize {
-        self.span.start + (self.rows.start - self.span.rows.start)
-    }
-
-    /// The blocks its last row sees.
-    fn blocks(&self) -> &[u32] {
-        let end = self.first_position() + self.rows.len();
-        &self.span.blocks[..blocks_for(end)]
-    }
-
-    fn splits(&self) -> usize {
-        self.blocks().len().div_ceil(SPLIT_BLOCKS)
+    /// The splits of the sequence's keys that its blocks lie in. They begin at the same positions for
+    /// every tile, and so for every chunk a prompt is cut into.
+    fn splits(&self) -> Range<usize> {
+        self.blocks.start / SPLIT_BLOCKS..self.blocks.end.div_ceil(SPLIT_BLOCKS)
     }
 }
 
@@ -56,12 +54,15 @@ struct Call<'a> {
     ops: &'a CpuOps,
     q: &'a Tensor,
     cache: &'a Cache,
-    layer: usize,
-    batch: &'a Batch,
+    layer: LayerSpec,
+    attention: AttentionKind,
+    pass: &'a Pass<'a>,
     /// Query heads for each key head.
     group: usize,
     /// Rows of a tile.
     per_tile: usize,
+    /// Tiles of all heads.
+    tiles: usize,
 }
 
 impl CpuOps {
@@ -70,16 +71,19 @@ impl CpuOps {
         &self,
         q: &Tensor,
         cache: &Cache,
-        layer: usize,
-        batch: &Batch,
+        layer: LayerSpec,
+        pass: &Pass,
     ) -> Result<Tensor> {
-        cache.check(batch, q.rows)?;
+        pass.check_rows(q)?;
+        pass.check_cache(cache, layer)?;
         let group = group(q, cache)?;
-        let longest = batch.spans.iter().map(|span| span.rows.len()).max().unwrap_or(0);
-        let per_tile = (QUERIES / group).min(longest).max(1);
-        let call = Call { ops: self, q, cache, layer, batch, group, per_tile };
+        let per_tile = (QUERIES / group).min(pass.longest).max(1);
+        let tiles = pass.spans(layer).map(|(span, _)| span.rows.len().div_ceil(per_tile));
+        let tiles = tiles.sum::<usize>() * cache.shape.kv_heads;
+        let attention = pass.attention(layer);
+        let call = Call { ops: self, q, cache, layer, attention, pass, group, per_tile, tiles };
         let mut out = self.workspace.tensor(q.rows, q.width)?;
-        match call.tasks() < TASKS_PER_THREAD * self.threads.count() {
+        match tiles < TILES_PER_THREAD * self.threads.count() {
             true => call.by_splits(&Parts::new(&mut out))?,
             false => call.by_tiles(&Parts::new(&mut out))?,
         }
@@ -88,23 +92,20 @@ impl CpuOps {
 }
 
 impl Call<'_> {
-    /// Tiles of all heads.
-    fn tasks(&self) -> usize {
-        let rows = self.batch.spans.iter().map(|span| span.rows.len());
-        rows.map(|rows| rows.div_ceil(self.per_tile)).sum::<usize>() * self.cache.shape.kv_heads
-    }
-
     /// Late rows look at most: they come first, so that no thread is left with one at the end.
     fn tile(&self, task: usize) -> Option<Tile<'_>> {
-        let task = self.tasks() - 1 - task;
+        let task = self.tiles - 1 - task;
         let kv_heads = self.cache.shape.kv_heads;
         let (mut tile, kv_head) = (task / kv_heads, task % kv_heads);
-        for span in &self.batch.spans {
+        for (span, table) in self.pass.spans(self.layer) {
             let tiles = span.rows.len().div_ceil(self.per_tile);
             if tile < tiles {
                 let first = span.rows.start + tile * self.per_tile;
                 let rows = first..span.rows.end.min(first + self.per_tile);
-                return Some(Tile { span, rows, kv_head });
+                let position = span.start + (first - span.rows.start);
+                let first_block = self.attention.first_seen(position) / BLOCK_TOKENS;
+                let blocks = first_block..blocks_for(position + rows.len());
+                return Some(Tile { table, rows, position, blocks, kv_head });
             }
             tile -= tiles;
         }
@@ -133,15 +134,17 @@ impl Call<'_> {
         let threads = &self.ops.threads;
         let mut scratch = self.ops.workspace.tensor(threads.count(), len)?;
         let scratch = Parts::new(&mut scratch);
-        threads.run(self.tasks(), |task, thread| {
+        threads.run(self.tiles, |task, thread| {
             let Some(tile) = self.tile(task) else { return };
             // SAFETY: no other thread has this part.
             let scratch = unsafe { scratch.part(thread * len..(thread + 1) * len) };
             let (scratch, rest) = scratch.split_at_mut(scratch_len);
             let (merged, partial) = rest.split_at_mut(partial_len);
             self.pack(&tile, scratch);
-            let merged = self.accumulate(&tile, 0, scratch, merged);
-            for split in 1..tile.splits() {
+            let mut splits = tile.splits();
+            let Some(first) = splits.next() else { return };
+            let merged = self.accumulate(&tile, first, scratch, merged);
+            for split in splits {
                 let partial = self.accumulate(&tile, split, scratch, partial);
                 // SAFETY: both are of the same tile.
                 unsafe { (self.ops.kernels.merge)(&merged, &partial) };
@@ -154,8 +157,8 @@ impl Call<'_> {
     /// A task is one split of a tile; when all are done, the splits of each tile are merged.
     fn by_splits(&self, target: &Parts<f32>) -> Result<()> {
         let (scratch_len, partial_len) = (self.scratch_len(), self.partial_len());
-        let (tiles, threads) = (self.tasks(), &self.ops.threads);
-        let splits = (0..tiles).filter_map(|task| Some(self.tile(task)?.splits()));
+        let (tiles, threads) = (self.tiles, &self.ops.threads);
+        let splits = (0..tiles).filter_map(|task| Some(self.tile(task)?.splits().len()));
         let splits = splits.max().unwrap_or(0);
         let mut scratch = self.ops.workspace.tensor(threads.count(), scratch_len)?;
         let scratch = Parts::new(&mut scratch);
@@ -164,23 +167,23 @@ impl Call<'_> {
         let place = |task: usize| task * partial_len..(task + 1) * partial_len;
         threads.run(tiles * splits, |task, thread| {
             let Some(tile) = self.tile(task / splits) else { return };
-            if task % splits < tile.splits() {
+            if let Some(split) = tile.splits().nth(task % splits) {
                 // SAFETY: no other thread has this part.
                 let scratch =
                     unsafe { scratch.part(thread * scratch_len..(thread + 1) * scratch_len) };
                 self.pack(&tile, scratch);
                 // SAFETY: no other task has this part.
                 let partial = unsafe { partials.part(place(task)) };
-                self.accumulate(&tile, task % splits, scratch, partial);
+                self.accumulate(&tile, split, scratch, partial);
             }
         });
         threads.run(tiles, |task, _| {
             let Some(tile) = self.tile(task) else { return };
             // SAFETY: the splits of a tile are this task's alone now.
-            let part = |split| unsafe { partials.part(place(task * splits + split)) };
+            let part = |index| unsafe { partials.part(place(task * splits + index)) };
             let merged = self.queries(&tile, &mut [], part(0));
-            for split in 1..tile.splits() {
-                let partial = self.queries(&tile, &mut [], part(split));
+            for index in 1..tile.splits().len() {
+                let partial = self.queries(&tile, &mut [], part(index));
                 // SAFETY: both are of the same tile.
                 unsafe { (self.ops.kernels.merge)(&merged, &partial) };
             }
@@ -240,21 +243,22 @@ impl Call<'_> {
         rest[..count].fill(f32::NEG_INFINITY);
         rest[count..2 * count].fill(0.0);
         let queries = self.queries(tile, scratch, partial);
-        let attend = self.ops.kernels.attend(self.cache.dtype);
-        let blocks = tile.blocks();
-        let end = blocks.len().min((split + 1) * SPLIT_BLOCKS);
-        for index in split * SPLIT_BLOCKS..end {
-            let (block, next) = (blocks[index], *blocks.get(index + 1).unwrap_or(&blocks[index]));
+        let (attend, layer) = (self.ops.kernels.attend(self.cache.dtype), self.layer.index);
+        let blocks = (split * SPLIT_BLOCKS).max(tile.blocks.start)
+            ..((split + 1) * SPLIT_BLOCKS).min(tile.blocks.end);
+        for index in blocks {
+            let next = (index + 1).min(tile.blocks.end - 1);
+            let [block, next] = [index, next].map(|index| tile.table.block(index * BLOCK_TOKENS));
             let block = KeyBlock {
-                keys: self.cache.keys(self.layer, block, tile.kv_head),
-                values: self.cache.values(self.layer, block, tile.kv_head),
-                next_keys: self.cache.keys(self.layer, next, tile.kv_head),
-                next_values: self.cache.values(self.layer, next, tile.kv_head),
-                first_seen: (tile.first_position() + 1) as isize - (index * BLOCK_TOKENS) as isize,
+                keys: self.cache.keys(layer, block, tile.kv_head),
+                values: self.cache.values(layer, block, tile.kv_head),
+                next_keys: self.cache.keys(layer, next, tile.kv_head),
+                next_values: self.cache.values(layer, next, tile.kv_head),
+                first_seen: (tile.position + 1) as isize - (index * BLOCK_TOKENS) as isize,
                 group: self.group,
             };
-            // SAFETY: the spans are checked, so the block is inside the storage; the pointers of
-            // the queries are of the sizes stated.
+            // SAFETY: the pass fits the cache, so the block is inside the storage; the pointers of the
+            // queries are of the sizes stated.
             unsafe { attend(&queries, &block) };
         }
         queries
@@ -284,14 +288,16 @@ impl CpuOps {
         &self,
         q: &Tensor,
         cache: &Cache,
-        layer: usize,
-        batch: &Batch,
+        layer: LayerSpec,
+        pass: &Pass,
     ) -> Result<Vec<f32>> {
-        cache.check(batch, q.rows)?;
+        pass.check_rows(q)?;
+        pass.check_cache(cache, layer)?;
+        let attention = pass.attention(layer);
         let group = group(q, cache)?;
-        let Some(span) = batch.spans.first() else { return Ok(Vec::new()) };
+        let Some((span, table)) = pass.spans(layer).next() else { return Ok(Vec::new()) };
         let head_dim = cache.shape.head_dim;
-        let (rows, end) = (span.rows.len(), span.start + span.rows.len());
+        let (rows, end) = (span.rows.len(), span.end());
         let heads = q.width / head_dim;
         let mut all = Vec::new();
         let len = heads.saturating_mul(rows).saturating_mul(end);
@@ -305,13 +311,14 @@ impl CpuOps {
         for (index, p) in all.chunks_exact_mut(end).enumerate() {
             let (head, row) = (index / rows, index % rows);
             let q = &q.row(span.rows.start + row)[head * head_dim..][..head_dim];
-            let p = &mut p[..span.start + row + 1];
-            for (position, p) in p.iter_mut().enumerate() {
-                let block = span.blocks[position / BLOCK_TOKENS];
+            let seen = attention.first_seen(span.start + row)..span.start + row + 1;
+            let p = &mut p[seen.clone()];
+            for (position, p) in seen.zip(&mut *p) {
+                let block = table.block(position);
                 let dot = q.iter().enumerate().map(|(d, q)| {
                     let token = position % BLOCK_TOKENS;
-                    // SAFETY: the spans are checked.
-                    q * unsafe { cache.key(layer, block, head / group, token, d) }
+                    // SAFETY: the pass fits the cache.
+                    q * unsafe { cache.key(layer.index, block, head / group, token, d) }
                 });
                 *p = dot.sum::<f32>() * scale(head_dim);
             }

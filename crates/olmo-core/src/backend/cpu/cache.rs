@@ -6,11 +6,11 @@ use half::{bf16, f16};
 
 use super::kernels::kv_block::{Floats, KvLayout, PIECE, Q8_0};
 use super::workspace::{Buffer, Tensor};
-use super::CpuOps;
-use crate::cache::{blocks_for, CacheDType, CacheShape, BLOCK_TOKENS};
+use super::{CpuOps, Pass};
+use crate::cache::{CacheDType, CacheShape, BLOCK_TOKENS};
 use crate::dtype::DType;
 use crate::error::Hint;
-use crate::ops::{Batch, Span};
+use crate::ops::LayerSpec;
 use crate::{Error, Result};
 
 /// Keys and values of all layers. A block of one head is contiguous: keys `[head_dim,
@@ -33,16 +33,18 @@ impl Cache {
     pub fn new(shape: &CacheShape, dtype: CacheDType) -> Result<Cache> {
         dtype.check(shape.head_dim)?;
         let stride = stride(shape.head_dim);
-        let zeroed = |width: usize| {
+        let zeroed = |blocks: usize, width: usize| {
             let block = dtype.bytes(BLOCK_TOKENS.saturating_mul(width));
-            let bytes = shape.blocks.saturating_mul(shape.kv_heads).saturating_mul(block);
+            let bytes = blocks.saturating_mul(shape.kv_heads).saturating_mul(block);
             let what = "the cache of one layer's keys or values";
             Buffer::zeroed(bytes, what, Hint::FewerSequences)
         };
-        let layers = (0..shape.layers)
-            .map(|_| Ok(LayerCache { keys: zeroed(shape.head_dim)?, values: zeroed(stride)? }))
-            .collect::<Result<_>>()?;
-        Ok(Cache { dtype, shape: *shape, stride, layers })
+        let layer = |&blocks: &usize| {
+            let (keys, values) = (zeroed(blocks, shape.head_dim)?, zeroed(blocks, stride)?);
+            Ok(LayerCache { keys, values })
+        };
+        let layers = shape.blocks.iter().map(layer).collect::<Result<_>>()?;
+        Ok(Cache { dtype, shape: shape.clone(), stride, layers })
     }
 
     /// Where the keys of a block of one head are. Outside the storage for a block that is.
@@ -60,20 +62,6 @@ impl Cache {
     /// Bytes in front of a block of one head.
     fn offset(&self, block: u32, kv_head: usize, width: usize) -> usize {
         (block as usize * self.shape.kv_heads + kv_head) * self.dtype.bytes(BLOCK_TOKENS * width)
-    }
-
-    /// The blocks of a batch are inside the storage, and its spans inside its rows.
-    pub(super) fn check(&self, batch: &Batch, rows: usize) -> Result<()> {
-        let sound = |span: &Span| {
-            let end = span.start + span.rows.len();
-            span.rows.end <= rows
-                && blocks_for(end) <= span.blocks.len()
-                && span.blocks.iter().all(|&block| (block as usize) < self.shape.blocks)
-        };
-        match batch.spans.iter().find(|span| !sound(span)) {
-            Some(span) => Err(Error::Internal(format!("{span:?} does not fit {:?}", self.shape))),
-            None => Ok(()),
-        }
     }
 
     /// One number of the key of one token of one head.
@@ -116,28 +104,30 @@ impl CpuOps {
         k: &Tensor,
         v: &Tensor,
         cache: &mut Cache,
-        layer: usize,
-        batch: &Batch,
+        layer: LayerSpec,
+        pass: &Pass,
     ) -> Result<()> {
-        cache.check(batch, k.rows.min(v.rows))?;
+        pass.check_rows(k)?;
+        pass.check_rows(v)?;
+        pass.check_cache(cache, layer)?;
         let width = cache.shape.kv_heads * cache.shape.head_dim;
         if k.width != width || v.width != width {
             return Err(Error::Internal(format!("keys of {} numbers, not {width}", k.width)));
         }
-        let LayerCache { keys, values } = &mut cache.layers[layer];
+        let LayerCache { keys, values } = &mut cache.layers[layer.index];
         let (keys, values) = (keys.as_mut_ptr(), values.as_mut_ptr());
         // Numbers, which threads may share; each makes pointers of them again.
         let (keys, values) = (keys.expose_provenance(), values.expose_provenance());
         let cache = &*cache;
         self.threads.run(cache.shape.kv_heads, |kv_head, _| {
             let head = Head { cache, keys, values, kv_head };
-            // SAFETY: the spans are checked, and no other task has this head.
+            // SAFETY: the pass covers its rows and fits the cache, and no other task has this head.
             unsafe {
                 match cache.dtype {
-                    CacheDType::Float(DType::F32) => head.store::<Floats<f32>>(k, v, batch),
-                    CacheDType::Float(DType::F16) => head.store::<Floats<f16>>(k, v, batch),
-                    CacheDType::Float(DType::BF16) => head.store::<Floats<bf16>>(k, v, batch),
-                    CacheDType::Q8_0 => head.store::<Q8_0>(k, v, batch),
+                    CacheDType::Float(DType::F32) => head.store::<Floats<f32>>(k, v, layer, pass),
+                    CacheDType::Float(DType::F16) => head.store::<Floats<f16>>(k, v, layer, pass),
+                    CacheDType::Float(DType::BF16) => head.store::<Floats<bf16>>(k, v, layer, pass),
+                    CacheDType::Q8_0 => head.store::<Q8_0>(k, v, layer, pass),
                 }
             }
         });
@@ -156,16 +146,15 @@ struct Head<'a> {
 
 impl Head<'_> {
     /// # Safety
-    /// The batch fits the cache, which stores in this way, and nobody else touches this head of it.
-    unsafe fn store<S: KvLayout>(&self, k: &Tensor, v: &Tensor, batch: &Batch) {
+    /// The pass fits the cache, which stores in this way, and nobody else touches this head of it.
+    unsafe fn store<S: KvLayout>(&self, k: &Tensor, v: &Tensor, layer: LayerSpec, pass: &Pass) {
         let &Head { cache, keys, values, kv_head } = self;
         let (head_dim, stride) = (cache.shape.head_dim, cache.stride);
         let columns = kv_head * head_dim..(kv_head + 1) * head_dim;
-        for span in &batch.spans {
+        for (span, table) in pass.spans(layer) {
             for row in span.rows.clone() {
                 let position = span.start + (row - span.rows.start);
-                let (block, token) =
-                    (span.blocks[position / BLOCK_TOKENS], position % BLOCK_TOKENS);
+                let (block, token) = (table.block(position), position % BLOCK_TOKENS);
                 let keys =
                     with_exposed_provenance_mut(keys + cache.offset(block, kv_head, head_dim));
                 S::write_key(keys, token, &k.row(row)[columns.clone()]);

@@ -11,6 +11,7 @@ mod cache;
 mod kernels;
 mod matrix;
 mod packed;
+mod pass;
 mod project;
 mod threads;
 mod workspace;
@@ -21,14 +22,14 @@ pub use cache::{cache_token_bytes, Cache};
 pub use kernels::Variant;
 pub use matrix::Matrix;
 pub use packed::packed_bytes;
+pub use pass::Pass;
 pub use workspace::{Tensor, ALLOCATED};
 
 use crate::cache::{CacheDType, CacheShape};
-use crate::config::{AttentionKind, ModelConfig};
+use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
 use crate::error::{Amount, Hint};
-use crate::ops::Ops;
-use crate::ops::{Batch, RopeTable};
+use crate::ops::{Batch, LayerKind, LayerSpec, Ops, Study};
 use crate::precision::Precision;
 use crate::quant::Outline;
 use crate::weights::TensorData;
@@ -134,16 +135,17 @@ impl Ops for CpuOps {
     type Matrix = Matrix;
     type Vector = Arc<[f32]>;
     type Cache = Cache;
+    type Pass<'a> = Pass<'a>;
 
-    fn matrix(&self, weight: &TensorData) -> Result<Matrix> {
+    fn matrix(&mut self, weight: &TensorData) -> Result<Matrix> {
         Matrix::new(weight, self.type_of(weight), &self.threads)
     }
 
-    fn table(&self, weight: &TensorData) -> Result<Matrix> {
+    fn table(&mut self, weight: &TensorData) -> Result<Matrix> {
         Matrix::table(weight, self.type_of(weight), &self.threads)
     }
 
-    fn vector(&self, weight: &TensorData) -> Result<Arc<[f32]>> {
+    fn vector(&mut self, weight: &TensorData) -> Result<Arc<[f32]>> {
         Ok(weight.to_f32().into())
     }
 
@@ -151,7 +153,12 @@ impl Ops for CpuOps {
         Cache::new(shape, self.cache_dtype)
     }
 
-    fn embed(&self, table: &Matrix, ids: &[u32]) -> Result<Tensor> {
+    fn begin<'a>(&self, batch: &'a Batch, kinds: &'a [LayerKind]) -> Result<Pass<'a>> {
+        Pass::new(batch, kinds)
+    }
+
+    fn embed(&self, table: &Matrix, pass: &Pass) -> Result<Tensor> {
+        let ids = &pass.batch().tokens;
         let mut x = self.workspace.tensor(ids.len(), table.inputs)?;
         self.each_row(&mut x, |row, x| table.read_row(ids[row] as usize, x));
         Ok(x)
@@ -171,7 +178,9 @@ impl Ops for CpuOps {
         Ok(x)
     }
 
-    fn rope(&self, mut x: Tensor, table: &RopeTable, positions: &[u32]) -> Result<Tensor> {
+    fn rope(&self, mut x: Tensor, layer: LayerSpec, pass: &Pass) -> Result<Tensor> {
+        pass.check_rows(&x)?;
+        let (table, positions) = (pass.rope(layer), &pass.batch().positions);
         let half = table.half_dim;
         self.each_row(&mut x, |row, x| {
             let (cos, sin) = table.at(positions[row] as usize);
@@ -192,25 +201,11 @@ impl Ops for CpuOps {
         k: &Tensor,
         v: &Tensor,
         cache: &mut Cache,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
+        layer: LayerSpec,
+        pass: &Pass,
     ) -> Result<Tensor> {
-        let AttentionKind::Full = kind;
-        self.store(k, v, cache, layer, batch)?;
-        self.attend(q, cache, layer, batch)
-    }
-
-    fn attention_probabilities(
-        &self,
-        q: &Tensor,
-        cache: &Cache,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
-    ) -> Result<Vec<f32>> {
-        let AttentionKind::Full = kind;
-        self.probabilities(q, cache, layer, batch)
+        self.store(k, v, cache, layer, pass)?;
+        self.attend(q, cache, layer, pass)
     }
 
     fn silu_mul(&self, mut gate: Tensor, up: &Tensor) -> Result<Tensor> {
@@ -226,7 +221,9 @@ impl Ops for CpuOps {
         Ok(x)
     }
 
-    fn select_rows(&self, x: &Tensor, rows: &[usize]) -> Result<Tensor> {
+    fn select_outputs(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
+        pass.check_rows(x)?;
+        let rows = &pass.batch().outputs;
         let mut selected = self.workspace.tensor(rows.len(), x.width)?;
         self.each_row(&mut selected, |row, selected| selected.copy_from_slice(x.row(rows[row])));
         Ok(selected)
@@ -242,5 +239,17 @@ impl Ops for CpuOps {
         })?;
         out.extend_from_slice(x);
         Ok(())
+    }
+}
+
+impl Study for CpuOps {
+    fn attention_probabilities(
+        &self,
+        q: &Tensor,
+        cache: &Cache,
+        layer: LayerSpec,
+        pass: &Pass,
+    ) -> Result<Vec<f32>> {
+        self.probabilities(q, cache, layer, pass)
     }
 }

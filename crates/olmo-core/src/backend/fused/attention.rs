@@ -208,33 +208,6 @@ pub(super) fn forward(
     });
 }
 
-/// The probabilities `[heads, rows, rows]` of one span, zero above the diagonal.
-pub(super) fn first_span_probabilities(
-    pool: &Pool,
-    q: &[f32],
-    k: &[f32],
-    span: &Range<usize>,
-    shape: Shape,
-) -> Vec<f32> {
-    let rows = span.len();
-    let mut all = vec![0.0; shape.heads * rows * rows];
-    let mut p = vec![0.0; BLOCK * rows];
-    for (head, all) in all.chunks_mut(rows * rows).enumerate() {
-        let kv_column = head / shape.group() * shape.head_dim;
-        let q = Head { values: q, width: shape.query_width(), column: head * shape.head_dim };
-        let k = Head { values: k, width: shape.kv_width(), column: kv_column };
-        let k = k.turned(pool, span, shape.head_dim);
-        for block in blocks(rows) {
-            // SAFETY: the span's rows are inside both tensors.
-            unsafe { probabilities(&mut p, &q, &k, span.start, &block, &shape) };
-            for (row, p) in block.clone().zip(p.chunks(block.end)) {
-                all[row * rows..][..block.end].copy_from_slice(p);
-            }
-        }
-    }
-    all
-}
-
 /// Gradients `dq`, `dk`, `dv` from that of the output, `dout`.
 pub(super) fn backward(
     pool: &Pool,

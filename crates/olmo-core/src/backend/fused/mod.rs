@@ -20,7 +20,7 @@ pub(crate) mod simd;
 mod swiglu;
 mod tape;
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -31,17 +31,15 @@ pub use self::tape::Value;
 use self::tape::{Id, Step, Tape};
 use crate::cache::CacheShape;
 use crate::config::AttentionKind;
-use crate::ops::Ops;
-use crate::ops::{Batch, RopeTable};
-use crate::ops::{LossScale, LossSums, Parameter, TrainOps};
+use crate::ops::{Batch, LayerKind, LayerSpec, LossScale, LossSums, Ops, Parameter, TrainOps};
 use crate::weights::TensorData;
 use crate::Result;
 
 #[derive(Default)]
 pub struct FusedOps {
-    parameters: RefCell<Vec<Parameter>>,
+    parameters: Vec<Parameter>,
     tape: RefCell<Tape>,
-    recording: Cell<bool>,
+    recording: bool,
     pool: Pool,
 }
 
@@ -49,11 +47,29 @@ pub struct FusedOps {
 #[derive(Debug, Clone, Copy)]
 pub struct Weight(usize);
 
-/// The keys of the last batch, for [`Ops::attention_probabilities`]; nothing outlives a batch.
-pub struct LastKeys {
-    kv_heads: usize,
-    head_dim: usize,
-    keys: Vec<Option<Value>>,
+/// What steps of every layer need of a batch. The tape shares it with the pass.
+pub struct Pass {
+    ids: Arc<[u32]>,
+    outputs: Arc<[usize]>,
+    /// The rows of each text. Texts begin in the batch, so the cache holds nothing of them.
+    texts: Arc<[Range<usize>]>,
+    /// For each kind of attention.
+    angles: Vec<Arc<Angles>>,
+}
+
+impl Pass {
+    fn new(batch: &Batch, kinds: &[LayerKind]) -> Result<Pass> {
+        debug_assert!(batch.spans.iter().all(|span| span.start == 0));
+        let angles = |kind: &LayerKind| match kind.attention {
+            AttentionKind::Full => Ok(Arc::new(Angles::new(&kind.rope, &batch.positions))),
+        };
+        Ok(Pass {
+            ids: batch.tokens[..].into(),
+            outputs: batch.outputs[..].into(),
+            texts: batch.spans.iter().map(|span| span.rows.clone()).collect(),
+            angles: kinds.iter().map(angles).collect::<Result<_>>()?,
+        })
+    }
 }
 
 impl FusedOps {
@@ -61,10 +77,9 @@ impl FusedOps {
         FusedOps::default()
     }
 
-    fn register(&self, weight: &TensorData) -> Weight {
-        let mut parameters = self.parameters.borrow_mut();
-        parameters.push(Parameter::new(&weight.name, &weight.shape, weight.to_f32()));
-        Weight(parameters.len() - 1)
+    fn register(&mut self, weight: &TensorData) -> Weight {
+        self.parameters.push(Parameter::new(&weight.name, &weight.shape, weight.to_f32()));
+        Weight(self.parameters.len() - 1)
     }
 
     /// Names a new activation.
@@ -74,8 +89,8 @@ impl FusedOps {
         Value { id: tape.values - 1, width, data }
     }
 
-    fn record(&self, step: impl FnOnce() -> Step) {
-        if self.recording.get() {
+    fn push_step(&self, step: impl FnOnce() -> Step) {
+        if self.recording {
             let step = step();
             self.tape.borrow_mut().steps.push(step);
         }
@@ -87,53 +102,48 @@ impl FusedOps {
     }
 
     fn project_one(&self, x: &Value, weight: Weight) -> Value {
-        let y = {
-            let w = &self.parameters.borrow()[weight.0];
-            let rows = x.data.len() / x.width;
-            let mut y = self.pool.take(rows * w.shape[0]);
-            matmul::forward(&mut y, &x.data, &w.value, x.width);
-            self.value(Arc::new(y), w.shape[0])
-        };
-        self.record(|| Step::Project { x: x.clone(), weight: weight.0, output: y.id });
+        let w = &self.parameters[weight.0];
+        let rows = x.data.len() / x.width;
+        let mut y = self.pool.take(rows * w.shape[0]);
+        matmul::forward(&mut y, &x.data, &w.value, x.width);
+        let y = self.value(Arc::new(y), w.shape[0]);
+        self.push_step(|| Step::Project { x: x.clone(), weight: weight.0, output: y.id });
         y
     }
-}
-
-/// The rows of each text of a batch.
-fn spans(batch: &Batch) -> Vec<Range<usize>> {
-    debug_assert!(batch.spans.iter().all(|span| span.start == 0));
-    batch.spans.iter().map(|span| span.rows.clone()).collect()
 }
 
 impl Ops for FusedOps {
     type Tensor = Value;
     type Matrix = Weight;
     type Vector = Weight;
-    type Cache = LastKeys;
+    /// Nothing is kept after a pass: this only says how wide the heads are.
+    type Cache = CacheShape;
+    type Pass<'a> = Pass;
 
-    fn matrix(&self, weight: &TensorData) -> Result<Weight> {
+    fn matrix(&mut self, weight: &TensorData) -> Result<Weight> {
         Ok(self.register(weight))
     }
 
-    fn vector(&self, weight: &TensorData) -> Result<Weight> {
+    fn vector(&mut self, weight: &TensorData) -> Result<Weight> {
         Ok(self.register(weight))
     }
 
-    fn cache(&self, shape: &CacheShape) -> Result<LastKeys> {
-        let CacheShape { kv_heads, head_dim, layers, .. } = *shape;
-        Ok(LastKeys { kv_heads, head_dim, keys: vec![None; layers] })
+    fn cache(&self, shape: &CacheShape) -> Result<CacheShape> {
+        Ok(shape.clone())
     }
 
-    fn embed(&self, table: &Weight, ids: &[u32]) -> Result<Value> {
-        let x = {
-            let weight = &self.parameters.borrow()[table.0];
-            let width = weight.shape[1];
-            let mut x = self.pool.take(ids.len() * width);
-            let rows = ids.iter().map(|&id| id as usize);
-            elementwise::gather(&mut x, &weight.value, rows, width);
-            self.value(Arc::new(x), width)
-        };
-        self.record(|| Step::Embed { table: table.0, ids: ids.to_vec(), output: x.id });
+    fn begin(&self, batch: &Batch, kinds: &[LayerKind]) -> Result<Pass> {
+        Pass::new(batch, kinds)
+    }
+
+    fn embed(&self, table: &Weight, pass: &Pass) -> Result<Value> {
+        let weight = &self.parameters[table.0];
+        let width = weight.shape[1];
+        let mut x = self.pool.take(pass.ids.len() * width);
+        let rows = pass.ids.iter().map(|&id| id as usize);
+        elementwise::gather(&mut x, &weight.value, rows, width);
+        let x = self.value(Arc::new(x), width);
+        self.push_step(|| Step::Embed { table: table.0, ids: pass.ids.clone(), output: x.id });
         Ok(x)
     }
 
@@ -144,20 +154,20 @@ impl Ops for FusedOps {
     fn rms_norm(&self, x: Value, weight: &Weight, eps: f32) -> Result<Value> {
         let mut y = self.pool.take(x.data.len());
         let mut scales = self.pool.take(x.data.len() / x.width);
-        let w = &self.parameters.borrow()[weight.0].value;
+        let w = &self.parameters[weight.0].value;
         rms_norm::forward(&mut y, &mut scales, &x.data, w, eps);
         let y = self.value(Arc::new(y), x.width);
-        self.record(|| Step::RmsNorm { x, weight: weight.0, scales, output: y.id });
+        self.push_step(|| Step::RmsNorm { x, weight: weight.0, scales, output: y.id });
         Ok(y)
     }
 
-    fn rope(&self, x: Value, table: &RopeTable, positions: &[u32]) -> Result<Value> {
+    fn rope(&self, x: Value, layer: LayerSpec, pass: &Pass) -> Result<Value> {
         let Value { id, width, data } = x;
-        let angles = Angles::new(table, positions);
+        let angles = pass.angles[layer.kind].clone();
         let mut y = self.own(data);
         rope::rotate(&mut y, width, &angles, 1.0);
         let y = self.value(Arc::new(y), width);
-        self.record(|| Step::Rope { x: id, width, angles, output: y.id });
+        self.push_step(|| Step::Rope { x: id, width, angles, output: y.id });
         Ok(y)
     }
 
@@ -166,44 +176,27 @@ impl Ops for FusedOps {
         q: &Value,
         k: &Value,
         v: &Value,
-        cache: &mut LastKeys,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
+        cache: &mut CacheShape,
+        _layer: LayerSpec,
+        pass: &Pass,
     ) -> Result<Value> {
-        let AttentionKind::Full = kind;
-        let shape = cache.shape(q);
-        cache.keys[layer] = Some(k.clone());
-        let spans = spans(batch);
+        let &mut CacheShape { kv_heads, head_dim, .. } = cache;
+        let shape = Shape { heads: q.width / head_dim, kv_heads, head_dim };
         let mut out = self.pool.take(q.data.len());
-        attention::forward(&self.pool, &mut out, [&q.data, &k.data, &v.data], &spans, shape);
+        attention::forward(&self.pool, &mut out, [&q.data, &k.data, &v.data], &pass.texts, shape);
         let out = self.value(Arc::new(out), q.width);
-        self.record(|| {
+        self.push_step(|| {
             let qkv = [q.clone(), k.clone(), v.clone()];
-            Step::Attention { qkv, spans, shape, output: out.id }
+            Step::Attention { qkv, spans: pass.texts.clone(), shape, output: out.id }
         });
         Ok(out)
-    }
-
-    fn attention_probabilities(
-        &self,
-        q: &Value,
-        cache: &LastKeys,
-        layer: usize,
-        kind: AttentionKind,
-        batch: &Batch,
-    ) -> Result<Vec<f32>> {
-        let AttentionKind::Full = kind;
-        let k = cache.keys[layer].as_ref().expect("attention of this layer has run");
-        let (span, shape) = (&spans(batch)[0], cache.shape(q));
-        Ok(attention::first_span_probabilities(&self.pool, &q.data, &k.data, span, shape))
     }
 
     fn silu_mul(&self, gate: Value, up: &Value) -> Result<Value> {
         let mut y = self.pool.take(up.data.len());
         swiglu::forward(&mut y, &gate.data, &up.data);
         let y = self.value(Arc::new(y), up.width);
-        self.record(|| Step::SiluMul { gate, up: up.clone(), output: y.id });
+        self.push_step(|| Step::SiluMul { gate, up: up.clone(), output: y.id });
         Ok(y)
     }
 
@@ -212,19 +205,19 @@ impl Ops for FusedOps {
         let mut sum = self.own(data);
         elementwise::add(&mut sum, &y.data);
         let sum = self.value(Arc::new(sum), width);
-        self.record(|| Step::Add { x: id, y: y.id, output: sum.id });
+        self.push_step(|| Step::Add { x: id, y: y.id, output: sum.id });
         Ok(sum)
     }
 
-    fn select_rows(&self, x: &Value, rows: &[usize]) -> Result<Value> {
-        let mut y = self.pool.take(rows.len() * x.width);
-        elementwise::gather(&mut y, &x.data, rows.iter().copied(), x.width);
+    fn select_outputs(&self, x: &Value, pass: &Pass) -> Result<Value> {
+        let mut y = self.pool.take(pass.outputs.len() * x.width);
+        elementwise::gather(&mut y, &x.data, pass.outputs.iter().copied(), x.width);
         let y = self.value(Arc::new(y), x.width);
-        self.record(|| Step::SelectRows {
+        self.push_step(|| Step::SelectRows {
             x: x.id,
             x_len: x.data.len(),
             width: x.width,
-            rows: rows.to_vec(),
+            rows: pass.outputs.clone(),
             output: y.id,
         });
         Ok(y)
@@ -237,34 +230,27 @@ impl Ops for FusedOps {
     }
 }
 
-impl LastKeys {
-    fn shape(&self, q: &Value) -> Shape {
-        Shape { heads: q.width / self.head_dim, kv_heads: self.kv_heads, head_dim: self.head_dim }
-    }
-}
-
 impl TrainOps for FusedOps {
-    fn begin(&self, record: bool) {
-        *self.tape.borrow_mut() = Tape::default();
-        self.recording.set(record);
+    fn record(&mut self, record: bool) {
+        *self.tape.get_mut() = Tape::default();
+        self.recording = record;
     }
 
     fn losses(&self, logits: &Value, targets: &[u32]) -> Result<LossSums> {
         Ok(cross_entropy::sums(&logits.data, targets, logits.width))
     }
 
-    fn backward(&self, logits: Value, targets: &[u32], scale: LossScale) -> Result<LossSums> {
+    fn backward(&mut self, logits: Value, targets: &[u32], scale: LossScale) -> Result<LossSums> {
         let Value { id, width, data } = logits;
         let id: Id = id;
         let mut gradient = self.own(data);
         let sums = cross_entropy::gradient(&mut gradient, targets, width, scale);
-        let mut parameters = self.parameters.borrow_mut();
-        self.tape.borrow_mut().backward(&self.pool, &mut parameters, id, gradient);
+        self.tape.get_mut().backward(&self.pool, &mut self.parameters, id, gradient);
         Ok(sums)
     }
 
     fn parameters(&mut self, change: &mut dyn FnMut(&mut [Parameter])) -> Result<()> {
-        change(self.parameters.get_mut());
+        change(&mut self.parameters);
         Ok(())
     }
 }

@@ -23,14 +23,14 @@ pub struct Value {
 /// One operation, with what its gradient needs of the forward pass. Weights are numbers of
 /// parameters.
 pub(super) enum Step {
-    Embed { table: usize, ids: Vec<u32>, output: Id },
+    Embed { table: usize, ids: Arc<[u32]>, output: Id },
     Project { x: Value, weight: usize, output: Id },
     RmsNorm { x: Value, weight: usize, scales: Buffer, output: Id },
-    Rope { x: Id, width: usize, angles: Angles, output: Id },
-    Attention { qkv: [Value; 3], spans: Vec<Range<usize>>, shape: Shape, output: Id },
+    Rope { x: Id, width: usize, angles: Arc<Angles>, output: Id },
+    Attention { qkv: [Value; 3], spans: Arc<[Range<usize>]>, shape: Shape, output: Id },
     SiluMul { gate: Value, up: Value, output: Id },
     Add { x: Id, y: Id, output: Id },
-    SelectRows { x: Id, x_len: usize, width: usize, rows: Vec<usize>, output: Id },
+    SelectRows { x: Id, x_len: usize, width: usize, rows: Arc<[usize]>, output: Id },
 }
 
 #[derive(Default)]
@@ -157,7 +157,7 @@ impl Step {
                 let dy = gradients.take(output);
                 let mut dx = pool.take(x_len);
                 dx.fill(0.0);
-                elementwise::scatter_add(&mut dx, &dy, rows.into_iter(), width);
+                elementwise::scatter_add(&mut dx, &dy, rows.iter().copied(), width);
                 gradients.add(x, Arc::new(dx));
             }
         }

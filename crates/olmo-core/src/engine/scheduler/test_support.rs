@@ -45,12 +45,12 @@ impl Model for Repetitive {
         for span in &batch.spans {
             for row in span.rows.clone() {
                 let position = batch.positions[row] as usize;
-                let block = self.cache.entry(span.blocks[position / BLOCK_TOKENS]).or_default();
+                let block = self.cache.entry(span.tables[0].block(position)).or_default();
                 block[position % BLOCK_TOKENS] = batch.tokens[row];
                 if !batch.outputs.contains(&row) {
                     continue;
                 }
-                let token = |p: usize| self.cache[&span.blocks[p / BLOCK_TOKENS]][p % BLOCK_TOKENS];
+                let token = |p: usize| self.cache[&span.tables[0].block(p)][p % BLOCK_TOKENS];
                 let (last, before) = (token(position), token(position.saturating_sub(1)));
                 let all = match self.reads_all {
                     true => (0..position).fold(7, |hash, p| hash * 31 % 65_521 + token(p) as usize),

@@ -1,0 +1,20 @@
+//! What an operation needs to know of the layer it is for.
+
+use super::RopeTable;
+use crate::config::AttentionKind;
+
+/// What all layers of one kind of attention share.
+#[derive(Debug, Clone)]
+pub struct LayerKind {
+    pub attention: AttentionKind,
+    pub rope: RopeTable,
+}
+
+/// Which layer an operation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LayerSpec {
+    /// Its number, and so its place in the cache.
+    pub index: usize,
+    /// Its kind, as an index into the kinds its pass began with.
+    pub kind: usize,
+}
