@@ -13,13 +13,17 @@ use crate::{Error, Result};
 pub enum AttentionKind {
     /// To the beginning of the sequence.
     Full,
+    /// At that many positions, a row's own among them: OLMo 3's sliding windows. No config that is
+    /// read has such layers yet.
+    Sliding { window: usize },
 }
 
 impl AttentionKind {
     /// The first position that the row at this position looks at.
-    pub fn first_seen(self, _position: usize) -> usize {
+    pub fn first_seen(self, position: usize) -> usize {
         match self {
             AttentionKind::Full => 0,
+            AttentionKind::Sliding { window } => (position + 1).saturating_sub(window),
         }
     }
 }

@@ -56,6 +56,8 @@ struct Call<'a> {
     cache: &'a Cache,
     layer: LayerSpec,
     attention: AttentionKind,
+    /// Positions that a query sees at most.
+    window: usize,
     pass: &'a Pass<'a>,
     /// Query heads for each key head.
     group: usize,
@@ -81,7 +83,12 @@ impl CpuOps {
         let tiles = pass.spans(layer).map(|(span, _)| span.rows.len().div_ceil(per_tile));
         let tiles = tiles.sum::<usize>() * cache.shape.kv_heads;
         let attention = pass.attention(layer);
-        let call = Call { ops: self, q, cache, layer, attention, pass, group, per_tile, tiles };
+        let window = match attention {
+            AttentionKind::Full => usize::MAX,
+            AttentionKind::Sliding { window } => window,
+        };
+        let call =
+            Call { ops: self, q, cache, layer, attention, window, pass, group, per_tile, tiles };
         let mut out = self.workspace.tensor(q.rows, q.width)?;
         match tiles < TILES_PER_THREAD * self.threads.count() {
             true => call.by_splits(&Parts::new(&mut out))?,
@@ -255,6 +262,7 @@ impl Call<'_> {
                 next_keys: self.cache.keys(layer, next, tile.kv_head),
                 next_values: self.cache.values(layer, next, tile.kv_head),
                 first_seen: (tile.position + 1) as isize - (index * BLOCK_TOKENS) as isize,
+                window: self.window,
                 group: self.group,
             };
             // SAFETY: the pass fits the cache, so the block is inside the storage; the pointers of the

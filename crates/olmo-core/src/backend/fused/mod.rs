@@ -33,7 +33,7 @@ use crate::cache::CacheShape;
 use crate::config::AttentionKind;
 use crate::ops::{Batch, LayerKind, LayerSpec, LossScale, LossSums, Ops, Parameter, TrainOps};
 use crate::weights::TensorData;
-use crate::Result;
+use crate::{Error, Result};
 
 #[derive(Default)]
 pub struct FusedOps {
@@ -62,6 +62,7 @@ impl Pass {
         debug_assert!(batch.spans.iter().all(|span| span.start == 0));
         let angles = |kind: &LayerKind| match kind.attention {
             AttentionKind::Full => Ok(Arc::new(Angles::new(&kind.rope, &batch.positions))),
+            kind => Err(Error::Internal(format!("{kind:?} attention has no way back here"))),
         };
         Ok(Pass {
             ids: batch.tokens[..].into(),

@@ -18,7 +18,8 @@
 //!
 //! Blocks begin at multiples of [`BLOCK_TOKENS`] from the start of the sequence, so the result is the
 //! same bits however the sequence came into the cache. Positions behind a query's own are left out of
-//! every sum, not multiplied by zero: what they hold may be anything.
+//! every sum, not multiplied by zero: what they hold may be anything. Those before its window hold
+//! values of its own sequence, and get the probability zero.
 //!
 //! Both products have the same form: numbers of a query, each times a row of the block. How rows are
 //! stored is the subject of [`kv_block`](super::kv_block).
@@ -66,12 +67,20 @@ pub struct KeyBlock {
     /// How many of the block's positions a query sees: `seen(i) = first_seen + i / group`, within
     /// 0 and [`BLOCK_TOKENS`]. `group` queries share a position.
     pub first_seen: isize,
+    /// How many positions a query sees in all blocks together: those before its window are hidden.
+    pub window: usize,
     pub group: usize,
 }
 
 impl KeyBlock {
     pub fn seen(&self, query: usize) -> usize {
         (self.first_seen + (query / self.group) as isize).clamp(0, BLOCK_TOKENS as isize) as usize
+    }
+
+    /// How many of the block's positions lie before a query's window.
+    pub fn hidden(&self, query: usize) -> usize {
+        let end = self.first_seen + (query / self.group) as isize;
+        end.saturating_sub_unsigned(self.window).clamp(0, BLOCK_TOKENS as isize) as usize
     }
 }
 
@@ -139,8 +148,8 @@ unsafe fn attend_some<L: Lanes, S: KvLayout, const M: usize>(
     block: &KeyBlock,
     first: usize,
 ) {
-    // The queries are in order of their positions: the first sees least, the last most.
-    if block.seen(first + M - 1) == 0 {
+    // The queries are in order of their positions: the first's window ends and begins first.
+    if block.seen(first + M - 1) == 0 || block.hidden(first) == BLOCK_TOKENS {
         return;
     }
     let &Queries { head_dim, stride, .. } = queries;
@@ -160,8 +169,8 @@ unsafe fn attend_some<L: Lanes, S: KvLayout, const M: usize>(
     let mut p = [[0.0; BLOCK_TOKENS]; M];
     let mut rescale = [1.0; M];
     for m in 0..M {
-        let seen = block.seen(first + m);
-        if seen > 0 {
+        let seen = block.hidden(first + m)..block.seen(first + m);
+        if !seen.is_empty() {
             rescale[m] = online_softmax(queries, first + m, seen, scores[m], &mut p[m]);
         }
     }
@@ -216,17 +225,24 @@ unsafe fn multiply<L: Lanes, R: Rows<L>, const M: usize>(
 unsafe fn online_softmax<L: Lanes>(
     queries: &Queries,
     query: usize,
-    seen: usize,
+    seen: std::ops::Range<usize>,
     scores: [L; 2],
     p: &mut [f32; BLOCK_TOKENS],
 ) -> f32 {
-    let (seen, scale, nothing) =
-        (L::splat(seen as f32), L::splat(queries.scale), L::splat(f32::NEG_INFINITY));
+    let (end, scale, nothing) =
+        (L::splat(seen.end as f32), L::splat(queries.scale), L::splat(f32::NEG_INFINITY));
     let positions = [L::load(POSITIONS.as_ptr()), L::load(POSITIONS.as_ptr().add(LANES))];
-    let scores = [
-        positions[0].select_lt(seen, scores[0].mul(scale), nothing),
-        positions[1].select_lt(seen, scores[1].mul(scale), nothing),
+    let mut scores = [
+        positions[0].select_lt(end, scores[0].mul(scale), nothing),
+        positions[1].select_lt(end, scores[1].mul(scale), nothing),
     ];
+    if seen.start > 0 {
+        let start = L::splat(seen.start as f32);
+        scores = [
+            positions[0].select_lt(start, nothing, scores[0]),
+            positions[1].select_lt(start, nothing, scores[1]),
+        ];
+    }
     let (highest, total) = (queries.highest.add(query), queries.total.add(query));
     let block_highest = scores[0].max(scores[1]).largest();
     let new = if block_highest > *highest { block_highest } else { *highest };

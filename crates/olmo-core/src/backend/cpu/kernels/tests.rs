@@ -289,6 +289,7 @@ fn attend(
             next_keys: block.keys.as_ptr().cast(),
             next_values: block.values.as_ptr().cast(),
             first_seen: (position + 1) as isize - (index * BLOCK_TOKENS) as isize,
+            window: usize::MAX,
             group,
         };
         // SAFETY: all sizes are as stated, and the table is for this CPU.
