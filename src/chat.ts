@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { Template } from '@huggingface/jinja'
 import { native } from './engine/native.js'
 import { CheckpointError, crossingAsync, PromptError } from './errors.js'
+import { systemCode } from './files.js'
 import { embeddedModel } from './package.js'
+import { reasonOf } from './realm.js'
 
 /** One turn of a conversation. */
 export interface ChatMessage {
@@ -131,11 +133,11 @@ async function readIfThere(file: string): Promise<string | undefined> {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
-    if (cause instanceof Error && 'code' in cause && cause.code === 'ENOENT') return undefined
+    if (systemCode(cause) === 'ENOENT') return undefined
     throw new CheckpointError('IO', `cannot read ${file}: ${reason(cause)}`, { cause })
   }
 }
 
 function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return reasonOf(error)
 }

@@ -1,4 +1,5 @@
 import { camelCase } from './engine/camel-case.js'
+import { isError } from './realm.js'
 import { type OptionNaming, type Part, wording } from './wording.js'
 
 /** Every code there is, with its class: the one list of them. */
@@ -205,7 +206,7 @@ interface Details {
 
 /** The error class of an error that came out of the engine. */
 export function fromNative(error: unknown): unknown {
-  if (error instanceof Olmo2Error || !(error instanceof Error)) return error
+  if (error instanceof Olmo2Error || !isError(error)) return error
   const code = 'code' in error ? String(error.code) : ''
   if (Object.hasOwn(errorClasses, code)) return known(code as ErrorCode, error)
   // A panic, or a value of a type the binding does not take.

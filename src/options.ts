@@ -2,13 +2,13 @@ import type {
   GenerateOptions as NativeGenerateOptions,
   LoadOptions as NativeLoadOptions,
 } from '#native'
-
 import { unknownKey } from './arguments.js'
 import type { DType } from './dtypes.js'
 import { OptionError } from './errors.js'
 import { checkHubOptions } from './hub/arguments.js'
 import type { PullProgress } from './hub/progress.js'
 import type { HubOptions } from './hub/settings.js'
+import { isUint32Array } from './realm.js'
 import { type TokenIds, toIds } from './tokens.js'
 
 /** Numbers one by one. */
@@ -278,7 +278,7 @@ const isSeed = (value: unknown) =>
     ? value >= 0n && value < 2n ** 64n
     : Number.isSafeInteger(value) && Number(value) >= 0
 const isIds = (value: unknown) =>
-  value instanceof Uint32Array || (Array.isArray(value) && value.every(isCount))
+  isUint32Array(value) || (Array.isArray(value) && value.every(isCount))
 
 const kinds: Record<OptionKind, { expected: string; check: (value: unknown) => boolean }> = {
   count: { expected: `a whole number from 0 to ${LARGEST_COUNT}`, check: isCount },

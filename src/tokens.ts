@@ -1,4 +1,5 @@
 import { PromptError } from './errors.js'
+import { isUint32Array } from './realm.js'
 
 /** Token ids: whole numbers from 0 to the size of the vocabulary less one. */
 export type TokenIds = readonly number[] | Uint32Array
@@ -7,7 +8,7 @@ const LARGEST_ID = 2 ** 32 - 1
 
 /** Ids as the engine takes them. Checked here, since a `Uint32Array` would wrap what does not fit. */
 export function toIds(ids: TokenIds): Uint32Array {
-  if (ids instanceof Uint32Array) return ids
+  if (isUint32Array(ids)) return ids
   for (const id of ids) {
     if (!Number.isInteger(id) || id < 0 || id > LARGEST_ID) {
       throw new PromptError(
@@ -21,6 +22,6 @@ export function toIds(ids: TokenIds): Uint32Array {
 
 /** Whether a value has the form of token ids; {@link toIds} checks the numbers. */
 export function isTokenIds(value: unknown): value is TokenIds {
-  if (value instanceof Uint32Array) return true
+  if (isUint32Array(value)) return true
   return Array.isArray(value) && (value.length === 0 || typeof value[0] === 'number')
 }

@@ -1,11 +1,11 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-
 import { camelCaseKeys } from '../engine/camel-case.js'
 import { checkSignal } from '../engine/signal.js'
 import { CheckpointError } from '../errors.js'
 import type { Olmo2 } from '../model.js'
 import { checkOptions } from '../options.js'
+import { reasonOf } from '../realm.js'
 import type { Baseline, BaselineScore, PreparedData, PreparedSource } from '../train/prepare.js'
 
 /** Options of {@link scoreHeldOut}. */
@@ -131,7 +131,7 @@ function isSource(source: Partial<PreparedSource> | null): boolean {
 async function readTokens(data: string, { name, validation }: PreparedSource) {
   const file = join(data, validation.file)
   const bytes = await readFile(file).catch((cause: unknown) => {
-    throw invalid(file, `cannot be read: ${cause instanceof Error ? cause.message : cause}`)
+    throw invalid(file, `cannot be read: ${reasonOf(cause)}`)
   })
   if (bytes.length !== 2 * validation.tokens) {
     const problem = `has ${bytes.length} bytes, but the manifest has ${validation.tokens} tokens of 2`

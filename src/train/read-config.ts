@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 
 import { parseDocument } from 'yaml'
-
 import { CheckpointError, OptionError } from '../errors.js'
+import { reasonOf } from '../realm.js'
 import type { TrainConfig } from './config.js'
 
 /**
@@ -15,7 +15,7 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
   try {
     text = await readFile(path, 'utf8')
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
+    const reason = reasonOf(cause)
     throw new CheckpointError('IO', `cannot read ${path}: ${reason}`, { cause })
   }
   const document = parseDocument(text)
