@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava'
 import { execa, execaNode } from 'execa'
 
 import { errorClasses } from '../src/errors.js'
-import { optionKinds } from '../src/options.js'
+import { generationOptions } from '../src/generation-options.js'
 import { prepare } from '../src/train/index.js'
 import { MockHub } from './hub/mock-hub.js'
 import { makeRun, publishedRun } from './hub/run-folder.js'
@@ -192,13 +192,20 @@ test('errors.md lists the codes that there are, each with its class', (t) => {
 
 test('generate.md lists the options that there are, by both names', (t) => {
   const rows = [...read('docs/generate.md').matchAll(/^\| `(\w+)` \| (?:`([\w.]+)`)?/gm)]
-  t.deepEqual(rows.map(([, name]) => name).toSorted(), Object.keys(optionKinds).toSorted())
+  t.deepEqual(rows.map(([, name]) => name).toSorted(), Object.keys(generationOptions).toSorted())
   const snakeCase = (name = '') => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
   const renamed = rows.filter(([, own, theirs]) => theirs && theirs !== snakeCase(own))
   t.deepEqual(
     renamed.map(([, own]) => own),
     ['seed'],
   )
+})
+
+test("the options' type and table are what the engine's table gives", async (t) => {
+  const { stderr } = await execaNode(join(root, 'scripts/generation-options.mjs'), ['--check'], {
+    reject: false,
+  })
+  t.is(stderr, '')
 })
 
 test('links between pages lead somewhere', (t) => {

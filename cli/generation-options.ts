@@ -1,40 +1,47 @@
 import { type Command, InvalidArgumentError, Option, type OptionValues } from 'commander'
 
-import { type EngineOption, type GenerateManyOptions, optionKinds } from '../src/index.js'
+import {
+  type EngineOption,
+  type GenerateManyOptions,
+  type GenerationOption,
+  generationOptions as table,
+} from '../src/index.js'
 import { toFlag, toNumber } from './flags.js'
 
-/** What the help says of each option of a generation, in the order it lists them. */
-const help: Record<EngineOption, string> = {
-  maxNewTokens: 'tokens to generate at most (default 128)',
-  minNewTokens: 'tokens to generate before an end token may come',
-  doSample: 'draw from the distribution instead of taking the likeliest token',
-  temperature: 'divide the logits by this before drawing (default 1)',
-  topK: 'draw among this many likeliest tokens; 0: among all (default 50)',
-  topP: 'draw among the likeliest tokens that make up this probability (default 1)',
-  minP: 'draw among tokens at least this times as likely as the likeliest',
-  typicalP: 'draw among the most typical tokens that make up this probability (default 1)',
-  repetitionPenalty: 'above 1, make tokens that came before less likely (default 1)',
-  noRepeatNgramSize: 'let no run of this many tokens come twice',
-  badWordsIds: 'token ids, as in 12,34, that may not come in a row; repeatable',
-  eosTokenId: 'token that ends the answer (default: as the checkpoint says); repeatable',
-  stopStrings: 'text that ends the answer; repeatable',
-  numReturnSequences: 'independent answers (default 1)',
-  seed: 'seed of the draws: the same seed gives the same text',
-  promptLookupNumTokens: 'guess this many tokens at a time from the text so far; 0: none (default)',
-  maxMatchingNgramSize: 'tokens compared to find what to guess from (default 8)',
-  skipSpecialTokens: 'leave special tokens out of the text (default)',
-  logprobs: 'give log-probabilities, with --json (default there)',
-  topLogprobs: 'give this many likeliest alternatives of each token, with --json',
-  promptLogprobs: "give log-probabilities of the prompt's tokens too, with --json",
+const DEFAULTS = `
+A checkpoint may change a default. The embedded model does: it draws its answers (--no-do-sample
+takes the likeliest tokens instead). "olmo2 info" shows the values in force and where they are from.`
+
+const names = Object.keys(table) as EngineOption[]
+
+const entry = (name: EngineOption): GenerationOption => table[name]
+
+/** The flags that are on in `--json`, and so are no default there. */
+const inJson: Partial<Record<EngineOption, string>> = {
+  logprobs: 'with --json (default there)',
+  topLogprobs: 'with --json',
+  promptLogprobs: 'with --json',
 }
 
-const names = Object.keys(help) as EngineOption[]
+/** What the help says of an option. */
+function help(name: EngineOption): string {
+  const { help, default: value, kind } = entry(name)
+  const text = help.replace(/`(\w+)`/g, (found, option) =>
+    names.includes(option) ? toFlag(option) : found,
+  )
+  const repeatable = ['ids', 'idLists', 'texts', 'biases'].includes(kind) && 'repeatable'
+  const byDefault = inJson[name] ?? `default: ${kind === 'flag' ? onOff(value) : value}`
+  const facts = [repeatable, byDefault].filter(Boolean).join('; ')
+  return `${text.charAt(0).toLowerCase()}${text.slice(1).replace(/\.$/, '')} (${facts})`
+}
+
+const onOff = (value: unknown) => (value ? 'on' : 'off')
 
 /** Adds a flag for every option of a generation to a command, but for those it has no use for. */
 export function addGenerationOptions(command: Command, useless: EngineOption[] = []): Command {
   const useful = names.filter((name) => !useless.includes(name))
   for (const option of useful.flatMap(flags)) command.addOption(option)
-  return command
+  return command.addHelpText('after', DEFAULTS)
 }
 
 /** The options of a generation among those a command was given. */
@@ -46,11 +53,12 @@ export function generationOptions(values: OptionValues): GenerateManyOptions {
 function flags(name: EngineOption): Option[] {
   const flag = toFlag(name)
   const group = 'Generation:'
-  switch (optionKinds[name]) {
+  const { kind } = entry(name)
+  switch (kind) {
     case 'flag': {
       // Each can also be switched off, for a checkpoint that has it on.
-      const on = new Option(flag, help[name]).helpGroup(group)
-      const off = new Option(flag.replace('--', '--no-'), `do not ${help[name]}`).hideHelp()
+      const on = new Option(flag, help(name)).helpGroup(group)
+      const off = new Option(flag.replace('--', '--no-'), `do not: ${help(name)}`).hideHelp()
       return [on, off]
     }
     case 'count':
@@ -66,6 +74,13 @@ function flags(name: EngineOption): Option[] {
       return [
         named(flag, '<ids>', name, (text, before: number[][] = []) => [...before, toIds(text)]),
       ]
+    case 'biases':
+      return [
+        named(flag, '<id=bias>', name, (text, before: Record<number, number> = {}) => ({
+          ...before,
+          ...toBias(text),
+        })),
+      ]
     case 'texts':
       return [named(flag, '<text>', name, (text, before: string[] = []) => [...before, text])]
   }
@@ -75,7 +90,7 @@ function flags(name: EngineOption): Option[] {
     name: EngineOption,
     parse: (text: string, before: T | undefined) => T,
   ): Option {
-    const option = new Option(`${flag} ${value}`, help[name]).helpGroup(group)
+    const option = new Option(`${flag} ${value}`, help(name)).helpGroup(group)
     // `--no-repeat-ngram-size` is a name, not the opposite of `--repeat-ngram-size`.
     option.negate = false
     return option.argParser(parse as (text: string, before: unknown) => T)
@@ -85,6 +100,13 @@ function flags(name: EngineOption): Option[] {
 function toBigInt(text: string): bigint {
   if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is no whole number from 0 on.')
   return BigInt(text)
+}
+
+function toBias(text: string): Record<number, number> {
+  const [, id, bias] = /^(\d+)=(.+)$/.exec(text) ?? []
+  if (id === undefined || bias === undefined)
+    throw new InvalidArgumentError('A bias is a token id and a number, as in 50256=-100.')
+  return { [Number(id)]: toNumber(bias) }
 }
 
 function toIds(text: string): number[] {

@@ -30,6 +30,13 @@ export {
   type Timings,
   type Usage,
 } from './generate.js'
+export {
+  type EngineOption,
+  type GenerateManyOptions,
+  type GenerateOptions,
+  type GenerationOption,
+  generationOptions,
+} from './generation-options.js'
 export { type LocatedModel, locateModel } from './hub/locate.js'
 export type { FileProgress, PullProgress } from './hub/progress.js'
 export { type PulledModel, type PullOptions, pull } from './hub/pull.js'
@@ -45,13 +52,8 @@ export {
 } from './model.js'
 export {
   type CacheDType,
-  type EngineOption,
-  type GenerateManyOptions,
-  type GenerateOptions,
   type LoadOptions,
   type LoadProgress,
-  type OptionKind,
-  optionKinds,
 } from './options.js'
 export { embeddedModel, packageVersion } from './package.js'
 export type {

@@ -6,14 +6,13 @@ import { native } from './engine/native.js'
 import { checkSignal, watch } from './engine/signal.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
 import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
+import type { GenerateManyOptions, GenerateOptions } from './generation-options.js'
 import { locateModel } from './hub/locate.js'
 import type { PullOptions } from './hub/pull.js'
 import type { MemoryPlan, ModelConfig } from './inspect.js'
 import {
   type CacheDType,
   checkOptions,
-  type GenerateManyOptions,
-  type GenerateOptions,
   type LoadOptions,
   toNativeGenerateOptions,
   toNativeLoadOptions,

@@ -1,10 +1,16 @@
-import type {
-  GenerateOptions as NativeGenerateOptions,
-  LoadOptions as NativeLoadOptions,
-} from '#native'
+import { types } from 'node:util'
+
+import type { LoadOptions as NativeLoadOptions } from '#native'
+
 import { unknownKey } from './arguments.js'
 import type { DType } from './dtypes.js'
 import { OptionError } from './errors.js'
+import {
+  type EngineOption,
+  type GenerateManyOptions,
+  type GenerationOption,
+  generationOptions,
+} from './generation-options.js'
 import { checkHubOptions } from './hub/arguments.js'
 import type { PullProgress } from './hub/progress.js'
 import type { HubOptions } from './hub/settings.js'
@@ -115,121 +121,6 @@ export interface LoadProgress {
   total: number
 }
 
-/**
- * Options of a generation: names, meanings and order of application are those of
- * [`generate` in Hugging Face transformers](https://huggingface.co/docs/transformers/main_classes/text_generation#transformers.GenerationConfig).
- * The checkpoint's `generation_config.json` overrides the defaults named here.
- */
-export interface GenerateOptions {
-  /** Tokens to generate at most, from 1; the answer may end earlier. Default 128. */
-  maxNewTokens?: number
-
-  /** Tokens to generate before an end token may come. Default 0. */
-  minNewTokens?: number
-
-  /** Draw each token from the model's distribution instead of taking the likeliest. Default false. */
-  doSample?: boolean
-
-  /**
-   * Divides the logits before drawing; 0.000001 to 1,000,000. Below 1 the text is more predictable, above 1 more
-   * varied. Needs `doSample`. Default 1.
-   */
-  temperature?: number
-
-  /** Draw among this many likeliest tokens only; 0 means among all. Needs `doSample`. Default 50. */
-  topK?: number
-
-  /**
-   * Draw among the fewest likeliest tokens whose probabilities add up to this; 0 to 1.
-   * Needs `doSample`. Default 1: off.
-   */
-  topP?: number
-
-  /**
-   * Draw among tokens at least this many times as likely as the likeliest; 0 to 1. Needs `doSample`.
-   * Default: off.
-   */
-  minP?: number
-
-  /**
-   * Draw among the tokens whose surprise is closest to the expected one, up to this much probability;
-   * above 0, at most 1 ([locally typical sampling](https://arxiv.org/abs/2202.00666)).
-   * Needs `doSample`. Default 1: off.
-   */
-  typicalP?: number
-
-  /**
-   * Makes tokens that are already in prompt or answer less likely: divides their positive logits and
-   * multiplies their negative ones; 0.000001 to 1,000,000 ([CTRL](https://arxiv.org/abs/1909.05858)).
-   * Default 1: off.
-   */
-  repetitionPenalty?: number
-
-  /** No run of this many tokens comes twice in prompt and answer together. Default 0: off. */
-  noRepeatNgramSize?: number
-
-  /** Sequences of token ids that may not come. Default: none. */
-  badWordsIds?: readonly TokenIds[]
-
-  /** The answer ends with this token, or one of these. Default: the checkpoint's. */
-  eosTokenId?: number | readonly number[]
-
-  /**
-   * Text, or texts, that end the answer, wherever in a token they begin. Neither they nor a part of
-   * them is in the answer. Default: none.
-   */
-  stopStrings?: string | readonly string[]
-
-  /**
-   * Seed of the draws, a whole number from 0 to 2⁶⁴ − 1: the same seed gives the same text, whatever
-   * else runs. Default: a new one each time.
-   */
-  seed?: number | bigint
-
-  /**
-   * Guess this many tokens at a time from where the last ones stood before, in prompt or answer, and
-   * check them in one pass. Quickens answers that repeat their prompt, as an edited copy does; gives
-   * up where guesses are wrong; changes no text. 10 is a good number. Default 0: off.
-   */
-  promptLookupNumTokens?: number
-
-  /** How many tokens are compared to find that place, from 1. Default 8. */
-  maxMatchingNgramSize?: number
-
-  /** Leave tokens such as `<|endoftext|>` out of the text. Default true. */
-  skipSpecialTokens?: boolean
-
-  /**
-   * Give each token's log-probability: natural logarithm, from the model's own logits, before
-   * temperature and the other options change them. Default false.
-   */
-  logprobs?: boolean
-
-  /**
-   * Give this many likeliest alternatives with each token, with their log-probabilities; at most
-   * 1000. Default 0.
-   */
-  topLogprobs?: number
-
-  /** Give log-probabilities of the prompt's tokens too, from the same pass. Default false. */
-  promptLogprobs?: boolean
-
-  /** Stops the generation, which then rejects with the signal's reason. */
-  signal?: AbortSignal
-}
-
-/** Options of a generation that gives several answers. */
-export interface GenerateManyOptions extends GenerateOptions {
-  /**
-   * Independent answers to each prompt, from 1; more than one only with `doSample`, and no more than
-   * the model's `maxAnswers` of all prompts together. Default 1.
-   */
-  numReturnSequences?: number
-}
-
-/** Options that go into the engine: all but those that JavaScript itself looks after. */
-export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal'>
-
 /** What kind of value an option takes. */
 export type OptionKind =
   | 'count'
@@ -239,34 +130,10 @@ export type OptionKind =
   | 'ids'
   | 'idList'
   | 'idLists'
+  | 'biases'
   | 'text'
   | 'texts'
   | 'listener'
-
-/** The kind of every option of a generation; the command line reads its flags from here too. */
-export const optionKinds = {
-  maxNewTokens: 'count',
-  minNewTokens: 'count',
-  doSample: 'flag',
-  temperature: 'number',
-  topK: 'count',
-  topP: 'number',
-  minP: 'number',
-  typicalP: 'number',
-  repetitionPenalty: 'number',
-  noRepeatNgramSize: 'count',
-  badWordsIds: 'idLists',
-  eosTokenId: 'ids',
-  stopStrings: 'texts',
-  numReturnSequences: 'count',
-  seed: 'seed',
-  promptLookupNumTokens: 'count',
-  maxMatchingNgramSize: 'count',
-  skipSpecialTokens: 'flag',
-  logprobs: 'flag',
-  topLogprobs: 'count',
-  promptLogprobs: 'flag',
-} as const satisfies Record<EngineOption, OptionKind>
 
 const LARGEST_COUNT = 2 ** 32 - 1
 
@@ -280,12 +147,22 @@ const isSeed = (value: unknown) =>
 const isIds = (value: unknown) =>
   isUint32Array(value) || (Array.isArray(value) && value.every(isCount))
 
+const isNumber = (value: unknown) => typeof value === 'number' && !Number.isNaN(value)
+const isBiases = (value: unknown) =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  biasPairs(value).every(([id, bias]) => isCount(id) && isNumber(bias))
+
+/** Token ids with what is added to their logits; an object's keys are texts. */
+function biasPairs(biases: object): [id: number, bias: number][] {
+  if (types.isMap(biases)) return [...biases.entries()] as [number, number][]
+  return Object.entries(biases).map(([id, bias]) => [id === '' ? Number.NaN : Number(id), bias])
+}
+
 const kinds: Record<OptionKind, { expected: string; check: (value: unknown) => boolean }> = {
   count: { expected: `a whole number from 0 to ${LARGEST_COUNT}`, check: isCount },
-  number: {
-    expected: 'a number',
-    check: (value) => typeof value === 'number' && !Number.isNaN(value),
-  },
+  number: { expected: 'a number', check: isNumber },
   flag: { expected: 'true or false', check: (value) => typeof value === 'boolean' },
   seed: { expected: 'a whole number from 0 to 2^64 - 1 (a bigint from 2^53 on)', check: isSeed },
   ids: {
@@ -296,6 +173,10 @@ const kinds: Record<OptionKind, { expected: string; check: (value: unknown) => b
   idLists: {
     expected: 'a list of lists of token ids',
     check: (value) => Array.isArray(value) && value.every(isIds),
+  },
+  biases: {
+    expected: 'an object, or a Map, from token ids to what is added to their logits',
+    check: isBiases,
   },
   text: { expected: 'a text', check: isText },
   texts: {
@@ -348,19 +229,31 @@ function defined<T extends object>(object: T): Defined<T> {
   ) as Defined<T>
 }
 
-/** Options of a generation as the binding takes them. */
-export function toNativeGenerateOptions(options: GenerateManyOptions): NativeGenerateOptions {
+const engineOptions = Object.entries(generationOptions) as [EngineOption, GenerationOption][]
+const optionKinds: Record<string, OptionKind> = Object.fromEntries(
+  engineOptions.map(([name, { kind }]) => [name, kind]),
+)
+
+/** A value of each kind as the binding takes it. */
+const toNative: Partial<Record<OptionKind, (value: never) => unknown>> = {
+  seed: (value: number | bigint) => BigInt(value),
+  ids: (value: number | readonly number[]) => (typeof value === 'number' ? [value] : [...value]),
+  idLists: (value: readonly TokenIds[]) => value.map((ids) => [...toIds(ids)]),
+  texts: (value: string | readonly string[]) => (isText(value) ? [value] : [...value]),
+  biases: biasPairs,
+}
+
+/** Options of a generation as the binding takes them: under the engine's names. */
+export function toNativeGenerateOptions(options: GenerateManyOptions): Record<string, unknown> {
   checkOptions(options, optionKinds, ['signal'])
-  const { signal: _, badWordsIds, eosTokenId, stopStrings, seed, ...same } = options
-  return defined({
-    ...same,
-    badWordsIds: badWordsIds?.map((ids) => [...toIds(ids)]),
-    eosTokenIds: typeof eosTokenId === 'number' ? [eosTokenId] : eosTokenId && [...eosTokenId],
-    stopStrings: typeof stopStrings === 'string' ? [stopStrings] : stopStrings && [...stopStrings],
-    seed: seed === undefined ? undefined : BigInt(seed),
-    // How many answers there are decides the shape of the result, so only the call itself says it.
-    numReturnSequences: options.numReturnSequences ?? 1,
+  const given = engineOptions.flatMap(([name, { engine, kind }]) => {
+    const value = options[name]
+    if (value === undefined) return []
+    return [[engine, toNative[kind]?.(value as never) ?? value]]
   })
+  // How many answers there are decides the shape of the result, so only the call itself says it.
+  const several = { [generationOptions.numReturnSequences.engine]: options.numReturnSequences ?? 1 }
+  return { ...Object.fromEntries(given), ...several }
 }
 
 /** The kind of each option of a load that is not checked elsewhere. */

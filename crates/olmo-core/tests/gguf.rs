@@ -11,10 +11,12 @@ use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
 use olmo_core::model::NoProbe;
 use olmo_core::quant::BlockType;
-use olmo_core::sampling::GenerationDefaults;
+use olmo_core::sampling::{GenerationDefaults, GenerationOptions, Source};
 use olmo_core::shapes::weight_shapes;
 use olmo_core::tokenizer::Tokenizer;
-use olmo_core::weights::gguf::{convert_metadata, names, Gguf, GgufWriter, NewTensor, Value};
+use olmo_core::weights::gguf::{
+    convert_metadata, names, Gguf, GgufWriter, Metadata, NewTensor, Value,
+};
 use olmo_core::weights::Checkpoint;
 use olmo_core::Error;
 use support::{golden, list, max_difference, text, Bench, Reference, TempDir};
@@ -72,7 +74,8 @@ fn a_file_says_what_the_folder_it_was_made_from_says() {
         checkpoint.check(&weight_shapes(&config)).unwrap();
         assert_eq!(checkpoint.dtype(), dtype);
         let defaults = source.generation_defaults(&config).unwrap();
-        assert_eq!((defaults.eos_token_ids, defaults.pad_token_id), (vec![496], Some(516)));
+        let eos = defaults.options.eos_token_ids;
+        assert_eq!((eos, defaults.pad_token_id), (Some(vec![496]), Some(516)));
     }
 }
 
@@ -216,7 +219,10 @@ fn what_lies_beside_a_file_goes_first() {
         let source = ModelSource::open(&path).unwrap();
         source.generation_defaults(&source.config().unwrap()).unwrap()
     };
-    assert_eq!(of(r#"{"eos_token_id": 7, "top_k": 3}"#).eos_token_ids, [7]);
+    let defaults = of(r#"{"eos_token_id": 7, "top_k": 3}"#);
+    assert_eq!(defaults.options.eos_token_ids, Some(vec![7]));
+    assert!(defaults.sources.contains(&("top_k", Source::GenerationConfig)));
+    assert!(of("{}").sources.contains(&("eos_token_id", Source::Gguf)));
     let subset = golden("dolma2-subset/tokenizer.json");
     fs::copy(subset, dir.path().join("tokenizer.json")).unwrap();
     let tokenizer = ModelSource::open(&path).unwrap().tokenizer().unwrap();
@@ -234,20 +240,34 @@ fn sampling_that_is_suggested_comes_along() {
     let metadata = convert_metadata(dir.path(), 0).unwrap();
     assert_eq!(metadata.get("general.sampling.top_k"), Some(&Value::I32(40)));
     assert_eq!(metadata.get("general.sampling.temp"), Some(&Value::F32(0.6)));
+    let source = with_metadata(&dir.path().join("elsewhere/model.gguf"), &metadata);
+    let config = source.config().unwrap();
+    assert!(config.tie_word_embeddings);
+    let expected = GenerationDefaults::from_json(json, "json".as_ref(), &config).unwrap();
+    assert_eq!(source.generation_defaults(&config).unwrap(), expected.in_gguf());
+
+    // To llama.cpp the one is greedy and the other all tokens; that sampling is meant has no key.
+    let json = r#"{"top_k": -1, "temperature": 0.0, "repetition_penalty": 1.25}"#;
+    fs::write(dir.path().join("generation_config.json"), json).unwrap();
+    let metadata = convert_metadata(dir.path(), 0).unwrap();
+    let source = with_metadata(&dir.path().join("odd/model.gguf"), &metadata);
+    let defaults = source.generation_defaults(&config).unwrap();
+    let options = GenerationOptions::from_defaults(&defaults);
+    assert_eq!((options.top_k, options.temperature, options.do_sample), (0, 1.0, false));
+    assert_eq!(options.repetition_penalty, 1.25);
+}
+
+/// A file of these metadata, with a table of embeddings and nothing else.
+fn with_metadata(path: &Path, metadata: &Metadata) -> ModelSource {
     let table = NewTensor {
         name: "token_embd.weight".into(),
         dtype: TensorType::Float(DType::F32),
         shape: vec![517, 64],
     };
-    let path = dir.path().join("elsewhere/model.gguf");
-    let mut writer = GgufWriter::create(&path, &metadata, &[table]).unwrap();
+    let mut writer = GgufWriter::create(path, metadata, &[table]).unwrap();
     writer.write("token_embd.weight", &[0; 517 * 64 * 4]).unwrap();
     writer.finish().unwrap();
-    let source = ModelSource::open(&path).unwrap();
-    let config = source.config().unwrap();
-    assert!(config.tie_word_embeddings);
-    let expected = GenerationDefaults::from_json(json, "json".as_ref(), &config).unwrap();
-    assert_eq!(source.generation_defaults(&config).unwrap(), expected);
+    ModelSource::open(path).unwrap()
 }
 
 #[test]

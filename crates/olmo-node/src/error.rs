@@ -23,6 +23,11 @@ pub fn js_error(error: olmo_core::Error) -> Error<&'static str> {
     js
 }
 
+/// A value of a type that this binding does not take: the library has let something through.
+pub fn unreadable(error: napi::Error) -> Error<&'static str> {
+    js_error(olmo_core::Error::Internal(error.reason.clone()))
+}
+
 fn details(error: &olmo_core::Error) -> Value {
     let part = |part: &Part| match part {
         Part::Words(words) => json!({ "kind": "words", "words": words }),

@@ -8,6 +8,8 @@ use napi_derive::napi;
 use olmo_core::checkpoint as core;
 use olmo_core::config::ModelConfig;
 use olmo_core::precision::Precision;
+use olmo_core::sampling::{to_json, GenerationDefaults, OptionEntry, OptionValue, Source};
+use serde_json::{json, Value};
 
 use crate::error::{promise_blocking, Promise};
 
@@ -54,6 +56,8 @@ pub struct Inspection {
     pub license: Option<String>,
     pub memory: Vec<MemoryPlan>,
     pub available_memory: f64,
+    /// As JSON: every option of a generation, with its value and where that is from
+    pub generation: String,
     pub warnings: Vec<String>,
 }
 
@@ -66,6 +70,8 @@ pub struct ModelInfo {
     pub device: String,
     pub threads: u32,
     pub memory: MemoryPlan,
+    /// As JSON: every option of a generation, with its value and where that is from
+    pub generation: String,
     pub warnings: Vec<String>,
 }
 
@@ -104,13 +110,14 @@ impl From<core::Inspection> for Inspection {
             license: found.license,
             memory: found.memory.into_iter().map(|(dtype, plan)| convert(dtype, plan)).collect(),
             available_memory: found.available_memory as f64,
+            generation: generation(&found.defaults),
             warnings: found.warnings,
         }
     }
 }
 
-impl From<&core::ModelInfo> for ModelInfo {
-    fn from(info: &core::ModelInfo) -> Self {
+impl ModelInfo {
+    pub fn of(info: &core::ModelInfo, defaults: &GenerationDefaults) -> Self {
         ModelInfo {
             config: Config::from(&info.config),
             num_parameters: info.num_params as f64,
@@ -119,6 +126,7 @@ impl From<&core::ModelInfo> for ModelInfo {
             device: info.device.to_string(),
             threads: info.threads as u32,
             memory: convert(info.dtype, info.memory),
+            generation: generation(defaults),
             warnings: info.warnings.clone(),
         }
     }
@@ -141,6 +149,11 @@ impl From<&ModelConfig> for Config {
             eos_token_ids: config.eos_token_ids.clone(),
         }
     }
+}
+
+fn generation(defaults: &GenerationDefaults) -> String {
+    let option = |(entry, value, source): (&OptionEntry, OptionValue, Source)| json!({ "name": entry.name, "value": to_json(&value), "source": source.name() });
+    defaults.in_force().into_iter().map(option).collect::<Value>().to_string()
 }
 
 fn convert(dtype: Precision, plan: olmo_core::memory::MemoryPlan) -> MemoryPlan {

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Env, Float32Array, Uint32Array};
+use napi::bindgen_prelude::{Env, Float32Array, Object, Uint32Array};
 use napi_derive::napi;
 use olmo_core::engine::{Engine, ForwardOptions, ForwardOutput};
+use olmo_core::sampling::GenerationOptions;
 
-use crate::error::{js_error, promise, Promise, Result};
+use crate::error::{js_error, promise, unreadable, Promise, Result};
 use crate::evaluation::{Evaluation, PerplexityOptions};
 use crate::generation::{Generation, Score};
 use crate::inspection::ModelInfo;
-use crate::options::GenerateOptions;
+use crate::options::partial_options;
 use crate::tokenizer::Tokenizer;
 
 #[napi]
@@ -28,7 +29,7 @@ impl Model {
 impl Model {
     #[napi(catch_unwind)]
     pub fn info(&self) -> ModelInfo {
-        self.engine.info().into()
+        ModelInfo::of(self.engine.info(), self.engine.defaults())
     }
 
     #[napi(catch_unwind)]
@@ -41,10 +42,11 @@ impl Model {
     pub fn generate(
         &self,
         prompts: Vec<Uint32Array>,
-        options: GenerateOptions,
+        #[napi(ts_arg_type = "Record<string, unknown>")] options: Object,
     ) -> Result<Generation> {
         let prompts = prompts.iter().map(|ids| ids.to_vec()).collect();
-        let options = options.over(self.engine.defaults());
+        let given = partial_options(&options).map_err(unreadable)?;
+        let options = given.apply(GenerationOptions::from_defaults(self.engine.defaults()));
         let generation = self.engine.generate(prompts, options).map_err(js_error)?;
         Ok(Generation::new(generation))
     }

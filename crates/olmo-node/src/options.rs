@@ -3,11 +3,11 @@
 
 use std::path::PathBuf;
 
-use napi::bindgen_prelude::BigInt;
+use napi::bindgen_prelude::{BigInt, Object};
 use napi_derive::napi;
 use olmo_core::checkpoint as core;
 use olmo_core::limits::Limits;
-use olmo_core::sampling::{GenerationDefaults, GenerationOptions};
+use olmo_core::sampling::{describe, Kind, OptionEntry, OptionValue, PartialOptions, OPTIONS};
 use olmo_core::weights::Access;
 
 #[napi(object, object_to_js = false)]
@@ -52,65 +52,34 @@ impl LoadOptions {
     }
 }
 
-#[napi(object, object_to_js = false)]
-pub struct GenerateOptions {
-    pub max_new_tokens: Option<u32>,
-    pub min_new_tokens: Option<u32>,
-    pub do_sample: Option<bool>,
-    pub temperature: Option<f64>,
-    pub top_k: Option<u32>,
-    pub top_p: Option<f64>,
-    pub min_p: Option<f64>,
-    pub typical_p: Option<f64>,
-    pub repetition_penalty: Option<f64>,
-    pub no_repeat_ngram_size: Option<u32>,
-    pub bad_words_ids: Option<Vec<Vec<u32>>>,
-    pub eos_token_ids: Option<Vec<u32>>,
-    pub stop_strings: Option<Vec<String>>,
-    pub num_return_sequences: Option<u32>,
-    pub seed: Option<BigInt>,
-    pub prompt_lookup_num_tokens: Option<u32>,
-    pub max_matching_ngram_size: Option<u32>,
-    pub skip_special_tokens: Option<bool>,
-    pub logprobs: Option<bool>,
-    pub top_logprobs: Option<u32>,
-    pub prompt_logprobs: Option<bool>,
+/// The table of options of a generation, as JSON: what `scripts/generation-options.mjs` writes the
+/// TypeScript type, the command's flags and the table of the docs from.
+#[napi]
+pub fn generation_options() -> String {
+    describe().to_string()
 }
 
-impl GenerateOptions {
-    /// These options laid over the checkpoint's.
-    pub fn over(self, defaults: &GenerationDefaults) -> GenerationOptions {
-        let base = GenerationOptions::from_defaults(defaults);
-        let count = |given: Option<u32>, base: usize| given.map_or(base, |n| n as usize);
-        GenerationOptions {
-            max_new_tokens: count(self.max_new_tokens, base.max_new_tokens),
-            min_new_tokens: count(self.min_new_tokens, base.min_new_tokens),
-            do_sample: self.do_sample.unwrap_or(base.do_sample),
-            temperature: self.temperature.unwrap_or(base.temperature),
-            top_k: count(self.top_k, base.top_k),
-            top_p: self.top_p.unwrap_or(base.top_p),
-            min_p: self.min_p.or(base.min_p),
-            typical_p: self.typical_p.unwrap_or(base.typical_p),
-            repetition_penalty: self.repetition_penalty.unwrap_or(base.repetition_penalty),
-            no_repeat_ngram_size: count(self.no_repeat_ngram_size, base.no_repeat_ngram_size),
-            bad_words_ids: self.bad_words_ids.unwrap_or(base.bad_words_ids),
-            eos_token_ids: self.eos_token_ids.unwrap_or(base.eos_token_ids),
-            stop_strings: self.stop_strings.unwrap_or(base.stop_strings),
-            num_return_sequences: count(self.num_return_sequences, base.num_return_sequences),
-            seed: self.seed.map(|seed| seed.get_u64().1).or(base.seed),
-            prompt_lookup_num_tokens: count(
-                self.prompt_lookup_num_tokens,
-                base.prompt_lookup_num_tokens,
-            ),
-            max_matching_ngram_size: count(
-                self.max_matching_ngram_size,
-                base.max_matching_ngram_size,
-            ),
-            skip_special_tokens: self.skip_special_tokens.unwrap_or(base.skip_special_tokens),
-            logprobs: self.logprobs.unwrap_or(base.logprobs),
-            top_logprobs: count(self.top_logprobs, base.top_logprobs),
-            prompt_logprobs: self.prompt_logprobs.unwrap_or(base.prompt_logprobs),
-            ..base
+/// The options of a generation that a caller set, under the engine's names.
+pub fn partial_options(object: &Object) -> napi::Result<PartialOptions> {
+    let mut options = PartialOptions::default();
+    for entry in OPTIONS {
+        if let Some(value) = option_value(object, entry)? {
+            options.set(entry.name, value);
         }
     }
+    Ok(options)
+}
+
+fn option_value(object: &Object, entry: &OptionEntry) -> napi::Result<Option<OptionValue>> {
+    let name = entry.name;
+    Ok(match entry.kind {
+        Kind::Flag => object.get(name)?.map(OptionValue::Flag),
+        Kind::Count => object.get(name)?.map(|count: u32| OptionValue::Count(count as usize)),
+        Kind::Number => object.get(name)?.map(OptionValue::Number),
+        Kind::Seed => object.get(name)?.map(|seed: BigInt| OptionValue::Seed(seed.get_u64().1)),
+        Kind::Ids => object.get(name)?.map(OptionValue::Ids),
+        Kind::IdLists => object.get(name)?.map(OptionValue::IdLists),
+        Kind::Texts => object.get(name)?.map(OptionValue::Texts),
+        Kind::Biases => object.get(name)?.map(|pairs: Vec<(u32, f64)>| OptionValue::Biases(pairs)),
+    })
 }

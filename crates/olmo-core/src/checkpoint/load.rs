@@ -76,6 +76,8 @@ pub struct Inspection {
     /// What a cache of one full context needs, for every dtype the model can run in.
     pub memory: Vec<(Precision, MemoryPlan)>,
     pub available_memory: u64,
+    /// What a generation does if nobody says otherwise.
+    pub defaults: GenerationDefaults,
     /// The licence it names; see [`ModelSource::license`].
     pub license: Option<String>,
     /// What is odd about the files and does not matter: a line each.
@@ -93,6 +95,7 @@ pub(crate) struct Loaded {
 pub fn inspect(path: &Path) -> Result<Inspection> {
     let source = ModelSource::open(path)?;
     let (config, checkpoint) = source.weights(Access::Map)?;
+    let defaults = source.generation_defaults(&config)?;
     let context = config.max_position_embeddings;
     let limits = Limits::default();
     let plan = |dtype: Precision| {
@@ -104,7 +107,8 @@ pub fn inspect(path: &Path) -> Result<Inspection> {
         memory: Precision::ALL.into_iter().map(plan).collect(),
         available_memory: available_memory(),
         license: source.license(),
-        warnings: [&config.warnings, checkpoint.warnings()].concat(),
+        warnings: [&config.warnings, checkpoint.warnings(), &defaults.warnings].concat(),
+        defaults,
         config,
     })
 }
@@ -172,7 +176,7 @@ pub(crate) fn load(
         device,
         threads,
         memory,
-        warnings: [&config.warnings, checkpoint.warnings()].concat(),
+        warnings: [&config.warnings, checkpoint.warnings(), &defaults.warnings].concat(),
         limits: options.limits,
         config,
     };

@@ -85,9 +85,12 @@ impl ModelSource {
         match self {
             ModelSource::Gguf(gguf) if !self.dir().join("generation_config.json").is_file() => {
                 let json = gguf.generation_config().to_string();
-                GenerationDefaults::from_json(&json, gguf.path(), config)
+                Ok(GenerationDefaults::from_json(&json, gguf.path(), config)?.in_gguf())
             }
-            _ => GenerationDefaults::from_dir(self.dir(), config),
+            ModelSource::Gguf(_) => {
+                Ok(GenerationDefaults::from_dir(self.dir(), config)?.beside_gguf())
+            }
+            ModelSource::Folder(dir) => GenerationDefaults::from_dir(dir, config),
         }
     }
 

@@ -4,33 +4,47 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use super::GenerationOptions;
-use crate::config::{token_ids, ModelConfig};
+use super::entry::{End, Kind, OptionEntry, OptionValue};
+use super::options::{GenerationOptions, PartialOptions, OPTIONS};
+use crate::config::ModelConfig;
 use crate::files;
 use crate::{Error, Result};
 
-/// A checkpoint's own defaults; what it does not say is None or empty.
+/// Where the value of an option is from, as long as no caller sets it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// The table of options.
+    Default,
+    GenerationConfig,
+    Config,
+    Gguf,
+}
+
+impl Source {
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Default => "default",
+            Source::GenerationConfig => "generation_config.json",
+            Source::Config => "config.json",
+            Source::Gguf => "GGUF",
+        }
+    }
+}
+
+/// A checkpoint's own defaults.
 ///
-/// Keys that are not listed, `max_length` among them, have no say here.
+/// Keys that are not in the table of options, `max_length` among them, have no say here.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GenerationDefaults {
-    pub max_new_tokens: Option<usize>,
-    pub min_new_tokens: Option<usize>,
-    pub do_sample: Option<bool>,
-    pub temperature: Option<f64>,
-    pub top_k: Option<usize>,
-    pub top_p: Option<f64>,
-    pub min_p: Option<f64>,
-    pub typical_p: Option<f64>,
-    pub repetition_penalty: Option<f64>,
-    pub no_repeat_ngram_size: Option<usize>,
-    pub bad_words_ids: Vec<Vec<u32>>,
-    /// The tokens that end a text: `eos_token_id` here, else that of `config.json`.
-    pub eos_token_ids: Vec<u32>,
+    /// What the checkpoint says. `eos_token_id` is that of the file, else that of `config.json`.
+    pub options: PartialOptions,
+    /// Who says it, of each option that is set.
+    pub sources: Vec<(&'static str, Source)>,
     /// The token that fills short rows up: `pad_token_id` here, else that of `config.json`.
     pub pad_token_id: Option<u32>,
     pub bos_token_id: Option<u32>,
-    pub stop_strings: Vec<String>,
+    /// What the file says that cannot be, and does not matter: a line each.
+    pub warnings: Vec<String>,
 }
 
 impl GenerationDefaults {
@@ -45,103 +59,213 @@ impl GenerationDefaults {
 
     /// Reads the text of a `generation_config.json`; `file` is for error messages.
     ///
-    /// Errors with [`Error::InvalidConfig`] on a value of another kind than its option's, and on
-    /// one that [`GenerationOptions::validate`] refuses.
+    /// What would act and cannot be fails with [`Error::InvalidConfig`]: a value of another kind than
+    /// its option's, or out of its range. What does nothing, such as a temperature beside
+    /// `do_sample: false`, is a warning, as are ids that the model lacks. In transformers 5.24 such a
+    /// checkpoint generates, too.
     pub fn from_json(text: &str, file: &Path, config: &ModelConfig) -> Result<GenerationDefaults> {
         let json: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| Error::InvalidFile {
                 file: file.to_owned(),
                 problem: format!("this is not a JSON object: {error}"),
             })?;
-        let keys = Keys { json: &json, file, vocab_size: config.vocab_size };
-        let or_config = |ids: Vec<u32>, others: &[u32]| match ids.is_empty() {
-            true => others.to_vec(),
-            false => ids,
-        };
-        let defaults = GenerationDefaults {
-            max_new_tokens: keys.count("max_new_tokens")?,
-            min_new_tokens: keys.count("min_new_tokens")?,
-            do_sample: keys.read("do_sample", "true or false", Value::as_bool)?,
-            temperature: keys.number("temperature")?,
-            top_k: keys.count("top_k")?,
-            top_p: keys.number("top_p")?,
-            min_p: keys.number("min_p")?,
-            typical_p: keys.number("typical_p")?,
-            repetition_penalty: keys.number("repetition_penalty")?,
-            no_repeat_ngram_size: keys.count("no_repeat_ngram_size")?,
-            bad_words_ids: keys.bad_words_ids()?,
-            eos_token_ids: or_config(keys.ids("eos_token_id")?, &config.eos_token_ids),
-            pad_token_id: keys.ids("pad_token_id")?.first().copied().or(config.pad_token_id),
-            bos_token_id: keys.ids("bos_token_id")?.first().copied(),
-            stop_strings: keys.stop_strings()?,
-        };
-        match GenerationOptions::from_defaults(&defaults).validate(config.vocab_size) {
-            Err(Error::InvalidOption { option, value, expected }) => {
-                Err(keys.error(option, format!("is {value}, but {expected}")))
-            }
-            other => other.map(|()| defaults),
+        let mut reader = Reader { json: &json, file, config, found: Default::default() };
+        reader.read_options()?;
+        reader.read_ids();
+        Ok(reader.found)
+    }
+
+    /// The same of what a GGUF file says.
+    pub fn in_gguf(mut self) -> GenerationDefaults {
+        for (_, source) in &mut self.sources {
+            *source = Source::Gguf;
         }
+        self
+    }
+
+    /// The same, where the ids of `config` came from a GGUF file.
+    pub fn beside_gguf(mut self) -> GenerationDefaults {
+        let config = self.sources.iter_mut().filter(|(_, source)| *source == Source::Config);
+        config.for_each(|(_, source)| *source = Source::Gguf);
+        self
+    }
+
+    /// Every option with the value that it has if no caller sets it, and where that is from.
+    pub fn in_force(&self) -> Vec<(&'static OptionEntry, OptionValue, Source)> {
+        let source = |name: &str| {
+            let known = self.sources.iter().find(|(option, _)| *option == name);
+            known.map_or(Source::Default, |(_, source)| *source)
+        };
+        let values = GenerationOptions::from_defaults(self).values();
+        values.into_iter().map(|(entry, value)| (entry, value, source(entry.name))).collect()
     }
 }
 
-/// Typed access to the keys of the file, with errors that name the key.
-struct Keys<'a> {
+/// Why a value is not taken.
+struct Problem(String);
+
+struct Reader<'a> {
     json: &'a Map<String, Value>,
     file: &'a Path,
-    vocab_size: usize,
+    config: &'a ModelConfig,
+    found: GenerationDefaults,
 }
 
-impl Keys<'_> {
-    fn error(&self, key: &str, problem: String) -> Error {
-        Error::InvalidConfig { file: self.file.to_owned(), key: key.to_owned(), problem }
+impl Reader<'_> {
+    fn read_options(&mut self) -> Result<()> {
+        let flags = |entry: &&OptionEntry| entry.kind == Kind::Flag;
+        let others = |entry: &&OptionEntry| entry.kind != Kind::Flag;
+        // The flags first, since they say whether the others are in use.
+        for entry in OPTIONS.iter().filter(flags).chain(OPTIONS.iter().filter(others)) {
+            let Some(value) = self.json.get(entry.name).filter(|_| entry.in_config) else {
+                continue;
+            };
+            if value.is_null() {
+                continue;
+            }
+            if let Err(Problem(problem)) = self.read_option(entry, value) {
+                self.found.options.unset(entry.name);
+                if self.is_in_use(entry) {
+                    let (file, key) = (self.file.to_owned(), entry.name.to_owned());
+                    return Err(Error::InvalidConfig { file, key, problem });
+                }
+                self.warn(entry.name, &problem);
+            }
+        }
+        Ok(())
     }
 
-    /// The value as `get` gives it; JSON's `null` is the same as an absent key.
-    fn read<T>(
-        &self,
-        key: &str,
-        expected: &str,
-        get: impl Fn(&Value) -> Option<T>,
-    ) -> Result<Option<T>> {
-        match self.json.get(key) {
-            None | Some(Value::Null) => Ok(None),
-            Some(value) => match get(value) {
-                Some(value) => Ok(Some(value)),
-                None => Err(self.error(key, format!("is {value}, but must be {expected}"))),
-            },
+    fn is_in_use(&self, entry: &OptionEntry) -> bool {
+        let is_on = |flag| self.found.options.get(flag) == Some(OptionValue::Flag(true));
+        entry.needs.is_none_or(is_on)
+    }
+
+    fn read_option(&mut self, entry: &'static OptionEntry, value: &Value) -> Result<(), Problem> {
+        if let (Some(flag), Some(0.0)) = (entry.instead_of_zero, value.as_f64()) {
+            if self.is_in_use(entry) {
+                // The limit of ever smaller ones, and what other engines take it for.
+                self.warn(entry.name, "is 0, so the likeliest token is taken each time");
+                self.found.options.set(flag, OptionValue::Flag(false));
+                return Ok(());
+            }
+        }
+        let value = self.value(entry, value)?;
+        self.found.options.set(entry.name, value);
+        match self.found.options.check(entry, self.config.vocab_size) {
+            Err(Error::InvalidOption { value, expected, .. }) => {
+                Err(Problem(format!("is {value}, but {expected}")))
+            }
+            _ => {
+                self.found.sources.push((entry.name, Source::GenerationConfig));
+                Ok(())
+            }
         }
     }
 
-    fn number(&self, key: &str) -> Result<Option<f64>> {
-        self.read(key, "a number", Value::as_f64)
-    }
-
-    fn count(&self, key: &str) -> Result<Option<usize>> {
-        let get = |value: &Value| usize::try_from(value.as_u64()?).ok();
-        self.read(key, "a whole number, 0 or more", get)
-    }
-
-    /// One id or a list of them.
-    fn ids(&self, key: &str) -> Result<Vec<u32>> {
-        let get = |value: &Value| token_ids(Some(value), self.vocab_size);
-        let expected = format!("a token id from 0 to {}, or a list of them", self.vocab_size - 1);
-        Ok(self.read(key, &expected, get)?.unwrap_or_default())
-    }
-
-    fn bad_words_ids(&self) -> Result<Vec<Vec<u32>>> {
-        let word = |value: &Value| value.as_array().and(token_ids(Some(value), self.vocab_size));
-        let get = |value: &Value| value.as_array()?.iter().map(word).collect();
-        let expected = format!("a list of lists of token ids from 0 to {}", self.vocab_size - 1);
-        Ok(self.read("bad_words_ids", &expected, get)?.unwrap_or_default())
-    }
-
-    /// One text or a list of them.
-    fn stop_strings(&self) -> Result<Vec<String>> {
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let get = |value: &Value| match value {
-            Value::Array(values) => values.iter().map(text).collect(),
-            value => Some(vec![text(value)?]),
+    fn value(&mut self, entry: &OptionEntry, value: &Value) -> Result<OptionValue, Problem> {
+        let vocab_size = self.config.vocab_size;
+        let last = vocab_size - 1;
+        let (read, expected) = match entry.kind {
+            Kind::Flag => (value.as_bool().map(OptionValue::Flag), "true or false".to_owned()),
+            Kind::Count => (count(entry, value), "a whole number, 0 or more".to_owned()),
+            Kind::Number => (number(entry, value), "a number".to_owned()),
+            Kind::Seed => (value.as_u64().map(OptionValue::Seed), "a whole number".to_owned()),
+            Kind::Ids => {
+                let read = integers(value).map(|ids| OptionValue::Ids(self.known(entry, &ids)));
+                (read, format!("a token id from 0 to {last}, or a list of them"))
+            }
+            Kind::IdLists => {
+                let read = self.words(entry, value).map(OptionValue::IdLists);
+                (read, format!("a list of lists of token ids from 0 to {last}"))
+            }
+            Kind::Texts => {
+                let read = self.texts(entry, value).map(OptionValue::Texts);
+                (read, "a text or a list of texts".to_owned())
+            }
+            Kind::Biases => (None, "set by the caller".to_owned()),
         };
-        Ok(self.read("stop_strings", "a text or a list of texts", get)?.unwrap_or_default())
+        read.ok_or_else(|| Problem(format!("is {value}, but must be {expected}")))
+    }
+
+    /// The ids that the model has: no other can come, so what is said of others does nothing.
+    fn known(&mut self, entry: &OptionEntry, ids: &[i64]) -> Vec<u32> {
+        let vocab_size = self.config.vocab_size;
+        let is_known = |&&id: &&i64| usize::try_from(id).is_ok_and(|id| id < vocab_size);
+        for id in ids.iter().filter(|id| !is_known(id)) {
+            self.warn(
+                entry.name,
+                &format!("has {id}, but the model's ids go to {}", vocab_size - 1),
+            );
+        }
+        ids.iter().filter(is_known).map(|&id| id as u32).collect()
+    }
+
+    fn words(&mut self, entry: &OptionEntry, value: &Value) -> Option<Vec<Vec<u32>>> {
+        let vocab_size = self.config.vocab_size as u64;
+        let id = |id: &Value| id.as_u64().filter(|&id| id < vocab_size).map(|id| id as u32);
+        let word = |word: &Value| word.as_array()?.iter().map(id).collect();
+        let words: Vec<Vec<u32>> = value.as_array()?.iter().map(word).collect::<Option<_>>()?;
+        if words.iter().any(Vec::is_empty) {
+            self.warn(entry.name, "has an empty sequence, which forbids nothing");
+        }
+        Some(words.into_iter().filter(|word| !word.is_empty()).collect())
+    }
+
+    fn texts(&mut self, entry: &OptionEntry, value: &Value) -> Option<Vec<String>> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let texts: Vec<String> = match value {
+            Value::Array(values) => values.iter().map(text).collect::<Option<_>>()?,
+            value => vec![text(value)?],
+        };
+        if texts.iter().any(String::is_empty) {
+            self.warn(entry.name, "has an empty text, which ends nothing");
+        }
+        Some(texts.into_iter().filter(|text| !text.is_empty()).collect())
+    }
+
+    /// The ids beside the options, which tell nothing if they cannot be.
+    fn read_ids(&mut self) {
+        let config = self.config;
+        if self.json.get("eos_token_id").is_none_or(Value::is_null) {
+            let ids = config.eos_token_ids.clone();
+            if !ids.is_empty() {
+                self.found.sources.push(("eos_token_id", Source::Config));
+            }
+            self.found.options.eos_token_ids = Some(ids);
+        }
+        let id = |key: &str| {
+            let id = self.json.get(key)?.as_u64().filter(|&id| id < config.vocab_size as u64)?;
+            Some(id as u32)
+        };
+        let (pad, bos) = (id("pad_token_id"), id("bos_token_id"));
+        self.found.pad_token_id = pad.or(config.pad_token_id);
+        self.found.bos_token_id = bos;
+    }
+
+    fn warn(&mut self, key: &str, problem: &str) {
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy();
+        self.found.warnings.push(format!("{name}: `{key}` {problem}"));
+    }
+}
+
+fn count(entry: &OptionEntry, value: &Value) -> Option<OptionValue> {
+    let least = value.as_i64().filter(|&n| n < 0 && entry.clamped == Some(End::Zero)).map(|_| 0);
+    let count = least.or_else(|| usize::try_from(value.as_u64()?).ok())?;
+    Some(OptionValue::Count(count))
+}
+
+fn number(entry: &OptionEntry, value: &Value) -> Option<OptionValue> {
+    let number = value.as_f64()?;
+    Some(OptionValue::Number(match entry.clamped {
+        Some(End::One) => number.min(1.0),
+        _ => number,
+    }))
+}
+
+/// One whole number or a list of them.
+fn integers(value: &Value) -> Option<Vec<i64>> {
+    match value {
+        Value::Array(values) => values.iter().map(Value::as_i64).collect(),
+        value => Some(vec![value.as_i64()?]),
     }
 }

@@ -2,14 +2,18 @@
 //! choice, and log-probabilities.
 
 mod defaults;
+mod describe;
+mod entry;
 mod logprobs;
 mod options;
 mod processors;
 mod sampler;
 mod select;
 
-pub use defaults::GenerationDefaults;
+pub use defaults::{GenerationDefaults, Source};
+pub use describe::{describe, to_json};
+pub use entry::{Kind, OptionEntry, OptionValue, Range};
 pub use logprobs::{are_sound, LogSoftmax, TokenLogprob};
-pub use options::{GenerationOptions, MAX_TOP_LOGPROBS};
+pub use options::{GenerationOptions, PartialOptions, MAX_TOP_LOGPROBS, OPTIONS};
 pub use processors::{Candidate, Context, LogitsProcessor, Processors, Scores};
 pub use sampler::{draw, fresh_seed, Draws, Sampler};

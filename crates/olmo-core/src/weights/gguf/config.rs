@@ -7,6 +7,7 @@ use serde_json::Value as Json;
 
 use super::{names, vocabulary, Gguf, Metadata, Value};
 use crate::config::{AttentionKind, ModelConfig, LARGEST_SIZE, MOST_LAYERS};
+use crate::sampling::{Kind, OPTIONS};
 use crate::{Error, Result};
 
 pub(super) const ARCHITECTURE: &str = "olmo2";
@@ -72,16 +73,12 @@ pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
 /// has no key.
 pub(super) fn generation_config(metadata: &Metadata) -> Json {
     let mut json = serde_json::Map::new();
-    for (key, name) in [
-        ("general.sampling.top_k", "top_k"),
-        ("general.sampling.top_p", "top_p"),
-        ("general.sampling.min_p", "min_p"),
-        ("general.sampling.temp", "temperature"),
-        ("general.sampling.penalty_repeat", "repetition_penalty"),
-        (vocabulary::BOS_ID, "bos_token_id"),
-    ] {
+    let options = OPTIONS.iter().filter_map(|entry| Some((entry.gguf?, entry.name, entry.kind)));
+    for (key, name, kind) in options.chain([(vocabulary::BOS_ID, "bos_token_id", Kind::Ids)]) {
         let Some(value) = metadata.get(key) else { continue };
-        let number = value.as_u64().map(Json::from);
+        // To llama.cpp a count of 0 or less is off.
+        let off = value.as_f64().filter(|&n| kind == Kind::Count && n < 0.0).map(|_| Json::from(0));
+        let number = off.or(value.as_u64().map(Json::from));
         json.insert(name.to_owned(), number.or(value.as_f64().map(Json::from)).into());
     }
     json.into()

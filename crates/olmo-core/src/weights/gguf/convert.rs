@@ -12,6 +12,7 @@ use super::{config, Array, Metadata, Value};
 use crate::checkpoint::license;
 use crate::config::{read_required, ModelConfig};
 use crate::files;
+use crate::sampling::{Kind, OPTIONS};
 use crate::tokenizer::{GPT4_WORDS, MOST_BYTES};
 use crate::{Error, Result};
 
@@ -45,12 +46,14 @@ pub fn metadata(dir: &Path, file_type: u32) -> Result<Metadata> {
 
 /// What the makers of the checkpoint suggest.
 fn sampling(metadata: &mut Metadata, generation: &Map<String, Json>) {
-    if let Some(k) = generation.get("top_k").and_then(Json::as_i64) {
-        metadata.set("general.sampling.top_k", Value::I32(k as i32));
-    }
-    for (key, name) in [("top_p", "top_p"), ("min_p", "min_p"), ("temperature", "temp")] {
-        if let Some(x) = generation.get(key).and_then(Json::as_f64) {
-            metadata.set(&format!("general.sampling.{name}"), Value::F32(x as f32));
+    for entry in OPTIONS {
+        let (Some(key), Some(value)) = (entry.gguf, generation.get(entry.name)) else { continue };
+        let value = match entry.kind {
+            Kind::Count => value.as_i64().map(|k| Value::I32(k as i32)),
+            _ => value.as_f64().map(|x| Value::F32(x as f32)),
+        };
+        if let Some(value) = value {
+            metadata.set(key, value);
         }
     }
 }
