@@ -149,6 +149,23 @@ fn each_option_out_of_range_is_named_with_its_value_and_range() {
             "option `num_return_sequences` is 2, but without do_sample every text would be the \
              same: set do_sample, or ask for 1",
         ),
+        (|o| o.top_n_sigma = -1.0, "option `top_n_sigma` is -1, but it must be from 0 to 1000000"),
+        (
+            |o| o.presence_penalty = 2.5,
+            "option `presence_penalty` is 2.5, but it must be from -2 to 2",
+        ),
+        (
+            |o| o.frequency_penalty = f64::NAN,
+            "option `frequency_penalty` is NaN, but it must be from -2 to 2",
+        ),
+        (
+            |o| o.logit_bias = vec![(9, 0.0), (3, -101.0)],
+            "option `logit_bias` is -101, but it must be from -100 to 100",
+        ),
+        (
+            |o| o.logit_bias = vec![(10, 1.0)],
+            "option `logit_bias` is 10, but the model's ids go from 0 to 9",
+        ),
         (
             |o| o.top_logprobs = 1001,
             "option `top_logprobs` is 1001, but it must be 1000 at most",

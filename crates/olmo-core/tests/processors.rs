@@ -95,6 +95,24 @@ fn a_sum_that_meets_its_limit_is_cut_as_in_transformers() {
     assert_eq!(left(&[0.0, -0.0, 0.0, -0.0], top(0.5)), [2, 3]);
 }
 
+/// Logits 4, 2, 0, -2, -4 have the deviation √8 ≈ 2.83. By llama.cpp's formula.
+#[test]
+fn top_n_sigma_keeps_what_stands_out() {
+    let sigma = |top_n_sigma| GenerationOptions { top_n_sigma, top_k: 0, ..Default::default() };
+    let logits = [4.0, 0.0, 2.0, -4.0, -2.0];
+    assert_eq!(left(&logits, sigma(0.5)), [0]);
+    assert_eq!(left(&logits, sigma(0.8)), [0, 2]);
+    assert_eq!(left(&logits, sigma(1.5)), [0, 1, 2]);
+    assert_eq!(left(&logits, sigma(3.0)), [0, 1, 2, 3, 4]);
+    assert_eq!(left(&logits, sigma(0.0)), [0, 1, 2, 3, 4]);
+    // The temperature does not matter, and forbidden tokens do not count.
+    let hot = GenerationOptions { temperature: 2.5, ..sigma(0.8) };
+    assert_eq!(left(&logits, hot), [0, 2]);
+    let forbidden = [4.0, 0.0, 2.0, -4.0, -2.0, f32::NEG_INFINITY];
+    assert_eq!(left(&forbidden, sigma(0.8)), [0, 2]);
+    assert_eq!(left(&[1.0, 1.0], sigma(0.1)), [0, 1]);
+}
+
 #[test]
 fn a_cut_carries_no_forbidden_token_on() {
     let options = GenerationOptions { do_sample: true, top_k: 3, ..GenerationOptions::default() };
@@ -117,6 +135,19 @@ mod naive {
 
     pub fn process(options: &GenerationOptions, row: &mut [f32]) {
         row.iter_mut().for_each(|score| *score /= options.temperature as f32);
+        if options.top_n_sigma > 0.0 {
+            let possible: Vec<f64> = row
+                .iter()
+                .filter(|score| score.is_finite())
+                .map(|&score| f64::from(score))
+                .collect();
+            let mean = possible.iter().sum::<f64>() / possible.len() as f64;
+            let variance =
+                possible.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / possible.len() as f64;
+            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let least = max - options.top_n_sigma as f32 * variance.sqrt() as f32;
+            mask(row, |_, score| score < least);
+        }
         if options.top_k > 0 {
             let mut sorted = row.to_vec();
             sorted.sort_by(|a, b| b.partial_cmp(a).unwrap());
@@ -214,13 +245,14 @@ fn logits() -> impl Strategy<Value = Vec<f32>> {
 prop_compose! {
     fn warpers()(
         temperature in prop_oneof![Just(1.0), 0.1f64..3.0],
+        top_n_sigma in prop_oneof![3 => Just(0.0), 1 => 0.0f64..4.0],
         top_k in prop_oneof![Just(0usize), Just(1), 1usize..60, 1usize..3000],
         top_p in prop_oneof![Just(1.0), Just(0.0), 0.0f64..1.0, 0.99f64..1.0],
         min_p in prop_oneof![Just(None), (0.0f64..1.0).prop_map(Some), Just(Some(1.0))],
         typical_p in prop_oneof![Just(1.0), 0.01f64..1.0],
     ) -> GenerationOptions {
         GenerationOptions {
-            do_sample: true, temperature, top_k, top_p, min_p, typical_p,
+            do_sample: true, temperature, top_n_sigma, top_k, top_p, min_p, typical_p,
             ..GenerationOptions::default()
         }
     }
@@ -245,6 +277,49 @@ proptest! {
         prop_assert!(scores.iter().zip(scores.iter().skip(1)).all(|(a, b)| a.id < b.id));
         if (1..logits.len()).contains(&options.top_k) {
             prop_assert_eq!(scores.len(), possible(&scores).len(), "forbidden tokens are carried on");
+        }
+    }
+
+    /// By the formula of OpenAI's API, `logit + bias - count * frequency - (count > 0) * presence`, with
+    /// the repetition penalty between bias and counts as in vLLM. The same with and without drawing.
+    #[test]
+    fn penalties_and_biases_equal_their_formula(
+        tokens in proptest::collection::vec(0u32..8, 1..40),
+        logits in proptest::collection::vec(-9.0f32..9.0, 8),
+        frequency_penalty in prop_oneof![Just(0.0), -2.0f64..2.0],
+        presence_penalty in prop_oneof![Just(0.0), -2.0f64..2.0],
+        repetition_penalty in prop_oneof![Just(1.0), 0.5f64..2.0],
+        logit_bias in proptest::collection::vec((0u32..8, -100.0f64..100.0), 0..2),
+        prompt_length in 1usize..20,
+        do_sample: bool,
+    ) {
+        let options = GenerationOptions {
+            frequency_penalty, presence_penalty, repetition_penalty, do_sample, top_k: 0,
+            logit_bias: logit_bias.clone(),
+            ..GenerationOptions::default()
+        };
+        options.validate(8).unwrap();
+        let prompt_length = prompt_length.min(tokens.len());
+        let mut growing = Processors::new(&options);
+        let mut scores = Scores::new();
+        for length in prompt_length..=tokens.len() {
+            let ids = &tokens[..length];
+            scores.load(&logits);
+            growing.process(&Context { ids, prompt_length }, &mut scores);
+            for candidate in scores.iter() {
+                let id = candidate.id;
+                let bias: f32 =
+                    logit_bias.iter().filter(|(to, _)| *to == id).map(|(_, bias)| *bias as f32).sum();
+                let mut score = logits[id as usize] + bias;
+                if ids.contains(&id) {
+                    let penalty = repetition_penalty as f32;
+                    score = if score < 0.0 { score * penalty } else { score / penalty };
+                }
+                let count = ids[prompt_length..].iter().filter(|&&other| other == id).count();
+                score -= count as f32 * frequency_penalty as f32;
+                score -= if count > 0 { presence_penalty as f32 } else { 0.0 };
+                prop_assert!((candidate.score - score).abs() < 1e-4, "{} {}", candidate.score, score);
+            }
         }
     }
 

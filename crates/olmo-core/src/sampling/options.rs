@@ -152,6 +152,12 @@ generation_options! {
         hugging_face = Some("top_k"), in_config = true, gguf = Some("general.sampling.top_k"),
         needs = Some("do_sample");
 
+    /// Draw among tokens whose logits are at most this many deviations below the greatest; 0 is off.
+    ///
+    /// The deviation is the standard deviation of all logits
+    /// ([top-nσ](https://arxiv.org/abs/2411.07641), as in llama.cpp).
+    top_n_sigma: f64 = 0.0, Range::Within(0.0, 1e6), needs = Some("do_sample");
+
     /// Draw among the fewest likeliest tokens whose probabilities add up to this; 1 means among all.
     top_p: f64 = 1.0, PROBABILITY,
         hugging_face = Some("top_p"), in_config = true, gguf = Some("general.sampling.top_p"),
@@ -177,6 +183,18 @@ generation_options! {
     repetition_penalty: f64 = 1.0, FACTOR,
         hugging_face = Some("repetition_penalty"), in_config = true,
         gguf = Some("general.sampling.penalty_repeat");
+
+    /// Take this from the logits of tokens that are in the answer, once; below 0, add it.
+    presence_penalty: f64 = 0.0, Range::Within(-2.0, 2.0);
+
+    /// Take this from the logits of tokens for each time they are in the answer; below 0, add it.
+    frequency_penalty: f64 = 0.0, Range::Within(-2.0, 2.0);
+
+    /// Add to the logits of some tokens: an object from token ids to numbers, from -100 to 100.
+    ///
+    /// It comes before every other option.
+    logit_bias: Vec<(u32, f64)> = Vec::new(), Range::Within(-100.0, 100.0),
+        default_is = Some("none");
 
     /// Let no run of this many tokens come twice in prompt and answer together; 0 is off.
     no_repeat_ngram_size: usize = 0, Range::Any,

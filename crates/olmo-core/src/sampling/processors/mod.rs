@@ -4,6 +4,8 @@
 //! place that says which run and in what order.
 
 mod bad_words;
+mod counted_penalties;
+mod logit_bias;
 mod mass;
 mod min_new_tokens;
 mod min_p;
@@ -12,6 +14,7 @@ mod repetition_penalty;
 mod scores;
 mod temperature;
 mod top_k;
+mod top_n_sigma;
 mod top_p;
 mod typical_p;
 
@@ -39,7 +42,7 @@ impl Context<'_> {
 ///
 /// A processor belongs to one sequence: between two calls its context grows and otherwise stays.
 pub trait LogitsProcessor: Send {
-    /// The class of transformers that defines what this processor does.
+    /// The class of transformers that defines what this processor does, or else the name in its source.
     fn reference(&self) -> &'static str;
 
     fn process(&mut self, context: &Context, scores: &mut Scores);
@@ -58,14 +61,22 @@ impl Processors {
     ///
     /// Which options add a processor, and in what order, is `GenerationMixin._get_logits_processor`
     /// of transformers 5.24; those from temperature on shape the draw and exist only with
-    /// `do_sample`.
+    /// `do_sample`. What transformers lacks stands where its source has it: the biases and penalties of
+    /// OpenAI's API as in vLLM, top-nσ before top-k as in llama.cpp.
     pub fn new(options: &GenerationOptions) -> Processors {
         let mut list: Vec<Box<dyn LogitsProcessor>> = Vec::new();
         let eos = &options.eos_token_ids;
+        if !options.logit_bias.is_empty() {
+            list.push(Box::new(logit_bias::LogitBias::new(&options.logit_bias)));
+        }
         if options.repetition_penalty != 1.0 {
             list.push(Box::new(repetition_penalty::RepetitionPenalty::new(
                 options.repetition_penalty,
             )));
+        }
+        let (frequency, presence) = (options.frequency_penalty, options.presence_penalty);
+        if frequency != 0.0 || presence != 0.0 {
+            list.push(Box::new(counted_penalties::CountedPenalties::new(frequency, presence)));
         }
         if options.no_repeat_ngram_size > 0 {
             list.push(Box::new(no_repeat_ngram::NoRepeatNgram::new(options.no_repeat_ngram_size)));
@@ -79,6 +90,9 @@ impl Processors {
         if options.do_sample {
             if options.temperature != 1.0 {
                 list.push(Box::new(temperature::Temperature::new(options.temperature)));
+            }
+            if options.top_n_sigma > 0.0 {
+                list.push(Box::new(top_n_sigma::TopNSigma::new(options.top_n_sigma)));
             }
             if options.top_k > 0 {
                 list.push(Box::new(top_k::TopK::new(options.top_k)));
