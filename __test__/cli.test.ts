@@ -236,6 +236,20 @@ test('a failure exits with 1 and is one sentence, with --debug a stack', async (
   t.regex(stderr, /^CheckpointError: .*\n +at /)
 })
 
+test('a flag that does nothing is named, and info says what is in force', async (t) => {
+  const idle = await olmo2(['generate', PROMPT, ...SHORT, '--top-p', '0.9'])
+  t.is(idle.stderr, '--top-p does nothing without --do-sample, which is off\n')
+  t.is(idle.exitCode, 0)
+  t.is((await olmo2(['generate', PROMPT, ...SHORT, '--top-p', '0.9', '--do-sample'])).stderr, '')
+  const biased = await olmo2(['generate', PROMPT, ...SHORT, '--logit-bias', '7=100', '--json'])
+  t.true(biased.stdout.split('\n').filter((line) => line.includes('"id":7,')).length === 8)
+  const { stdout } = await olmo2(['info'])
+  t.regex(stdout, /--do-sample +on +generation_config\.json/)
+  t.regex(stdout, /--temperature +0\.5 +generation_config\.json/)
+  t.regex(stdout, /--top-k +50 +default/)
+  t.regex((await olmo2(['generate', '--help'])).stdout, /The embedded model does: it draws/)
+})
+
 test('help and version exit with 0', async (t) => {
   const version = await olmo2(['--version'])
   t.is(version.stdout, `${packageVersion}\n`)

@@ -1,5 +1,12 @@
 import test from 'ava'
-import { type Completion, type GenerateOptions, Olmo2, OptionError, PromptError } from 'olmo2'
+import {
+  type Completion,
+  type GenerateOptions,
+  generationOptions,
+  Olmo2,
+  OptionError,
+  PromptError,
+} from 'olmo2'
 
 import { camelCase, readGolden, tiny } from './support.js'
 
@@ -246,6 +253,15 @@ test('options are checked, and named as JavaScript names them', async (t) => {
     { badWordsIds: [[]] },
     { badWordsIds: [1] },
     { eosTokenId: 600 },
+    { topNSigma: -1 },
+    { presencePenalty: 3 },
+    { frequencyPenalty: -3 },
+    { logitBias: { 600: 1 } },
+    { logitBias: { 6: 101 } },
+    { logitBias: { six: 1 } },
+    { logitBias: { 6: 'much' } },
+    { logitBias: [[6, 1]] },
+    { logitBias: 5 },
     { max_new_tokens: 5 },
   ]
   for (const options of wrong) {
@@ -256,6 +272,60 @@ test('options are checked, and named as JavaScript names them', async (t) => {
     t.is(error.option, name)
     t.true(error.message.includes(error.option), error.message)
   }
+})
+
+test('penalties and biases change what comes', async (t) => {
+  const greedy = { doSample: false, maxNewTokens: 12 }
+  const plain = await model.generate(PROMPT, greedy)
+  const [first = 0] = ids(plain)
+  const without = await model.generate(PROMPT, { ...greedy, logitBias: { [first]: -100 } })
+  t.false(ids(without).includes(first))
+  t.deepEqual(
+    ids(await model.generate(PROMPT, { ...greedy, logitBias: new Map([[first, -100]]) })),
+    ids(without),
+  )
+  t.deepEqual(
+    new Set(ids(await model.generate(PROMPT, { ...greedy, logitBias: { 7: 100 } }))),
+    new Set([7]),
+  )
+  const most = (answer: Completion) => {
+    const all = ids(answer)
+    return Math.max(...all.map((id) => all.filter((other) => other === id).length))
+  }
+  const long = { doSample: false, maxNewTokens: 60, eosTokenId: [] }
+  const repeats = most(await model.generate(PROMPT, long))
+  for (const penalty of ['presencePenalty', 'frequencyPenalty']) {
+    const varied = await model.generate(PROMPT, { ...long, [penalty]: 2 })
+    t.true(most(varied) <= repeats, penalty)
+    t.notDeepEqual(ids(varied), ids(await model.generate(PROMPT, long)), penalty)
+  }
+  const narrow = { doSample: true, topNSigma: 1e-6, topK: 0, maxNewTokens: 12 }
+  t.deepEqual(ids(await model.generate(PROMPT, narrow)), ids(plain), 'only the likeliest is left')
+})
+
+test('what is in force is told, and what does nothing', async (t) => {
+  const { generation } = model.info
+  t.deepEqual(generation.temperature, { value: 1, source: 'default' })
+  t.is(generation.eosTokenId.source, 'generation_config.json')
+  t.deepEqual(Object.keys(generation).toSorted(), Object.keys(generationOptions).toSorted())
+  for (const [name, { default: value }] of Object.entries(generationOptions))
+    if (typeof value !== 'string')
+      t.is(generation[name as keyof typeof generation].value as unknown, value, name)
+
+  const warned = (options: GenerateOptions) =>
+    model.generate(PROMPT, options).warnings.map(({ option, needs }) => [option, needs])
+  t.deepEqual(warned({}), [])
+  t.deepEqual(warned({ topP: 0.9, seed: 1, temperature: 0.5 }), [
+    ['temperature', 'doSample'],
+    ['topP', 'doSample'],
+  ])
+  t.deepEqual(warned({ topP: 0.9, doSample: true }), [])
+  t.deepEqual(warned({ topP: undefined as never }), [])
+  await using embedded = await Olmo2.load()
+  t.deepEqual(embedded.info.generation.doSample, { value: true, source: 'generation_config.json' })
+  t.deepEqual(embedded.info.generation.topP, { value: 0.9, source: 'generation_config.json' })
+  t.deepEqual(embedded.generate(PROMPT, { topP: 0.5 }).warnings, [])
+  t.is(embedded.generate(PROMPT, { topP: 0.5, doSample: false }).warnings.length, 1)
 })
 
 test('errors carry facts, and mention other options by the names of this library', async (t) => {

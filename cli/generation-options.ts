@@ -4,15 +4,23 @@ import {
   type EngineOption,
   type GenerateManyOptions,
   type GenerationOption,
+  type OptionWarning,
   generationOptions as table,
 } from '../src/index.js'
 import { toFlag, toNumber } from './flags.js'
+import { note } from './output.js'
 
 const DEFAULTS = `
 A checkpoint may change a default. The embedded model does: it draws its answers (--no-do-sample
 takes the likeliest tokens instead). "olmo2 info" shows the values in force and where they are from.`
 
 const names = Object.keys(table) as EngineOption[]
+
+/** Says of each flag that does nothing what it lacks. */
+export function noteUnused({ warnings }: { warnings: readonly OptionWarning[] }): void {
+  for (const { option, needs } of warnings)
+    note(`${toFlag(option)} does nothing without ${toFlag(needs)}, which is off`)
+}
 
 const entry = (name: EngineOption): GenerationOption => table[name]
 
@@ -30,7 +38,7 @@ function help(name: EngineOption): string {
     names.includes(option) ? toFlag(option) : found,
   )
   const repeatable = ['ids', 'idLists', 'texts', 'biases'].includes(kind) && 'repeatable'
-  const byDefault = inJson[name] ?? `default: ${kind === 'flag' ? onOff(value) : value}`
+  const byDefault = inJson[name] ?? `default ${kind === 'flag' ? onOff(value) : value}`
   const facts = [repeatable, byDefault].filter(Boolean).join('; ')
   return `${text.charAt(0).toLowerCase()}${text.slice(1).replace(/\.$/, '')} (${facts})`
 }

@@ -5,6 +5,7 @@ import type {
 } from '#native'
 import { type Watch, watch } from './engine/signal.js'
 import { CancelledError, crossingAsync, EngineError } from './errors.js'
+import type { OptionWarning } from './generation-defaults.js'
 import type { Tokenizer } from './tokenizer.js'
 
 /** One generated token on its way out. */
@@ -101,6 +102,9 @@ type Draft = Omit<Completion, 'finishReason' | 'usage' | 'timings'>
  * @typeParam Result {@link Completion}, or an array of them in the order of their `index`
  */
 export class Generation<Result = Completion> implements AsyncIterable<Piece>, PromiseLike<Result> {
+  /** Options that were set and do nothing, such as `topP` where nothing is drawn. */
+  readonly warnings: readonly OptionWarning[]
+
   readonly #source: Source
   readonly #shape: (answers: Completion[]) => Result
   readonly #pieces: Piece[] = []
@@ -114,6 +118,7 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
 
   /** @internal */
   constructor(source: Source, shape: (answers: Completion[]) => Result) {
+    this.warnings = source.warnings
     this.#source = source
     this.#shape = shape
   }
@@ -237,6 +242,7 @@ export interface Source {
   start: () => NativeGeneration | Promise<NativeGeneration>
   tokenizer: Tokenizer
   signal: AbortSignal | undefined
+  warnings: readonly OptionWarning[]
 }
 
 /** The one answer of a call with one prompt. */

@@ -7,7 +7,7 @@ import type { TokenIds } from './tokens.js'
  * The checkpoint's `generation_config.json` overrides the defaults named here.
  */
 export interface GenerateOptions {
-  /** Tokens to generate at most; the answer may end earlier. From 1. Default: 128. */
+  /** Tokens to generate at most. From 1. Default: 128. */
   maxNewTokens?: number
 
   /** Tokens to generate before an end token may come; stop strings still count. Default: 0. */
@@ -27,6 +27,14 @@ export interface GenerateOptions {
 
   /** Draw among this many likeliest tokens; 0 means among all. Needs `doSample`. Default: 50. */
   topK?: number
+
+  /**
+   * Draw among tokens whose logits are at most this many deviations below the greatest; 0 is off.
+   * The deviation is the standard deviation of all logits
+   * ([top-nσ](https://arxiv.org/abs/2411.07641), as in llama.cpp). From 0 to 1000000. Needs
+   * `doSample`. Default: 0.
+   */
+  topNSigma?: number
 
   /**
    * Draw among the fewest likeliest tokens whose probabilities add up to this; 1 means among all.
@@ -54,6 +62,24 @@ export interface GenerateOptions {
    * to 1000000. Default: 1.
    */
   repetitionPenalty?: number
+
+  /**
+   * Take this from the logits of tokens that are in the answer, once; below 0, add it. From -2 to
+   * 2. Default: 0.
+   */
+  presencePenalty?: number
+
+  /**
+   * Take this from the logits of tokens for each time they are in the answer; below 0, add it.
+   * From -2 to 2. Default: 0.
+   */
+  frequencyPenalty?: number
+
+  /**
+   * Add to the logits of some tokens: an object from token ids to numbers, from -100 to 100. It
+   * comes before every other option. From -100 to 100. Default: none.
+   */
+  logitBias?: Readonly<Record<number, number>> | ReadonlyMap<number, number>
 
   /**
    * Let no run of this many tokens come twice in prompt and answer together; 0 is off. Default:
@@ -142,7 +168,7 @@ export const generationOptions = {
   maxNewTokens: {
     engine: 'max_new_tokens',
     kind: 'count',
-    help: 'Tokens to generate at most; the answer may end earlier.',
+    help: 'Tokens to generate at most.',
     default: 128,
   },
   minNewTokens: {
@@ -171,6 +197,13 @@ export const generationOptions = {
     default: 50,
     needs: 'doSample',
   },
+  topNSigma: {
+    engine: 'top_n_sigma',
+    kind: 'number',
+    help: 'Draw among tokens whose logits are at most this many deviations below the greatest; 0 is off.',
+    default: 0,
+    needs: 'doSample',
+  },
   topP: {
     engine: 'top_p',
     kind: 'number',
@@ -197,6 +230,24 @@ export const generationOptions = {
     kind: 'number',
     help: 'Above 1, make tokens that are in prompt or answer less likely.',
     default: 1,
+  },
+  presencePenalty: {
+    engine: 'presence_penalty',
+    kind: 'number',
+    help: 'Take this from the logits of tokens that are in the answer, once; below 0, add it.',
+    default: 0,
+  },
+  frequencyPenalty: {
+    engine: 'frequency_penalty',
+    kind: 'number',
+    help: 'Take this from the logits of tokens for each time they are in the answer; below 0, add it.',
+    default: 0,
+  },
+  logitBias: {
+    engine: 'logit_bias',
+    kind: 'biases',
+    help: 'Add to the logits of some tokens: an object from token ids to numbers, from -100 to 100.',
+    default: 'none',
   },
   noRepeatNgramSize: {
     engine: 'no_repeat_ngram_size',

@@ -30,6 +30,11 @@ export {
   type Timings,
   type Usage,
 } from './generate.js'
+export type {
+  GenerationInForce,
+  OptionInForce,
+  OptionWarning,
+} from './generation-defaults.js'
 export {
   type EngineOption,
   type GenerateManyOptions,

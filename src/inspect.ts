@@ -1,6 +1,7 @@
 import type { DType } from './dtypes.js'
 import { native } from './engine/native.js'
 import { crossingAsync } from './errors.js'
+import { type GenerationInForce, readInForce } from './generation-defaults.js'
 import { embeddedModel } from './package.js'
 
 /** A model's shape: `config.json` in camelCase, or what a GGUF file says of it. */
@@ -50,6 +51,8 @@ export interface Inspection {
   memory: MemoryPlan[]
   /** Bytes that this process could still take without swapping. */
   availableMemory: number
+  /** What each option of a generation is if no caller sets it, and where that is from. */
+  generation: GenerationInForce
   /** What is odd about the files but does not matter, such as tensors that no OLMo 2 has: a line each. */
   warnings: string[]
 }
@@ -61,6 +64,7 @@ export interface Inspection {
  * @throws {CheckpointError} if it is not a checkpoint this engine can run
  */
 export async function inspect(path: string = embeddedModel): Promise<Inspection> {
-  const { license, ...found } = await crossingAsync(() => native().inspect(path))
-  return { path, ...found, ...(license != null && { license }) } as Inspection
+  const { license, generation, ...found } = await crossingAsync(() => native().inspect(path))
+  const inForce = { generation: readInForce(generation) }
+  return { path, ...found, ...inForce, ...(license != null && { license }) } as Inspection
 }

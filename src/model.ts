@@ -6,6 +6,7 @@ import { native } from './engine/native.js'
 import { checkSignal, watch } from './engine/signal.js'
 import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
 import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
+import { type GenerationInForce, readInForce, unusedOptions } from './generation-defaults.js'
 import type { GenerateManyOptions, GenerateOptions } from './generation-options.js'
 import { locateModel } from './hub/locate.js'
 import type { PullOptions } from './hub/pull.js'
@@ -48,6 +49,8 @@ export interface ModelInfo {
   threads: number
   /** What it takes of memory. */
   memory: MemoryPlan
+  /** What each option of a generation is if no caller sets it, and where that is from. */
+  generation: GenerationInForce
   /** What is odd about the files but does not matter, such as tensors that no OLMo 2 has: a line each. */
   warnings: string[]
 }
@@ -100,7 +103,8 @@ export class Olmo2 implements AsyncDisposable {
   private constructor(path: string, model: NativeModel) {
     this.#native = model
     this.tokenizer = new Tokenizer(model.tokenizer())
-    this.info = { path, ...model.info() } as ModelInfo
+    const { generation, ...info } = model.info()
+    this.info = { path, ...info, generation: readInForce(generation) } as ModelInfo
   }
 
   /**
@@ -269,7 +273,8 @@ export class Olmo2 implements AsyncDisposable {
       const nativeOptions = toNativeGenerateOptions(options)
       return this.#native.generate(await prompts(), nativeOptions)
     }
-    const source = { start, tokenizer: this.tokenizer, signal: options?.signal }
+    const warnings = unusedOptions(options, this.info.generation)
+    const source = { start, tokenizer: this.tokenizer, signal: options?.signal, warnings }
     const array = many || options?.numReturnSequences !== undefined
     return new Generation<Completion | Completion[]>(source, array ? (all) => all : single)
   }

@@ -10,7 +10,7 @@ import {
   PromptError,
 } from '../../src/index.js'
 import { explain, Interrupted } from '../failure.js'
-import { addGenerationOptions, generationOptions } from '../generation-options.js'
+import { addGenerationOptions, generationOptions, noteUnused } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
 import { addLoadOptions, loadModel, modelFolder } from '../model-options.js'
 import { note, write } from '../output.js'
@@ -127,6 +127,7 @@ class Conversation {
     this.#answering = new AbortController()
     const { signal } = this.#answering
     const generation = this.#model.chat(messages, { ...this.#options, signal })
+    if (this.#messages.length === this.#beginning.length) noteUnused(generation)
     let answer = ''
     try {
       for await (const { text } of generation) {

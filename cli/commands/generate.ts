@@ -1,7 +1,7 @@
 import type { Command, OptionValues } from 'commander'
 
 import type { ChatMessage, Completion, Generation, Olmo2, Piece } from '../../src/index.js'
-import { addGenerationOptions, generationOptions } from '../generation-options.js'
+import { addGenerationOptions, generationOptions, noteUnused } from '../generation-options.js'
 import { readText } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { addLoadOptions, loadModel } from '../model-options.js'
@@ -27,6 +27,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   await interruptible(async (signal) => {
     await using model = await loadModel(values, signal)
     const generation = start(model, prompt, values, signal)
+    noteUnused(generation)
     const answers = await (values.json ? printJson(generation) : printText(generation, values))
     if (values.stats) for (const answer of answers) note(dim(stats(answer), process.stderr))
   })

@@ -1,7 +1,13 @@
 import type { Command, OptionValues } from 'commander'
 import { formatBytes } from '../../src/hub/index.js'
 
-import { type Inspection, inspect } from '../../src/index.js'
+import {
+  type GenerationInForce,
+  generationOptions,
+  type Inspection,
+  inspect,
+} from '../../src/index.js'
+import { toFlag } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import { modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
@@ -70,6 +76,8 @@ function page({
     heading('Memory needed'),
     table([heads, ...needs]),
     `${formatBytes(rest.availableMemory)} are free here.`,
+    heading('Generation, if no flag says otherwise'),
+    table(generationTable(rest.generation)),
     ...(rest.warnings.length > 0 ? [heading('Warnings'), ...rest.warnings] : []),
     heading('Licence'),
     license ?? 'This checkpoint does not say; Ai2 publishes OLMo 2 under Apache-2.0.',
@@ -77,6 +85,22 @@ function page({
     RISKS,
     '',
   ].join('\n')
+}
+
+/** The options with their values in force, and who says so. */
+function generationTable(inForce: GenerationInForce): string[][] {
+  const rows = Object.entries(inForce).map(([name, { value, source }]) => {
+    const shown = name === 'seed' ? generationOptions.seed.default : inWords(value)
+    return [toFlag(name), shown, source]
+  })
+  return [['option', 'value', 'from'], ...rows]
+}
+
+function inWords(value: unknown): string {
+  if (value === null || value === false) return 'off'
+  if (value === true) return 'on'
+  if (!Array.isArray(value)) return String(value)
+  return value.length === 0 ? 'none' : JSON.stringify(value)
 }
 
 function heading(text: string): string {

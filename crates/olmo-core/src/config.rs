@@ -355,16 +355,3 @@ impl Keys<'_> {
         Ok(ids)
     }
 }
-
-/// Token ids as Hugging Face files write them: absent, one number, or a list of numbers.
-pub(crate) fn token_ids(value: Option<&Value>, vocab_size: usize) -> Option<Vec<u32>> {
-    let one = |value: &Value| {
-        let id = value.as_u64().filter(|&id| id < vocab_size as u64)?;
-        u32::try_from(id).ok()
-    };
-    match value {
-        None | Some(Value::Null) => Some(Vec::new()),
-        Some(Value::Array(values)) => values.iter().map(one).collect(),
-        Some(value) => Some(vec![one(value)?]),
-    }
-}

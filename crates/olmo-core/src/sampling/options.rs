@@ -130,7 +130,7 @@ macro_rules! generation_options {
 }
 
 generation_options! {
-    /// Tokens to generate at most; the answer may end earlier.
+    /// Tokens to generate at most.
     max_new_tokens: usize = 128, Range::From(1),
         hugging_face = Some("max_new_tokens"), default_there = Some("20"), in_config = true;
 
