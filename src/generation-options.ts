@@ -141,7 +141,7 @@ export interface GenerateOptions {
 export interface GenerateManyOptions extends GenerateOptions {
   /**
    * Independent answers to each prompt; above 1 with `doSample` only. Of all prompts of a call
-   * together there are 16,384 at most. From 1. Default: 1.
+   * together there are no more than the model's `maxAnswers`. From 1. Default: 1.
    */
   numReturnSequences?: number
 }

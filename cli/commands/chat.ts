@@ -127,7 +127,6 @@ class Conversation {
     this.#answering = new AbortController()
     const { signal } = this.#answering
     const generation = this.#model.chat(messages, { ...this.#options, signal })
-    if (this.#messages.length === this.#beginning.length) noteUnused(generation)
     let answer = ''
     try {
       for await (const { text } of generation) {
@@ -135,6 +134,7 @@ class Conversation {
         if (text) await write(text)
       }
       await write('\n')
+      if (this.#messages.length === this.#beginning.length) noteUnused(generation)
       if (this.#withStats) note(dim(stats(await generation), process.stderr))
     } catch (error) {
       if (error instanceof PromptError && forgiving) return note(explain(error, false))

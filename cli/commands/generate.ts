@@ -27,8 +27,8 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   await interruptible(async (signal) => {
     await using model = await loadModel(values, signal)
     const generation = start(model, prompt, values, signal)
-    noteUnused(generation)
     const answers = await (values.json ? printJson(generation) : printText(generation, values))
+    noteUnused(generation)
     if (values.stats) for (const answer of answers) note(dim(stats(answer), process.stderr))
   })
 }
