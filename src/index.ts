@@ -55,10 +55,10 @@ export {
   type Prompt,
   type Score,
 } from './model.js'
-export {
-  type CacheDType,
-  type LoadOptions,
-  type LoadProgress,
+export type {
+  CacheDType,
+  LoadOptions,
+  LoadProgress,
 } from './options.js'
 export { embeddedModel, packageVersion } from './package.js'
 export type {
