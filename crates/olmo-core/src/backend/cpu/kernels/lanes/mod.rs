@@ -23,30 +23,47 @@ pub const LANES: usize = 16;
 
 /// A vector of [`LANES`] f32.
 ///
+/// Beside each operation stand the intrinsics that do it: of AVX2 (AVX-512 has the same with `_mm512`,
+/// unless said) and of NEON.
+///
 /// # Safety
 ///
-/// Every function needs a CPU with the instructions of the implementing type, and must be inlined
-/// into a function compiled for them. Pointers must be valid for [`LANES`] elements; they need no
-/// alignment beyond their element's.
+/// For every function:
+/// - The CPU has the instructions of the implementing type.
+/// - The function is inlined into one that is compiled for these instructions.
+/// - Pointers are valid for [`LANES`] elements; they need no alignment beyond their element's.
 pub trait Lanes: Copy {
+    /// `_mm256_set1_ps`, `vdupq_n_f32`
     unsafe fn splat(x: f32) -> Self;
+    /// `_mm256_loadu_ps`, `vld1q_f32`
     unsafe fn load(p: *const f32) -> Self;
+    /// `_mm256_cvtph_ps`; on NEON the instruction `fcvtl`
     unsafe fn load_f16(p: *const f16) -> Self;
+    /// `_mm256_cvtepu16_epi32` and `_mm256_slli_epi32`, `vshll_n_u16`
     unsafe fn load_bf16(p: *const bf16) -> Self;
+    /// `_mm256_cvtepi8_epi32` and `_mm256_cvtepi32_ps`, `vmovl_s8`, `vmovl_s16` and `vcvtq_f32_s32`
     unsafe fn load_i8(p: *const i8) -> Self;
+    /// `_mm256_storeu_ps`, `vst1q_f32`
     unsafe fn store(self, p: *mut f32);
 
+    /// `_mm256_add_ps`, `vaddq_f32`
     unsafe fn add(self, other: Self) -> Self;
+    /// `_mm256_sub_ps`, `vsubq_f32`
     unsafe fn sub(self, other: Self) -> Self;
+    /// `_mm256_mul_ps`, `vmulq_f32`
     unsafe fn mul(self, other: Self) -> Self;
+    /// `_mm256_div_ps`, `vdivq_f32`
     unsafe fn div(self, other: Self) -> Self;
-    /// `self · factor + addend`, rounded once.
+    /// `self · factor + addend`, rounded once: `_mm256_fmadd_ps`, `vfmaq_f32`.
     unsafe fn fma(self, factor: Self, addend: Self) -> Self;
-    /// `if self > other { self } else { other }`: `other` where either is NaN.
+    /// `if self > other { self } else { other }`: `other` where either is NaN. `_mm256_max_ps`; on NEON,
+    /// whose maximum of a NaN is NaN, a comparison.
     unsafe fn max(self, other: Self) -> Self;
-    /// `if self < other { yes } else { no }`.
+    /// `if self < other { yes } else { no }`: `_mm256_cmp_ps` and `_mm256_blendv_ps` (a mask in AVX-512),
+    /// `vcltq_f32` and `vbslq_f32`.
     unsafe fn select_lt(self, other: Self, yes: Self, no: Self) -> Self;
-    /// The low bits of each lane moved to the exponent, plus the bits of 1.0.
+    /// The low bits of each lane moved to the exponent, plus the bits of 1.0: `_mm256_slli_epi32` and
+    /// `_mm256_add_epi32`, `vshlq_n_u32` and `vaddq_u32`.
     unsafe fn low_bits_to_exponent(self) -> Self;
 
     unsafe fn sum(self) -> f32;
