@@ -10,6 +10,7 @@ import test from 'ava'
 
 import { RepoFolder } from '../../src/hub/cache/layout.js'
 import { pruneCache, removeFromCache, verifyCache } from '../../src/hub/index.js'
+import { checkpointsOf } from '../../src/trace/source.js'
 import { assertWhole, FOLDER, pullUntil, SIZE, start } from './pulling.js'
 import { COMMIT, fakeCheckpoint, ID, OTHER_COMMIT, pullFrom, temporaryFolder } from './setup.js'
 
@@ -201,3 +202,19 @@ async function inChild(options: object): Promise<{ error?: { message: string } }
   await Promise.all([once(child, 'exit'), once(child, 'disconnect')])
   return last
 }
+
+test('a trace that keeps nothing removes what it has fetched itself, and nothing of others', async (t) => {
+  const { hub, cache } = await start(t)
+  const options = { endpoint: hub.endpoint, cacheDir: cache, token: false as const }
+  const folder = new RepoFolder(cache, ID)
+  const [checkpoint] = await checkpointsOf(ID, options)
+  await checkpoint?.fetch(options)
+  const others = [
+    `${'a'.repeat(64)}.12345678-1-12345678.olmo2.incomplete`,
+    `${'b'.repeat(64)}.1234abcd.incomplete`,
+  ]
+  for (const name of others) await writeFile(folder.blob(name), 'half')
+  await checkpoint?.release(true)
+  t.deepEqual((await readdir(folder.blobs)).sort(), others)
+  t.deepEqual(await readdir(folder.snapshots), [])
+})
