@@ -22,13 +22,16 @@ macro_rules! declare {
 
 formats!(declare);
 
+/// Turns a row, with or without the importance of its weights, into blocks.
+type Quantize = fn(&[f32], Option<&[f32]>, &mut [u8]) -> Result<(), Unquantizable>;
+
 /// What is known of a format, and its functions.
 struct Format {
     name: &'static str,
     ggml_type: u32,
     block_len: usize,
     block_bytes: usize,
-    quantize: fn(&[f32], Option<&[f32]>, &mut [u8]) -> Result<(), Unquantizable>,
+    quantize: Quantize,
     dequantize: fn(&[u8], &mut [f32]),
 }
 
