@@ -4,6 +4,7 @@ import { Readable } from 'node:stream'
 import test from 'ava'
 import { CancelledError, Olmo2, type Piece } from 'olmo2'
 
+import { runJob } from '../src/engine/job.js'
 import { native } from '../src/engine/native.js'
 import { longWinded, tiny } from './support.js'
 
@@ -184,8 +185,9 @@ test('await using disposes', async (t) => {
 })
 
 test('the engine waits for a reader who does not read', async (t) => {
-  const loading = native().load(tiny, { cacheTokens: 4096 })
-  const engine = await loading.model()
+  const engine = await runJob(() => native().load(tiny, { cacheTokens: 4096 }), {
+    whenAborted: 'leave',
+  })
   const ids = engine.tokenizer().encode(PROMPT, true)
   const unread = engine.generate([ids, ids, ids, ids], long)
   await unread.next()

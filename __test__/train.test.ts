@@ -1,9 +1,8 @@
 import { copyFile, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import test from 'ava'
+import test, { type ExecutionContext } from 'ava'
 import { execaNode } from 'execa'
-import { camelCaseKeys } from '../src/engine/camel-case.js'
 import { scoreHeldOut } from '../src/evaluate/index.js'
 import { CheckpointError, Olmo2, OptionError } from '../src/index.js'
 import {
@@ -72,6 +71,42 @@ test('prepare writes tokens and says what they are', (t) => {
   t.regex(prepared.stderr, /vocab_size: 400, eos_token_id: 379/)
 })
 
+/** The held-out text costs what its tokens cost one by one, each after up to a context before it. */
+async function heldOutCosts(t: ExecutionContext, model: Olmo2, path: string): Promise<void> {
+  const { sources, overall, baselines } = await scoreHeldOut(model, join(place, 'data'))
+  const bytes = await readFile(join(place, 'data/validation/stories.npy'))
+  const ids = Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readUInt16LE(2 * i))
+  let nats = 0
+  for (const document of documents(ids)) {
+    for (let at = 1; at < document.length; at++) {
+      // Windows of 64 end at 64, 96, 128 …
+      const end = at < 64 ? 64 : at - (at % 32) + 32
+      const before = document.slice(Math.max(0, Math.min(end, document.length) - 64), at)
+      nats -= (await model.score(before, document.slice(at, at + 1))).logprob
+    }
+  }
+  t.true(Math.abs(overall.bits * Math.LN2 - nats) < 1e-4 * nats)
+  t.deepEqual([sources.length, overall.tokens, overall.bytes], [1, ids.length, heldOut])
+  t.is(baselines[0]?.overall.tokens, ids.length)
+  const table = await olmo2(['perplexity', path, join(place, 'data')])
+  t.is(table.exitCode, 0, table.stderr)
+  t.regex(table.stdout, /^source +tokens +bits\/byte +2-grams +ratio$/m)
+  const last = table.stdout.split('\n').find((line) => line.startsWith('overall'))
+  t.true(last?.includes(` ${overall.bitsPerByte.toFixed(4)} `), table.stdout)
+}
+
+async function isDrawn(t: ExecutionContext, run: string): Promise<void> {
+  const svg = join(place, 'whole.svg')
+  const plot = await olmo2(['plot', run, '--out', svg])
+  t.is(plot.exitCode, 0, plot.stderr)
+  t.regex(plot.stdout, /training loss, nats a token/)
+  t.regex(plot.stdout, /[\u2801-\u28ff]{3}/)
+  t.regex(plot.stdout, /^stories +[▁-█]{3} +\d\.\d{4} +\d\.\d{4} +\d\.\d{4}$/m)
+  const drawn = await readFile(svg, 'utf8')
+  t.true(drawn.startsWith('<svg ') && drawn.includes('>stage 2<'))
+  t.notRegex(drawn, /NaN|Infinity|undefined/)
+}
+
 test('a model is trained from text, loads, generates and is drawn', async (t) => {
   const file = await config('whole')
   const run = join(place, 'whole')
@@ -105,37 +140,8 @@ test('a model is trained from text, loads, generates and is drawn', async (t) =>
   const unknown = await model.score('The little', ' QZ')
   t.true(known.logprob > unknown.logprob)
 
-  // The held-out text costs what its tokens cost one by one, each after up to a context before it.
-  const { sources, overall, baselines } = await scoreHeldOut(model, join(place, 'data'))
-  const bytes = await readFile(join(place, 'data/validation/stories.npy'))
-  const ids = Array.from({ length: bytes.length / 2 }, (_, i) => bytes.readUInt16LE(2 * i))
-  let nats = 0
-  for (const document of documents(ids)) {
-    for (let at = 1; at < document.length; at++) {
-      // Windows of 64 end at 64, 96, 128 …
-      const end = at < 64 ? 64 : at - (at % 32) + 32
-      const before = document.slice(Math.max(0, Math.min(end, document.length) - 64), at)
-      nats -= (await model.score(before, document.slice(at, at + 1))).logprob
-    }
-  }
-  t.true(Math.abs(overall.bits * Math.LN2 - nats) < 1e-4 * nats)
-  t.deepEqual([sources.length, overall.tokens, overall.bytes], [1, ids.length, heldOut])
-  t.is(baselines[0]?.overall.tokens, ids.length)
-  const table = await olmo2(['perplexity', stdout.trim(), join(place, 'data')])
-  t.is(table.exitCode, 0, table.stderr)
-  t.regex(table.stdout, /^source +tokens +bits\/byte +2-grams +ratio$/m)
-  const last = table.stdout.split('\n').find((line) => line.startsWith('overall'))
-  t.true(last?.includes(` ${overall.bitsPerByte.toFixed(4)} `), table.stdout)
-
-  const svg = join(place, 'whole.svg')
-  const plot = await olmo2(['plot', run, '--out', svg])
-  t.is(plot.exitCode, 0, plot.stderr)
-  t.regex(plot.stdout, /training loss, nats a token/)
-  t.regex(plot.stdout, /[\u2801-\u28ff]{3}/)
-  t.regex(plot.stdout, /^stories +[▁-█]{3} +\d\.\d{4} +\d\.\d{4} +\d\.\d{4}$/m)
-  const drawn = await readFile(svg, 'utf8')
-  t.true(drawn.startsWith('<svg ') && drawn.includes('>stage 2<'))
-  t.notRegex(drawn, /NaN|Infinity|undefined/)
+  await heldOutCosts(t, model, stdout.trim())
+  await isDrawn(t, run)
 
   const again = await olmo2(['train', file])
   t.is(again.exitCode, 1)
@@ -363,44 +369,4 @@ test('plot and prepare say what is wrong', async (t) => {
   const large = await olmo2(['prepare', '--text', wrong.text, '--out', wrong.out])
   t.is(large.exitCode, 2)
   t.regex(large.stderr, /--vocab-size is 4096, but this little text gives \d+ tokens at most/)
-})
-
-test('prepare stops when it is told to', async (t) => {
-  const folder = await temporaryFolder()
-  const text = join(folder, 'text')
-  await writeStories(text, 20_000) // so that it is not done before it is stopped
-  const options = { text, out: join(folder, 'out'), vocabSize: 300 }
-  const controller = new AbortController()
-  const stopped = prepare({
-    ...options,
-    signal: controller.signal,
-    onProgress: (what) => what === 'reading the text' && controller.abort(new Error('enough')),
-  })
-  await t.throwsAsync(stopped, { message: 'enough' })
-  const signal = AbortSignal.abort(new Error('before'))
-  await t.throwsAsync(prepare({ ...options, signal }), { message: 'before' })
-  const onProgress = () => {
-    throw new Error('thrown')
-  }
-  await t.throwsAsync(prepare({ ...options, onProgress }), { message: 'thrown' })
-})
-
-test('prepare returns what the manifest says, and measures baselines', async (t) => {
-  const folder = await temporaryFolder()
-  const told: string[] = []
-  const { baselines, ...data } = await prepare({
-    text: join(place, 'text'),
-    out: folder,
-    vocabSize: 300,
-    baseline: [1, 2],
-    onProgress: (what) => told.push(what),
-  })
-  t.is(told[0], 'reading the text')
-  t.like(data, { vocabSize: 300, eosTokenId: 279, dtype: 'uint16' })
-  t.deepEqual(
-    baselines.map(({ order }) => order),
-    [1, 2],
-  )
-  const written = JSON.parse(await readFile(join(folder, 'manifest.json'), 'utf8'))
-  t.deepEqual(data, camelCaseKeys(written) as typeof data)
 })

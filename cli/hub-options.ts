@@ -15,9 +15,5 @@ export function addHubOptions(command: Command): Command {
 
 /** The hub's options among those a command was given. A token comes from `HF_TOKEN` alone. */
 export function hubOptions({ cacheDir, endpoint, offline }: OptionValues): HubOptions {
-  return {
-    ...(cacheDir !== undefined && { cacheDir }),
-    ...(endpoint !== undefined && { endpoint }),
-    ...(offline !== undefined && { offline }),
-  }
+  return { cacheDir, endpoint, offline }
 }

@@ -23,7 +23,7 @@ export async function modelFolder(
   if (model === undefined && revision === undefined) return undefined
   const display = pullDisplay()
   try {
-    const options = { signal, onProgress: display.update, ...(revision && { revision }) }
+    const options = { signal, onProgress: display.update, revision }
     const { path, pulled } = await locateModel(model ?? embeddedModel, options)
     const isLoose = pulled && revision !== undefined && pulled.revision !== revision
     if (isLoose) note(`${revision} is ${pulled.revision}`)

@@ -23,7 +23,11 @@ await copyFile(library, `${node}.new`)
 await rename(`${node}.new`, node)
 
 const types = await generateTypeDef({ typeDefDir, cwd: process.cwd() })
-await writeFile('native/index.d.cts', types.dts)
+// An option that is undefined is one that is not there, with `exactOptionalPropertyTypes` too.
+const dts = types.dts.replaceAll(/^export interface \w+Options \{.*?^\}/gms, (options) =>
+  options.replaceAll(/^( +\w+\?: )(.+)$/gm, '$1$2 | undefined'),
+)
+await writeFile('native/index.d.cts', dts)
 await writeJsBinding({
   platform: true,
   binaryName: napi.binaryName,

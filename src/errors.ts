@@ -1,4 +1,4 @@
-import { camelCase } from './engine/camel-case.js'
+import { camelCase } from './camel-case.js'
 import { isError } from './realm.js'
 import { type OptionNaming, type Part, wording } from './wording.js'
 
@@ -152,14 +152,14 @@ export class CancelledError extends Olmo2Error {}
 /** What a {@link HubError} is about. */
 export interface HubErrorFacts {
   /** The repository, as in `allenai/OLMo-2-1124-7B`. */
-  repo?: string
-  revision?: string
+  repo?: string | undefined
+  revision?: string | undefined
   /** The file in the repository. */
-  file?: string
+  file?: string | undefined
   /** The status of the HTTP response. */
-  status?: number
+  status?: number | undefined
   /** Seconds after which the hub wants to be asked again. */
-  retryAfter?: number
+  retryAfter?: number | undefined
 }
 
 /**

@@ -273,6 +273,10 @@ export function scored({ id, logprob, top }: NativeToken, tokenizer: Tokenizer):
   }
 }
 
-function alternatives(top: { id: number; logprob: number }[], tokenizer: Tokenizer): Alternative[] {
+/** Tokens with what they say. */
+export function alternatives(
+  top: { id: number; logprob: number }[],
+  tokenizer: Tokenizer,
+): Alternative[] {
   return top.map(({ id, logprob }) => ({ token: id, text: tokenizer.textOf(id), logprob }))
 }

@@ -1,11 +1,20 @@
-import type { Loading as NativeLoading, Model as NativeModel } from '#native'
+import type { Model as NativeModel, Surprise } from '#native'
 
 import { type ChatMessage, ChatTemplate } from './chat.js'
 import type { DType } from './dtypes.js'
+import { runJob } from './engine/job.js'
 import { native } from './engine/native.js'
-import { checkSignal, watch } from './engine/signal.js'
-import { crossing, crossingAsync, OptionError, PromptError } from './errors.js'
-import { type Completion, Generation, type ScoredToken, scored, single } from './generate.js'
+import { checkSignal } from './engine/signal.js'
+import { crossingAsync, OptionError, PromptError } from './errors.js'
+import {
+  type Alternative,
+  alternatives,
+  type Completion,
+  Generation,
+  type ScoredToken,
+  scored,
+  single,
+} from './generate.js'
 import { type GenerationInForce, readInForce, unusedOptions } from './generation-defaults.js'
 import type { GenerateManyOptions, GenerateOptions } from './generation-options.js'
 import { locateModel } from './hub/locate.js'
@@ -58,9 +67,9 @@ export interface ModelInfo {
 /** What `Olmo2.forward` should give beside the logits. */
 export interface ForwardOptions {
   /** Give the residual stream after the embedding and after each layer. Default false. */
-  hiddenStates?: boolean
+  hiddenStates?: boolean | undefined
   /** Layers whose attention probabilities to give, counted from 0. Default none. */
-  attentions?: readonly number[]
+  attentions?: readonly number[] | undefined
 }
 
 /** Numbers from inside a forward pass, in row-major order. */
@@ -131,24 +140,13 @@ export class Olmo2 implements AsyncDisposable {
     checkSignal(options.signal)
     const { path: place } = await locateModel(path, pullOptions(options))
     checkSignal(options.signal)
-    const loading = crossing(() => native().load(place, nativeOptions))
-    const watching = watch(options.signal, () => loading.cancel())
-    const told = tell(loading, options.onProgress)
-    const model = told.catch(() => {}).then(() => crossingAsync(() => loading.model()))
-    try {
-      await Promise.race([told, watching.aborted])
-      return new Olmo2(place, await Promise.race([model, watching.aborted]))
-    } catch (error) {
-      loading.cancel()
-      // It may have been too late for that.
-      model.then(
-        (model) => model.dispose(),
-        () => {},
-      )
-      throw error
-    } finally {
-      watching.stop()
-    }
+    const model = await runJob(() => native().load(place, nativeOptions), {
+      signal: options.signal,
+      onEvent: options.onProgress,
+      whenAborted: 'leave',
+      discard: (model) => void model.dispose(),
+    })
+    return new Olmo2(place, model)
   }
 
   /**
@@ -252,6 +250,38 @@ export class Olmo2 implements AsyncDisposable {
   }
 
   /**
+   * The surprise of a text in contexts side by side, each of which begins anew.
+   *
+   * @internal
+   */
+  scoreText(text: Prompt, signal: AbortSignal | undefined): Promise<Surprise> {
+    return runJob(() => this.#native.scoreText(this.#ids(text, true)), {
+      signal,
+      whenAborted: 'leave',
+    })
+  }
+
+  /** @internal What `scoreHeldOut` gives, in JSON. */
+  scoreHeldOut(
+    folder: string,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: { tokens: number; total: number }) => void) | undefined,
+  ): Promise<string> {
+    return runJob(() => this.#native.scoreHeldOut(folder), {
+      signal,
+      onEvent: onProgress,
+      whenAborted: 'leave',
+    })
+  }
+
+  /** @internal The likeliest next tokens by the model's own distribution, likeliest first. */
+  async likeliest(prompt: Prompt, count: number): Promise<Alternative[]> {
+    const ids = this.#ids(prompt, true)
+    const found = await crossingAsync(() => this.#native.likeliest(ids, count))
+    return alternatives(found, this.tokenizer)
+  }
+
+  /**
    * Frees the weights at once. What still runs ends with `DISPOSED`, as does every later call. Doing
    * it twice is fine.
    */
@@ -303,18 +333,9 @@ function isList(prompt: Prompt | readonly Prompt[]): prompt is readonly Prompt[]
 function pullOptions({ hub, revision, signal, onDownload }: LoadOptions): PullOptions {
   return {
     ...hub,
-    ...(revision !== undefined && { revision }),
-    ...(signal && { signal }),
-    ...(onDownload && { onProgress: onDownload }),
-  }
-}
-
-/** Hands the news of a load on until there is none. */
-async function tell(loading: NativeLoading, onProgress: LoadOptions['onProgress']): Promise<void> {
-  while (onProgress) {
-    const progress = await crossingAsync(() => loading.progress())
-    if (progress === null) break
-    onProgress(progress)
+    revision,
+    signal,
+    onProgress: onDownload,
   }
 }
 

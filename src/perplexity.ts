@@ -1,6 +1,5 @@
 import type { Evaluation as NativeEvaluation, Perplexity as NativePerplexity } from '#native'
-import { checkSignal, watch } from './engine/signal.js'
-import { crossing, crossingAsync } from './errors.js'
+import { runJob } from './engine/job.js'
 import { checkOptions } from './options.js'
 
 /** Options of `Olmo2.perplexity`. */
@@ -9,32 +8,32 @@ export interface PerplexityOptions {
    * Tokens that are read together, from 4. The second half of each such window counts, so that every
    * token that counts has half a window before it. Default 512, as in llama.cpp.
    */
-  ctx?: number
+  ctx?: number | undefined
 
   /**
    * Above 0: windows overlap and begin this many tokens apart. Each is `ctx + stride / 2` tokens long,
    * and its last `stride` tokens count. Default 0: windows lie side by side.
    */
-  stride?: number
+  stride?: number | undefined
 
   /**
    * File to keep the log-probabilities in, as a reference for other models: two bytes for each token
    * of the vocabulary and each token that counts, in the format of llama.cpp's
    * `--kl-divergence-base`. Not with `stride`. Default: none.
    */
-  saveBase?: string
+  saveBase?: string | undefined
 
   /**
    * Such a file, made of the same text, to compare with; llama.cpp's own will do. Not with `stride`.
    * Default: none.
    */
-  klBase?: string
+  klBase?: string | undefined
 
   /** Stops the work, which then rejects with the signal's reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 
   /** Is told after each window how far the work is. If it throws, the work stops and rejects with that. */
-  onProgress?: (progress: PerplexityProgress) => void
+  onProgress?: ((progress: PerplexityProgress) => void) | undefined
 }
 
 /** How far an evaluation is. */
@@ -105,29 +104,12 @@ export async function evaluate(
 ): Promise<Perplexity> {
   checkOptions(options, perplexityKinds, ['signal'])
   const { ctx, stride, saveBase, klBase, signal, onProgress } = options
-  checkSignal(signal)
-  const engineOptions: EngineOptions = {
-    ...(ctx !== undefined && { ctx }),
-    ...(stride !== undefined && { stride }),
-    ...(saveBase !== undefined && { saveBase }),
-    ...(klBase !== undefined && { klBase }),
-  }
-  const evaluation = crossing(() => start(engineOptions))
-  const watching = watch(signal, () => {})
-  try {
-    for (;;) {
-      const window = crossingAsync(() => evaluation.next())
-      // When the signal wins, nobody asks for the window any more.
-      window.catch(() => {})
-      const progress = await Promise.race([window, watching.aborted])
-      if (progress === null) break
-      onProgress?.(progress)
-    }
-    return result(await crossingAsync(() => evaluation.finish()))
-  } finally {
-    watching.stop()
-    evaluation.cancel()
-  }
+  const found = await runJob(() => start({ ctx, stride, saveBase, klBase }), {
+    signal,
+    onEvent: onProgress,
+    whenAborted: saveBase === undefined ? 'leave' : 'wait',
+  })
+  return result(found)
 }
 
 /** The part of the options that the engine takes. */

@@ -1,8 +1,9 @@
 import { dirname } from 'node:path'
 import type { DType } from './dtypes.js'
+import { runJob } from './engine/job.js'
 import { native } from './engine/native.js'
-import { cancellable, checkSignal } from './engine/signal.js'
-import { crossing, crossingAsync, ResourceError } from './errors.js'
+import { checkSignal } from './engine/signal.js'
+import { crossingAsync, ResourceError } from './errors.js'
 import { formatBytes, freeSpace } from './files.js'
 import { locateModel } from './hub/locate.js'
 import { checkOptions, checkText, type OptionKind } from './options.js'
@@ -18,19 +19,19 @@ export interface QuantizeOptions {
    * hundred kilobytes of what the model will be used for are enough. Formats of 4 to 6 bits gain by it;
    * `q8_0` has no use for it. Default: none, all inputs count the same.
    */
-  imatrix?: string
+  imatrix?: string | undefined
 
   /** Threads that compute. The file does not depend on their number. Default: one a core. */
-  threads?: number
+  threads?: number | undefined
 
   /** Which revision of a model on the hub, as for {@link Olmo2.load}. */
-  revision?: string
+  revision?: string | undefined
 
   /** Stops the work, which then rejects with the signal's reason; nothing of the file is left. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 
   /** Is told how far the work is. If it throws, the work stops and rejects with that. */
-  onProgress?: (progress: QuantizeProgress) => void
+  onProgress?: ((progress: QuantizeProgress) => void) | undefined
 }
 
 /** How far {@link quantize} is: in tokens of the text, or in bytes of the new file. */
@@ -85,30 +86,26 @@ export async function quantize(
   for (const [name, value] of Object.entries({ model, out, type })) checkText(name, value)
   checkSignal(signal)
   const { path } = await locateModel(model, {
-    ...(signal && { signal }),
-    ...(revision !== undefined && { revision }),
+    signal,
+    revision,
   })
   await checkSpace(await crossingAsync(() => native().quantizedSize(path, type)), out)
   signal?.throwIfAborted()
 
-  const running = crossing(() =>
+  const start = () =>
     native().quantize({
       model: path,
       out,
       type,
-      ...(imatrix !== undefined && { imatrix }),
-      ...(threads !== undefined && { threads }),
-    }),
-  )
-  return cancellable(signal, running, async () => {
-    for (;;) {
-      const progress = await running.progress()
-      if (progress === null) break
-      onProgress?.(progress)
-    }
-    const { bytes, numParameters, types } = await crossingAsync(() => running.finish())
-    return { path: out, bytes, bitsPerWeight: (8 * bytes) / numParameters, types }
+      imatrix,
+      threads,
+    })
+  const { bytes, numParameters, types } = await runJob(start, {
+    signal,
+    onEvent: onProgress,
+    whenAborted: 'wait',
   })
+  return { path: out, bytes, bitsPerWeight: (8 * bytes) / numParameters, types }
 }
 
 async function checkSpace(need: number, out: string): Promise<void> {

@@ -74,7 +74,7 @@ async function verify(id: string | undefined, values: OptionValues): Promise<voi
   const counts = { good: 0, damaged: 0, missing: 0, unnamed: 0 }
   await interruptible(async (signal) => {
     const { fix } = values
-    const options = { ...hubOptions(values), signal, ...(id && { repo: id }), ...(fix && { fix }) }
+    const options = { ...hubOptions(values), signal, repo: id, fix }
     for await (const found of verifyCache(options)) {
       counts[found.state] += 1
       if (values.json) await writeJson(found)

@@ -19,7 +19,7 @@ export function pull(program: Command): void {
 
 async function run(id: string, values: OptionValues): Promise<void> {
   const { revision, file } = values
-  const options = { ...hubOptions(values), ...(revision && { revision }), ...(file && { file }) }
+  const options = { ...hubOptions(values), revision, file }
   const model = await interruptible((signal) => pullWithDisplay(id, { ...options, signal }))
   if (values.json) return writeJson(model)
   note(summary(model, revision))

@@ -82,12 +82,7 @@ async function ownRun(): Promise<string> {
 }
 
 function requestOf({ prompt, continuation, text, maxNewTokens }: OptionValues): TraceRequest {
-  return {
-    prompt,
-    ...(continuation && { continuations: continuation }),
-    ...(text !== undefined && { text }),
-    ...(maxNewTokens !== undefined && { maxNewTokens }),
-  }
+  return { prompt, continuations: continuation, text, maxNewTokens }
 }
 
 /** Shows the results as they come. Returns whether any checkpoint has answered, now or before. */

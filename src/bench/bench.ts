@@ -25,11 +25,11 @@ export interface BenchOptions
    * Default: `prefill128`, `512` and `2048`, `decode@0`, `@512` and `@3584`, and the last three;
    * without those that the model's context has no room for.
    */
-  metrics?: readonly string[]
+  metrics?: readonly string[] | undefined
   /** How often to measure each. Loading is measured once. Default 3. */
-  rounds?: number
+  rounds?: number | undefined
   /** Tokens that a decode generates. Default 32. */
-  decodeTokens?: number
+  decodeTokens?: number | undefined
   /** Is told what is measured next. */
   onProgress?: (progress: { metric: string; round: number; rounds: number }) => void
 }

@@ -1,4 +1,4 @@
-import { CancelledError, OptionError } from '../errors.js'
+import { OptionError } from '../errors.js'
 
 /** Follows a signal while some work goes on. */
 export interface Watch {
@@ -26,29 +26,6 @@ export function watch(signal: AbortSignal | undefined, onAbort: (reason: unknown
   aborted.catch(() => {})
   signal?.addEventListener('abort', listener, { once: true })
   return { aborted, stop: () => signal?.removeEventListener('abort', listener) }
-}
-
-/**
- * Does work with something of the engine's that can be cancelled, and cancels it if the signal aborts or
- * the work fails.
- *
- * @throws the signal's reason, if it aborts
- */
-export async function cancellable<T>(
-  signal: AbortSignal | undefined,
-  running: { cancel(): void },
-  work: () => Promise<T>,
-): Promise<T> {
-  const watching = watch(signal, () => running.cancel())
-  try {
-    return await work()
-  } catch (error) {
-    running.cancel()
-    if (error instanceof CancelledError) signal?.throwIfAborted()
-    throw error
-  } finally {
-    watching.stop()
-  }
 }
 
 /**

@@ -17,13 +17,13 @@ export interface CompareOptions
   extends Omit<PerplexityOptions, 'onProgress'>,
     Pick<LoadOptions, 'cacheDtype' | 'device' | 'threads' | 'revision' | 'hub' | 'onDownload'> {
   /** The types to run the model in, in this order. Default: only the one that the checkpoint is in. */
-  types?: readonly DType[]
+  types?: readonly DType[] | undefined
 
   /**
    * The type that `types` are compared with, which runs before them, unless `klBase` names a reference.
    * Default `f32`.
    */
-  reference?: DType
+  reference?: DType | undefined
 
   /** Is told what runs and how far it is. */
   onProgress?: (progress: PerplexityProgress & { dtype: DType }) => void

@@ -1,17 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { camelCaseKeys } from '../engine/camel-case.js'
-import { checkSignal } from '../engine/signal.js'
-import { CheckpointError } from '../errors.js'
+
+import { camelCaseKeys } from '../camel-case.js'
 import type { Olmo2 } from '../model.js'
 import { checkOptions } from '../options.js'
-import { reasonOf } from '../realm.js'
-import type { Baseline, BaselineScore, PreparedData, PreparedSource } from '../train/prepare.js'
+import type { Baseline, BaselineScore } from '../train/prepare.js'
 
 /** Options of {@link scoreHeldOut}. */
 export interface HeldOutOptions {
   /** Stops the work, which then rejects with the signal's reason. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Is told after each window how many tokens are scored, of how many. */
   onProgress?: (progress: { tokens: number; total: number }) => void
 }
@@ -39,123 +37,13 @@ export async function scoreHeldOut(
 ): Promise<HeldOut> {
   checkOptions(options, { onProgress: 'listener' }, ['signal'])
   const { signal, onProgress } = options
-  checkSignal(signal)
-  const manifest = await readManifest(data)
-  if (manifest.vocabSize > model.info.config.vocabSize) {
-    const sizes = `${manifest.vocabSize} and ${model.info.config.vocabSize} tokens`
-    throw invalid(data, `the text's vocabulary is not the model's: they have ${sizes}`)
-  }
-  const total = manifest.sources.reduce((sum, source) => sum + source.validation.tokens, 0)
-  let done = 0
-  const sources: BaselineScore[] = []
-  for (const source of manifest.sources) {
-    const ids = await readTokens(data, source)
-    let nats = 0
-    for (const { before, counted } of windows(ids, manifest.eosTokenId, model)) {
-      signal?.throwIfAborted()
-      nats -= (await model.score(before, counted)).logprob
-      done += counted.length
-      onProgress?.({ tokens: done, total })
-    }
-    const { tokens, bytes } = source.validation
-    sources.push(score(source.name, nats / Math.LN2, tokens, bytes))
-  }
-  const sum = (key: 'bits' | 'tokens' | 'bytes') => sources.reduce((all, one) => all + one[key], 0)
-  const overall = score('overall', sum('bits'), sum('tokens'), sum('bytes'))
-  return { sources, overall, baselines: await readBaselines(data) }
+  return camelCaseKeys(JSON.parse(await model.scoreHeldOut(data, signal, onProgress))) as HeldOut
 }
 
 /** Whether a folder is one that `prepare` wrote. */
 export async function isPrepared(path: string): Promise<boolean> {
-  return readFile(join(path, MANIFEST)).then(
+  return readFile(join(path, 'manifest.json')).then(
     () => true,
     () => false,
   )
-}
-
-const MANIFEST = 'manifest.json'
-
-function score(source: string, bits: number, tokens: number, bytes: number): BaselineScore {
-  return { source, bits, tokens, bytes, bitsPerByte: bits / bytes }
-}
-
-interface Window {
-  /** Not counted, at least one token. */
-  before: number[]
-  counted: number[]
-}
-
-/** Cuts documents, each ended by `eos`, into windows of at most the model's context. */
-function* windows(ids: Uint16Array, eos: number, model: Olmo2): Generator<Window> {
-  const context = model.info.config.maxPositionEmbeddings
-  const stride = Math.floor(context / 2)
-  let start = 0
-  while (start < ids.length) {
-    const end = ids.indexOf(eos, start)
-    const document = [eos, ...ids.subarray(start, end < 0 ? ids.length : end + 1)]
-    let from = 1
-    while (from < document.length) {
-      const first = from === 1
-      const to = Math.min(document.length, from + (first ? context - 1 : stride))
-      yield {
-        before: document.slice(Math.max(0, to - context), from),
-        counted: document.slice(from, to),
-      }
-      from = to
-    }
-    start += document.length - 1
-  }
-}
-
-async function readManifest(data: string): Promise<PreparedData> {
-  const file = join(data, MANIFEST)
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch {
-    throw invalid(data, `this is no folder that olmo2 prepare wrote: it has no ${MANIFEST}`)
-  }
-  const manifest = parse(file, text)
-  const { sources, eosTokenId, vocabSize } = manifest as Partial<PreparedData>
-  const numbers = [eosTokenId, vocabSize].every(Number.isSafeInteger)
-  if (!numbers || !Array.isArray(sources) || !sources.every(isSource))
-    throw invalid(file, 'this is no manifest that olmo2 prepare wrote')
-  return manifest as PreparedData
-}
-
-function isSource(source: Partial<PreparedSource> | null): boolean {
-  const { file, bytes, tokens } = source?.validation ?? {}
-  return typeof file === 'string' && Number.isSafeInteger(bytes) && Number.isSafeInteger(tokens)
-}
-
-async function readTokens(data: string, { name, validation }: PreparedSource) {
-  const file = join(data, validation.file)
-  const bytes = await readFile(file).catch((cause: unknown) => {
-    throw invalid(file, `cannot be read: ${reasonOf(cause)}`)
-  })
-  if (bytes.length !== 2 * validation.tokens) {
-    const problem = `has ${bytes.length} bytes, but the manifest has ${validation.tokens} tokens of 2`
-    throw invalid(file, `${problem} for ${name}: prepare the text again`)
-  }
-  // Little-endian in the file; DataView says so where a typed array would take the machine's order.
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  return Uint16Array.from({ length: validation.tokens }, (_, i) => view.getUint16(2 * i, true))
-}
-
-async function readBaselines(data: string): Promise<Baseline[]> {
-  const file = join(data, 'baseline.json')
-  const text = await readFile(file, 'utf8').catch(() => '[]')
-  return parse(file, text) as Baseline[]
-}
-
-function parse(file: string, text: string): unknown {
-  try {
-    return camelCaseKeys(JSON.parse(text))
-  } catch {
-    throw invalid(file, 'this is no JSON')
-  }
-}
-
-function invalid(file: string, problem: string): CheckpointError {
-  return new CheckpointError('INVALID_FILE', `${file}: ${problem}`)
 }

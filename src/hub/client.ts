@@ -31,8 +31,8 @@ const MOST_ENTRIES = 200_000
 
 /** What only tests change. */
 export interface HubInternals {
-  retry?: Partial<RetryPolicy>
-  timeouts?: Partial<Timeouts>
+  retry?: Partial<RetryPolicy> | undefined
+  timeouts?: Partial<Timeouts> | undefined
 }
 
 /** The part of the hub's API that it takes to find and fetch models. */

@@ -30,15 +30,15 @@ export interface PullOptions extends HubOptions {
    * A branch, a tag or a commit; or as in `tokens=1T`, `latest-stage1` (see `chooseRevision`).
    * Default: `main`.
    */
-  revision?: string
+  revision?: string | undefined
   /** Fetch this file alone, such as a GGUF. Default: what the engine reads of a checkpoint. */
-  file?: string
+  file?: string | undefined
   /** Connections at once, over all files. Default 8. */
-  connections?: number
+  connections?: number | undefined
   /** Stops the pull, which then rejects with the signal's reason. What has come is kept. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Called with how far the pull is, at most ten times a second and at each change of state. */
-  onProgress?: (progress: PullProgress) => void
+  onProgress?: ((progress: PullProgress) => void) | undefined
 }
 
 /** A model that is in the cache. */

@@ -31,7 +31,10 @@ export interface Revision {
  */
 export async function listRevisions(
   id: string,
-  options: HubOptions & { signal?: AbortSignal; onRetry?: (retry: HubRetry) => void } = {},
+  options: HubOptions & {
+    signal?: AbortSignal | undefined
+    onRetry?: ((retry: HubRetry) => void) | undefined
+  } = {},
 ): Promise<Revision[]> {
   checkCall('list', options, { id })
   await using client = await HubClient.open(options, undefined, options.onRetry)

@@ -8,19 +8,19 @@ import { Secret } from './secret.js'
 /** Where the hub is, and where what comes from it is kept. Defaults are those of `huggingface_hub`. */
 export interface HubOptions {
   /** The hub's address. Default: `HF_ENDPOINT`, or else `https://huggingface.co`. */
-  endpoint?: string
+  endpoint?: string | undefined
   /**
    * The folder of the cache. Default: `HF_HUB_CACHE`, or else `hub` in `HF_HOME`, which is
    * `~/.cache/huggingface` by default.
    */
-  cacheDir?: string
+  cacheDir?: string | undefined
   /**
    * The token to send; false for none. Default: `HF_TOKEN`, or else what `hf auth login` has put
    * into the file `HF_TOKEN_PATH`. It is sent to the endpoint and to no one else.
    */
-  token?: string | false
+  token?: string | false | undefined
   /** Use what is in the cache, and no network. Default: whether `HF_HUB_OFFLINE` is set. */
-  offline?: boolean
+  offline?: boolean | undefined
 }
 
 /** {@link HubOptions} with the environment read. */

@@ -9,8 +9,8 @@ import type { HubSettings } from './settings.js'
 /** One request. */
 export interface Request {
   url: string
-  method?: 'GET' | 'HEAD'
-  headers?: Record<string, string>
+  method?: 'GET' | 'HEAD' | undefined
+  headers?: Record<string, string> | undefined
   signal?: AbortSignal | undefined
 }
 

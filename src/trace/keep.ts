@@ -10,12 +10,14 @@ export interface TraceToFilesOptions extends Omit<TraceOptions, 'onStart' | 'ski
   /** Where the results go: `out` with `.json`, `.csv` and `.svg` at its end. */
   out: string
   /** Plot tokens on a logarithmic scale. Default false. */
-  logX?: boolean
+  logX?: boolean | undefined
   /**
    * Is told which checkpoints will be asked, before the first is, and what the file has already answered
    * of an earlier trace.
    */
-  onStart?: (checkpoints: readonly TracedCheckpoint[], answered: readonly TraceResult[]) => void
+  onStart?:
+    | ((checkpoints: readonly TracedCheckpoint[], answered: readonly TraceResult[]) => void)
+    | undefined
 }
 
 /**

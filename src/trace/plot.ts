@@ -16,9 +16,9 @@ import { isFailure, type TracePoint, type TraceRequest, type TraceResult } from 
 /** How to draw a trace. */
 export interface PlotOptions {
   /** Give equal ratios of tokens equal lengths; what has seen none is left out. Default false. */
-  logX?: boolean
+  logX?: boolean | undefined
   /** Default: the prompt. */
-  title?: string
+  title?: string | undefined
 }
 
 /**

@@ -15,20 +15,20 @@ export interface TraceOptions extends Pick<LoadOptions, 'dtype' | 'device' | 'th
    * Which checkpoints: `all`, `every:20` (every 20th, and the last), `steps:10000`, or names as in
    * `PullOptions.revision`. Default `all`.
    */
-  revisions?: string | readonly string[]
+  revisions?: string | readonly string[] | undefined
   /** Only those of one stage. Default: of all. */
-  stage?: number
+  stage?: number | undefined
   /** Keep what is fetched in the cache; without, there is one checkpoint on the disk at a time. Default true. */
-  keep?: boolean
+  keep?: boolean | undefined
   /** Names of checkpoints that have been asked before. */
-  skip?: ReadonlySet<string>
-  hub?: HubOptions
-  signal?: AbortSignal
+  skip?: ReadonlySet<string> | undefined
+  hub?: HubOptions | undefined
+  signal?: AbortSignal | undefined
   /** Is told which checkpoints will be asked, before the first is. */
-  onStart?: (checkpoints: readonly TracedCheckpoint[]) => void
+  onStart?: ((checkpoints: readonly TracedCheckpoint[]) => void) | undefined
   /** Is told which checkpoint is being asked. */
-  onCheckpoint?: (checkpoint: TracedCheckpoint) => void
-  onDownload?: (progress: PullProgress) => void
+  onCheckpoint?: ((checkpoint: TracedCheckpoint) => void) | undefined
+  onDownload?: ((progress: PullProgress) => void) | undefined
 }
 
 const requestKinds = {
@@ -53,7 +53,7 @@ export async function* trace(
 ): AsyncGenerator<TraceResult, void> {
   checkOptions(request, requestKinds)
   const { revisions = 'all', stage, signal, onStart, onCheckpoint, skip } = options
-  const pullOptions = { ...options.hub, ...(signal && { signal }) }
+  const pullOptions = { ...options.hub, signal }
   const all = await checkpointsOf(source, pullOptions)
   const selectors = typeof revisions === 'string' ? [revisions] : revisions
   const chosen = selectCheckpoints(all, selectors, stage)
@@ -77,8 +77,8 @@ async function ask(checkpoint: Checkpoint, request: TraceRequest, options: Trace
   try {
     const path = await checkpoint.fetch({
       ...hub,
-      ...shared,
-      ...(onDownload && { onProgress: onDownload }),
+      signal,
+      onProgress: onDownload,
     })
     await using model = await Olmo2.load(path, {
       ...shared,

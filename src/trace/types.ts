@@ -4,11 +4,11 @@ import type { Alternative } from '../generate.js'
 export interface TraceRequest {
   prompt: string
   /** Texts whose log-probability after the prompt to give; a space before one belongs to it. */
-  continuations?: readonly string[]
+  continuations?: readonly string[] | undefined
   /** A text whose perplexity to give. */
-  text?: string
+  text?: string | undefined
   /** Tokens to continue the prompt with, each time the likeliest. Default 16; 0 for none. */
-  maxNewTokens?: number
+  maxNewTokens?: number | undefined
 }
 
 /** Which checkpoint a result is of. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { camelCaseKeys } from '../engine/camel-case.js'
+import { camelCaseKeys } from '../camel-case.js'
 import { CheckpointError } from '../errors.js'
 import type { TrainMetric } from './events.js'
 

@@ -1,7 +1,6 @@
-import { camelCaseKeys } from '../engine/camel-case.js'
+import { camelCaseKeys } from '../camel-case.js'
+import { runJob } from '../engine/job.js'
 import { native } from '../engine/native.js'
-import { cancellable, checkSignal } from '../engine/signal.js'
-import { crossing, crossingAsync, EngineError } from '../errors.js'
 import { checkOptions, checkText, type OptionKind } from '../options.js'
 
 /** Options of {@link prepare}. */
@@ -14,20 +13,20 @@ export interface PrepareOptions {
   /** Folder to write to. */
   out: string
   /** Tokens of the vocabulary, from 278; the 22 special ones of OLMo 2 are among them. Default 4096. */
-  vocabSize?: number
+  vocabSize?: number | undefined
   /** Decides which documents are held out for validation. Default 0. */
-  seed?: number
+  seed?: number | undefined
   /** Tokens that the model will read at most; goes into the tokenizer's settings. Default 512. */
-  context?: number
+  context?: number | undefined
   /** Orders of n-gram models to measure on the held-out text. Default: none. */
-  baseline?: readonly number[]
+  baseline?: readonly number[] | undefined
   /**
    * Stops the work, which then rejects with the signal's reason. It ends the document it is at first, or
    * the tokenizer if it learns that, some seconds for a hundred megabytes of text.
    */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
   /** Is told what begins. If it throws, the work stops and rejects with that. */
-  onProgress?: (what: string) => void
+  onProgress?: ((what: string) => void) | undefined
 }
 
 /** A file of tokens. */
@@ -103,30 +102,20 @@ export async function prepare(options: PrepareOptions): Promise<PreparedData> {
   checkOptions(options, kinds, ['signal'])
   const { text, out, vocabSize, seed, context, baseline = [], signal, onProgress } = options
   for (const [name, value] of Object.entries({ text, out })) checkText(name, value)
-  checkSignal(signal)
-  const running = crossing(() =>
+  const start = () =>
     native().prepare({
       text,
       out,
       baseline: [...baseline],
-      ...(vocabSize !== undefined && { vocabSize }),
-      ...(seed !== undefined && { seed }),
-      ...(context !== undefined && { context }),
-    }),
-  )
-  return cancellable(signal, running, async () => {
-    for (;;) {
-      const events = await crossingAsync(() => running.next())
-      if (events === null) throw new EngineError('INTERNAL', 'internal error: nothing was prepared')
-      for (const event of events) {
-        if (event.type === 'Done') return toPrepared(event.manifest, event.baselines)
-        onProgress?.(event.what)
-      }
-    }
+      vocabSize,
+      seed,
+      context,
+    })
+  const { manifest, baselines } = await runJob(start, {
+    signal,
+    onEvent: onProgress,
+    whenAborted: 'wait',
   })
-}
-
-function toPrepared(manifest: string, baselines: string): PreparedData {
   const written = { ...JSON.parse(manifest), baselines: JSON.parse(baselines) }
   return camelCaseKeys(written) as PreparedData
 }

@@ -1,7 +1,7 @@
 import type { TrainingEvent } from '#native'
+import { runJob } from '../engine/job.js'
 import { native } from '../engine/native.js'
-import { checkSignal, watch } from '../engine/signal.js'
-import { CancelledError, crossing, crossingAsync, EngineError } from '../errors.js'
+import { checkSignal } from '../engine/signal.js'
 import { checkOptions } from '../options.js'
 import type { TrainConfig } from './config.js'
 import type { TrainEvent, TrainSummary } from './events.js'
@@ -13,19 +13,19 @@ export interface TrainOptions {
    * Go on from the newest checkpoint of the run in the config's `output`, or begin one if there is
    * none. Default false: a folder with a run is an error.
    */
-  resume?: boolean
+  resume?: boolean | undefined
 
   /**
    * Stops the run, which first saves its last whole step, so that resuming loses nothing; then it
    * rejects with the signal's reason.
    */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 
   /**
    * Is told everything that happens; the run does not wait for it. If it throws, the run stops as
    * by the signal and rejects with what it threw.
    */
-  onProgress?: (event: TrainEvent) => void
+  onProgress?: ((event: TrainEvent) => void) | undefined
 }
 
 /**
@@ -49,44 +49,15 @@ export async function train(
   checkSignal(signal)
   const { json, file } = await configText(config)
   checkSignal(signal)
-  const running = crossing(() => native().train(json, file, resume))
-  let thrown: { error: unknown } | undefined
-  const watching = watch(signal, () => running.cancel())
-  try {
-    for (;;) {
-      const events = await crossingAsync(() => running.next())
-      if (events === null) break
-      for (const event of events) {
-        if (event.type === 'Done') {
-          if (thrown) throw thrown.error
-          return toSummary(event)
-        }
-        try {
-          onProgress?.(toEvent(event))
-        } catch (error) {
-          thrown ??= { error }
-          running.cancel()
-        }
-      }
-    }
-  } catch (error) {
-    if (!(error instanceof CancelledError)) throw error
-    if (thrown) throw thrown.error
-    signal?.throwIfAborted()
-    throw error
-  } finally {
-    watching.stop()
-  }
-  throw new EngineError('INTERNAL', 'internal error: the run ended without a result')
-}
-
-type Done = Extract<TrainingEvent, { type: 'Done' }>
-
-function toSummary({ model, loss, tokens }: Done): TrainSummary {
+  const { model, loss, tokens } = await runJob(() => native().train(json, file, resume), {
+    signal,
+    onEvent: onProgress && ((event) => onProgress(toEvent(event))),
+    whenAborted: 'wait',
+  })
   return { model, loss: loss ?? null, tokens }
 }
 
-function toEvent(event: Exclude<TrainingEvent, Done>): TrainEvent {
+function toEvent(event: TrainingEvent): TrainEvent {
   switch (event.type) {
     case 'Start':
       return { ...event, type: 'start' }

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use olmo_core::prepare::baseline::{measure_all, Baseline};
+use olmo_core::evaluate::baseline::{measure_all, Baseline};
 use olmo_core::prepare::{prepare, Manifest, Options};
 
 fn main() {

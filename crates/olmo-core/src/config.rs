@@ -130,14 +130,6 @@ impl ModelConfig {
         })
     }
 
-    /// Number of weights.
-    pub fn num_params(&self) -> u64 {
-        crate::shapes::weight_shapes(self)
-            .iter()
-            .map(|(_, shape)| shape.iter().map(|&n| n as u64).product::<u64>())
-            .sum()
-    }
-
     /// The kinds of attention the layers have, in the order in which they first occur.
     pub fn attention_kinds(&self) -> Vec<AttentionKind> {
         let mut kinds = Vec::new();

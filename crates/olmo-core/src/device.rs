@@ -72,7 +72,7 @@ impl Device {
             Device::Cpu => Ok(candle_core::Device::Cpu),
             Device::Cuda(_) if !cfg!(feature = "cuda") => Err(unavailable(
                 Message::from(
-                    "this binary was built without CUDA; build it with `--features cuda`, or use ",
+                    "this binary was built without CUDA; build it with `cargo build --features cuda`, or use ",
                 )
                 .setting("device", "cpu"),
             )),

@@ -15,9 +15,11 @@ pub mod error;
 pub mod evaluate;
 mod files;
 pub mod limits;
+pub mod machine;
 pub mod memory;
 pub mod model;
 pub mod ops;
+mod panics;
 pub mod precision;
 pub mod prepare;
 pub mod quant;
@@ -30,3 +32,4 @@ pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use panics::panic_message;

@@ -4,8 +4,9 @@ use crate::backend::cpu::{cache_token_bytes, packed_bytes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
-use crate::error::{Amount, Hint};
+use crate::error::{human_bytes, Amount, Hint};
 use crate::limits::Limits;
+pub use crate::machine::{available_memory, check_available};
 use crate::precision::Precision;
 use crate::shapes::{weight_shapes, EMBEDDING};
 use crate::{Error, Result};
@@ -132,49 +133,6 @@ fn weights(config: &ModelConfig, precision: Precision) -> u64 {
     weight_shapes(config).into_iter().map(bytes).sum()
 }
 
-/// Bytes this process could still take without swapping, within its cgroup's limit if it has one.
-pub fn available_memory() -> u64 {
-    let mut system = sysinfo::System::new();
-    system.refresh_memory();
-    let machine = system.available_memory();
-    match system.cgroup_limits() {
-        // Not `free_memory`: that counts the pages of files, which the system takes back at need.
-        Some(limits) if limits.total_memory > 0 => {
-            machine.min(limits.total_memory.saturating_sub(limits.rss))
-        }
-        _ => machine,
-    }
-}
-
-/// Fails if `elements` numbers more are not to be had. A failed allocation ends the process, and one
-/// that the system grants but cannot keep does so later, so this is asked before a large one.
-pub fn check_available(elements: u64, what: &str, hint: Hint) -> Result<()> {
-    let bytes = elements * DType::F32.size() as u64;
-    let available = available_memory();
-    if bytes <= available {
-        return Ok(());
-    }
-    Err(Error::NotEnoughMemory {
-        what: what.to_owned(),
-        need: Amount::Bytes(bytes),
-        have: Some(Amount::Bytes(available)),
-        hint,
-    })
-}
-
-/// `1.5 GiB`, `640 MiB`, `12 KiB`.
-pub fn human_bytes(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
-    let exponent =
-        (0..UNITS.len() - 1).find(|&e| bytes >> (10 * (e + 1)) == 0).unwrap_or(UNITS.len() - 1);
-    let value = bytes as f64 / f64::from(1u32 << (10 * exponent as u32));
-    if value < 10.0 && exponent > 0 {
-        format!("{value:.1} {}", UNITS[exponent])
-    } else {
-        format!("{value:.0} {}", UNITS[exponent])
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -269,11 +227,5 @@ mod tests {
         );
         let text = error.expect_err("8 GiB of angles").to_string();
         assert!(text.contains("scratch (8.1 GiB)"), "{text}");
-    }
-
-    #[test]
-    fn bytes_are_written_for_people() {
-        let texts = [0, 1023, 1024, 5 << 20, 640 << 20, 3 << 29].map(human_bytes);
-        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "5.0 MiB", "640 MiB", "1.5 GiB"]);
     }
 }

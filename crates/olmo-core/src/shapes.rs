@@ -21,6 +21,16 @@ pub fn weight_shapes(config: &ModelConfig) -> Vec<(String, Vec<usize>)> {
     shapes
 }
 
+impl ModelConfig {
+    /// Number of weights.
+    pub fn num_params(&self) -> u64 {
+        weight_shapes(self)
+            .iter()
+            .map(|(_, shape)| shape.iter().map(|&n| n as u64).product::<u64>())
+            .sum()
+    }
+}
+
 /// Names (after `model.layers.N.`) and shapes of a layer's weights.
 fn layer_shapes(config: &ModelConfig) -> [(&'static str, Vec<usize>); 11] {
     let (hidden, mlp) = (config.hidden_size, config.intermediate_size);

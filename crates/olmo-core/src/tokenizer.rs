@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tokenizers::DecoderWrapper;
 
 use crate::config::read_required;
-use crate::{Error, Result};
+use crate::{panic_message, Error, Result};
 
 /// The largest tokenizer.json that is read. dolma2's has 7 MB, and no model's has four times that.
 pub(crate) const MOST_BYTES: u64 = 64 << 20;
@@ -194,11 +194,7 @@ fn guard<T>(call: impl FnOnce() -> T) -> Result<T> {
     // The tokenizer is only read, and its cache of words is behind a lock that a panic leaves
     // usable, so nothing half done can be seen afterwards.
     catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        let said = match panic.downcast_ref::<String>() {
-            Some(message) => message.as_str(),
-            None => panic.downcast_ref::<&str>().copied().unwrap_or("without a message"),
-        };
-        Error::Internal(format!("the tokenizer panicked: {said}"))
+        Error::Internal(format!("the tokenizer panicked: {}", panic_message(&*panic)))
     })
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use olmo_core::config::ModelConfig;
-use olmo_core::prepare::baseline::Baseline;
+use olmo_core::evaluate::baseline::Baseline;
 use olmo_core::prepare::Manifest;
 use olmo_core::tokenizer::Tokenizer;
 use serde_json::Value;

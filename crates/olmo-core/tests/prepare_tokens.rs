@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use olmo_core::prepare::baseline::{measure, measure_all};
+use olmo_core::evaluate::baseline::{measure, measure_all};
 use olmo_core::prepare::tokens::{read_tokens, write_tokens};
 use olmo_core::prepare::{bpe, prepare, Manifest, Options, TokenFile};
 use olmo_core::tokenizer::Tokenizer;

@@ -95,8 +95,9 @@ where
     F: FnOnce() -> olmo_core::Result<T> + Send + 'static,
 {
     promise(env, async move {
-        spawn_blocking(work)
-            .await
-            .unwrap_or_else(|panic| Err(olmo_core::Error::Internal(panic.to_string())))
+        spawn_blocking(work).await.unwrap_or_else(|error| {
+            let said = error.try_into_panic().map(|panic| olmo_core::panic_message(&*panic));
+            Err(olmo_core::Error::Internal(said.unwrap_or_else(|error| error.to_string())))
+        })
     })
 }

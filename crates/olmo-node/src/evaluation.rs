@@ -3,20 +3,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use async_channel::{Receiver, Sender};
-use napi::bindgen_prelude::{spawn_blocking, Env};
+use napi::bindgen_prelude::{block_on, Env};
 use napi_derive::napi;
 use olmo_core::engine::Engine;
 use olmo_core::evaluate as core;
 
-use crate::error::{js_error, promise, Promise, Result};
+use crate::error::{js_error, Promise, Result};
+use crate::job::{Backlog, Job, Step};
 
-/// A text being evaluated, window by window, as fast as it is asked to.
+/// A text being evaluated, window by window.
 #[napi]
-pub struct Evaluation {
-    /// Holds the one evaluation, except while a call works on it: so calls wait for each other.
-    slot: (Sender<core::Evaluation>, Receiver<core::Evaluation>),
-}
+pub struct Evaluation(Job<EvaluationProgress, Perplexity>);
 
 #[napi(object, object_to_js = false)]
 pub struct PerplexityOptions {
@@ -39,57 +36,32 @@ impl Evaluation {
             save_base: options.save_base.map(PathBuf::from),
             kl_base: options.kl_base.map(PathBuf::from),
         };
-        let evaluation = core::Evaluation::new(engine, ids, &options).map_err(js_error)?;
-        let slot = async_channel::bounded(1);
-        let _ = slot.0.try_send(evaluation);
-        Ok(Evaluation { slot })
+        let mut evaluation = core::Evaluation::new(engine, ids, &options).map_err(js_error)?;
+        let job = Job::start("olmo2-evaluate", Backlog::Wait, move |job| {
+            while let Some(logits) = block_on(evaluation.read())? {
+                job.tell_or_stop(evaluation.count(logits)?)?;
+            }
+            Ok(evaluation.finish()?.into())
+        })?;
+        Ok(Evaluation(job))
     }
 }
 
 #[napi]
 impl Evaluation {
-    /// Evaluates the next window; null when there is none.
-    #[napi(catch_unwind, ts_return_type = "Promise<EvaluationProgress | null>")]
-    pub fn next(&self, env: &Env) -> Promise<Option<EvaluationProgress>> {
-        let (put, take) = self.slot.clone();
-        promise(env, async move {
-            let mut evaluation = take.recv().await.map_err(ended)?;
-            let progress = match evaluation.read().await? {
-                None => None,
-                Some(logits) => {
-                    let work = move || (evaluation.count(logits), evaluation);
-                    let (counted, back) = spawn_blocking(work).await.map_err(ended)?;
-                    evaluation = back;
-                    Some(counted?.into())
-                }
-            };
-            let _ = put.try_send(evaluation);
-            Ok(progress)
-        })
+    #[napi(
+        catch_unwind,
+        ts_return_type = "Promise<{ events: Array<EvaluationProgress>, output?: Perplexity }>"
+    )]
+    pub fn next(&self, env: &Env) -> Promise<Step<EvaluationProgress, Perplexity>> {
+        self.0.next(env)
     }
 
-    /// The result, after the last window. To be asked for once.
-    #[napi(catch_unwind, ts_return_type = "Promise<Perplexity>")]
-    pub fn finish(&self, env: &Env) -> Promise<Perplexity> {
-        let take = self.slot.1.clone();
-        promise(env, async move {
-            let evaluation = take.recv().await.map_err(ended)?;
-            let finished = spawn_blocking(|| evaluation.finish()).await.map_err(ended)?;
-            Ok(finished?.into())
-        })
-    }
-
-    /// Ends it, unless it is at its end; what it has written of a file goes. A window that is being
-    /// read is let go of when it is done.
+    /// Ends it after the window that is being read; what it has written of a file goes.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
-        self.slot.0.close();
-        while self.slot.1.try_recv().is_ok() {}
+        self.0.cancel();
     }
-}
-
-fn ended(error: impl std::fmt::Display) -> olmo_core::Error {
-    olmo_core::Error::Internal(format!("the evaluation has ended: {error}"))
 }
 
 #[napi(object, object_from_js = false)]

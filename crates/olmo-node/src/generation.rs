@@ -113,14 +113,15 @@ impl From<core::Event> for Event {
 
 impl From<TokenLogprob> for Token {
     fn from(token: TokenLogprob) -> Self {
-        let top = (!token.top.is_empty()).then(|| {
-            token
-                .top
-                .into_iter()
-                .map(|(id, logprob)| Alternative { id, logprob: logprob.into() })
-                .collect()
-        });
+        let top =
+            (!token.top.is_empty()).then(|| token.top.into_iter().map(Alternative::from).collect());
         Token { id: token.id, logprob: token.logprob.map(f64::from), top }
+    }
+}
+
+impl From<(u32, f32)> for Alternative {
+    fn from((id, logprob): (u32, f32)) -> Self {
+        Alternative { id, logprob: logprob.into() }
     }
 }
 

@@ -3,8 +3,8 @@
 //! Everything that takes time returns a promise and runs on the engine's or tokio's threads.
 //! Failures become JavaScript errors whose `code` is [`olmo_core::Error::code`].
 
-mod background;
 mod error;
+mod job;
 
 // Public, since it is JavaScript and not Rust that uses what is in them.
 pub mod evaluation;
@@ -14,6 +14,8 @@ pub mod loading;
 pub mod lock;
 pub mod model;
 pub mod options;
+pub mod preparing;
 pub mod quantizing;
+pub mod scoring;
 pub mod tokenizer;
 pub mod training;

@@ -7,8 +7,8 @@ use napi_derive::napi;
 use olmo_core::checkpoint::LoadProgress;
 use olmo_core::engine::Engine;
 
-use crate::background::Background;
 use crate::error::{js_error, Promise, Result};
+use crate::job::{Backlog, Job, Step};
 use crate::model::Model;
 use crate::options::LoadOptions;
 
@@ -19,38 +19,35 @@ pub struct Progress {
     pub total: f64,
 }
 
-/// Loads in the background. Whoever wants to know how far it is asks with `progress()`.
+/// A load that is under way.
 #[napi]
-pub struct Loading {
-    work: Background<LoadProgress, Engine>,
-}
+pub struct Loading(Job<Progress, Model>);
 
 /// Starts to load the checkpoint in the folder `path`.
 #[napi(catch_unwind)]
 pub fn load(path: String, options: LoadOptions) -> Result<Loading> {
     let options = options.to_core(PathBuf::from(path)).map_err(js_error)?;
-    let work = Background::start(move |progress| Engine::load(&options, progress));
-    Ok(Loading { work })
+    let job = Job::start("olmo2-load", Backlog::Newest, move |job| {
+        Engine::load(&options, &mut |progress| job.tell_or_stop(progress)).map(Model::new)
+    })?;
+    Ok(Loading(job))
 }
 
 #[napi]
 impl Loading {
-    /// The next news of the load; null when there will be none.
-    #[napi(catch_unwind, ts_return_type = "Promise<Progress | null>")]
-    pub fn progress(&self, env: &Env) -> Promise<Option<Progress>> {
-        let to_js = |p: LoadProgress| Progress { loaded: p.loaded as f64, total: p.total as f64 };
-        self.work.progress(env, to_js)
+    #[napi(catch_unwind, ts_return_type = "Promise<{ events: Array<Progress>, output?: Model }>")]
+    pub fn next(&self, env: &Env) -> Promise<Step<Progress, Model>> {
+        self.0.next(env)
     }
 
-    /// The model, once it is loaded. To be asked for once.
-    #[napi(catch_unwind, ts_return_type = "Promise<Model>")]
-    pub fn model(&self, env: &Env) -> Promise<Model> {
-        self.work.outcome(env, Model::new)
-    }
-
-    /// Stops the load; `model()` then rejects.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
-        self.work.cancel();
+        self.0.cancel();
+    }
+}
+
+impl From<LoadProgress> for Progress {
+    fn from(progress: LoadProgress) -> Self {
+        Progress { loaded: progress.loaded as f64, total: progress.total as f64 }
     }
 }

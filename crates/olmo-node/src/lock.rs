@@ -5,10 +5,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
 
-use napi::bindgen_prelude::Error;
 use napi_derive::napi;
 
-use crate::error::Result;
+use crate::error::{js_error, Result};
 
 /// A lock that is held until it is released, or until the process ends in whatever way.
 #[napi]
@@ -20,7 +19,11 @@ pub struct FileLock {
 #[napi(catch_unwind)]
 pub fn try_lock_file(path: String) -> Result<Option<FileLock>> {
     let locked = try_lock(Path::new(&path))
-        .map_err(|error| Error::new("IO", format!("cannot lock {path}: {error}")))?;
+        .map_err(|error| olmo_core::Error::Write {
+            reason: format!("no lock: {error}"),
+            path: path.into(),
+        })
+        .map_err(js_error)?;
     Ok(locked.map(|file| FileLock { file: Some(file) }))
 }
 

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use napi::bindgen_prelude::{Env, Float32Array, Object, Uint32Array};
 use napi_derive::napi;
 use olmo_core::engine::{Engine, ForwardOptions, ForwardOutput};
+use olmo_core::evaluate;
 use olmo_core::sampling::GenerationOptions;
 
 use crate::error::{js_error, promise, unreadable, Promise, Result};
 use crate::evaluation::{Evaluation, PerplexityOptions};
-use crate::generation::{Generation, Score};
+use crate::generation::{Alternative, Generation, Score};
 use crate::inspection::ModelInfo;
 use crate::options::partial_options;
+use crate::scoring::{HeldOutScoring, TextScoring};
 use crate::tokenizer::Tokenizer;
 
 #[napi]
@@ -83,6 +85,28 @@ impl Model {
     #[napi(catch_unwind)]
     pub fn perplexity(&self, ids: Uint32Array, options: PerplexityOptions) -> Result<Evaluation> {
         Evaluation::new(self.engine.clone(), ids.to_vec(), options)
+    }
+
+    /// Begins to add up the surprise of a text, in contexts that each begin anew.
+    #[napi(catch_unwind)]
+    pub fn score_text(&self, ids: Uint32Array) -> Result<TextScoring> {
+        TextScoring::new(self.engine.clone(), ids.to_vec())
+    }
+
+    /// Begins to score what a preparation held out.
+    #[napi(catch_unwind)]
+    pub fn score_held_out(&self, folder: String) -> Result<HeldOutScoring> {
+        HeldOutScoring::new(self.engine.clone(), folder.into())
+    }
+
+    /// The likeliest next tokens by the model's own distribution, likeliest first.
+    #[napi(catch_unwind, ts_return_type = "Promise<Array<Alternative>>")]
+    pub fn likeliest(&self, env: &Env, prompt: Uint32Array, n: u32) -> Promise<Vec<Alternative>> {
+        let (engine, prompt) = (self.engine.clone(), prompt.to_vec());
+        promise(env, async move {
+            let top = evaluate::likeliest(&engine, prompt, n as usize).await?;
+            Ok(top.into_iter().map(Alternative::from).collect())
+        })
     }
 
     /// Frees the weights; what still runs ends with an error.

@@ -7,8 +7,8 @@ use napi_derive::napi;
 use olmo_core::precision::Precision;
 use olmo_core::quantize as core;
 
-use crate::background::Background;
 use crate::error::{js_error, promise_blocking, Promise, Result};
+use crate::job::{Backlog, Job, Step};
 
 #[napi(object, object_to_js = false)]
 pub struct QuantizeOptions {
@@ -51,11 +51,9 @@ pub fn quantized_size(env: &Env, model: String, target: String) -> Promise<f64> 
     })
 }
 
-/// Works in the background. Whoever wants to know how far it is asks with `progress()`.
+/// A model on its way into another type.
 #[napi]
-pub struct Quantizing {
-    work: Background<core::Progress, core::Summary>,
-}
+pub struct Quantizing(Job<QuantizeProgress, Quantized>);
 
 /// Starts to write a model in another type.
 #[napi(catch_unwind)]
@@ -67,28 +65,26 @@ pub fn quantize(options: QuantizeOptions) -> Result<Quantizing> {
         importance: options.imatrix.map(PathBuf::from),
         threads: options.threads.map(|threads| threads as usize),
     };
-    let work = Background::start(move |progress| core::quantize(&options, progress));
-    Ok(Quantizing { work })
+    let job = Job::start("olmo2-quantize", Backlog::Newest, move |job| {
+        core::quantize(&options, &mut |progress| job.tell_or_stop(progress)).map(Quantized::from)
+    })?;
+    Ok(Quantizing(job))
 }
 
 #[napi]
 impl Quantizing {
-    /// The next news; null when there will be none.
-    #[napi(catch_unwind, ts_return_type = "Promise<QuantizeProgress | null>")]
-    pub fn progress(&self, env: &Env) -> Promise<Option<QuantizeProgress>> {
-        self.work.progress(env, QuantizeProgress::from)
+    #[napi(
+        catch_unwind,
+        ts_return_type = "Promise<{ events: Array<QuantizeProgress>, output?: Quantized }>"
+    )]
+    pub fn next(&self, env: &Env) -> Promise<Step<QuantizeProgress, Quantized>> {
+        self.0.next(env)
     }
 
-    /// What was written, once it is. To be asked for once.
-    #[napi(catch_unwind, ts_return_type = "Promise<Quantized>")]
-    pub fn finish(&self, env: &Env) -> Promise<Quantized> {
-        self.work.outcome(env, Quantized::from)
-    }
-
-    /// Stops the work; `finish()` then rejects, and nothing is left of the file.
+    /// Nothing is left of the file then.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
-        self.work.cancel();
+        self.0.cancel();
     }
 }
 

@@ -22,7 +22,7 @@ export interface Removed {
 /** Options of what removes from the cache. */
 export interface RemoveOptions extends HubOptions {
   /** Only say what would be removed. Default false. */
-  dryRun?: boolean
+  dryRun?: boolean | undefined
 }
 
 /**

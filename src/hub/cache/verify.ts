@@ -33,7 +33,11 @@ export interface Verification {
  * @throws {HubError} `REPO_NOT_FOUND` if the cache has nothing of that repository
  */
 export async function* verifyCache(
-  options: HubOptions & { repo?: string; fix?: boolean; signal?: AbortSignal } = {},
+  options: HubOptions & {
+    repo?: string | undefined
+    fix?: boolean | undefined
+    signal?: AbortSignal | undefined
+  } = {},
 ): AsyncGenerator<Verification> {
   checkCall('verify', options)
   const { cacheDir } = await readSettings(options)

@@ -2,10 +2,8 @@
 //! loading it.
 
 mod load;
-mod model_card;
 mod source;
 
 pub use load::{inspect, Inspection, LoadOptions, LoadProgress, ModelInfo};
 pub(crate) use load::{load, Loaded};
-pub(crate) use model_card::license;
 pub use source::{Chat, ModelSource};

@@ -2,13 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::license;
 use crate::config::ModelConfig;
 use crate::sampling::GenerationDefaults;
 use crate::shapes::weight_shapes;
 use crate::tokenizer::Tokenizer;
 use crate::weights::gguf::Gguf;
-use crate::weights::{Access, Checkpoint};
+use crate::weights::{license, Access, Checkpoint};
 use crate::{Error, Result};
 
 /// How a model writes a conversation.

@@ -7,7 +7,7 @@ use async_channel::{Receiver, Sender};
 use super::call::Call;
 use super::forward::ForwardRequest;
 use super::scheduler::Scheduler;
-use crate::{Error, Result};
+use crate::{panic_message, Error, Result};
 
 /// What the engine's thread is told.
 pub(super) enum Command {
@@ -80,12 +80,6 @@ impl Worker {
 
 /// Runs `f`; a panic in it becomes an error.
 pub(super) fn catch_panic<T>(f: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(f)).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .map(String::as_str)
-            .or_else(|| panic.downcast_ref::<&str>().copied())
-            .unwrap_or("panic");
-        Err(Error::Internal(text.to_owned()))
-    })
+    catch_unwind(AssertUnwindSafe(f))
+        .unwrap_or_else(|panic| Err(Error::Internal(panic_message(&*panic))))
 }

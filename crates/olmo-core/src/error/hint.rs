@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::Message;
-use crate::memory::human_bytes;
 
 /// An amount of memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,5 +93,29 @@ impl Hint {
             Hint::MapFiles => message.words("map the file: leave out ").setting("mmap", "false"),
             Hint::FewerRows => message.words("ask for the logits of fewer rows"),
         }
+    }
+}
+
+/// `1.5 GiB`, `640 MiB`, `12 KiB`.
+pub(crate) fn human_bytes(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
+    let exponent =
+        (0..UNITS.len() - 1).find(|&e| bytes >> (10 * (e + 1)) == 0).unwrap_or(UNITS.len() - 1);
+    let value = bytes as f64 / f64::from(1u32 << (10 * exponent as u32));
+    if value < 10.0 && exponent > 0 {
+        format!("{value:.1} {}", UNITS[exponent])
+    } else {
+        format!("{value:.0} {}", UNITS[exponent])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_written_for_people() {
+        let texts = [0, 1023, 1024, 5 << 20, 640 << 20, 3 << 29].map(human_bytes);
+        assert_eq!(texts, ["0 B", "1023 B", "1.0 KiB", "5.0 MiB", "640 MiB", "1.5 GiB"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Every way this crate can fail, each with a stable code.
 //!
 //! A message says what is wrong, where, and what to do. The codes are public interface: the
-//! TypeScript library maps each to an error class. What a program may want to know stands in
+//! library over this crate maps each to an error class. What a program may want to know stands in
 //! [`Error::facts`], and [`Error::message`] keeps option names apart from words: no surface has to
 //! look for either in English.
 
@@ -10,6 +10,7 @@ mod hint;
 mod message;
 
 pub use facts::Fact;
+pub(crate) use hint::human_bytes;
 pub use hint::{Amount, Hint};
 pub use message::{Message, Part};
 

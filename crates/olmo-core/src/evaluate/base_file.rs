@@ -17,7 +17,7 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::prepare::files::NewFile;
+use crate::files::NewFile;
 use crate::sampling::LogSoftmax;
 use crate::{Error, Result};
 

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::base_file::{BaseReader, BaseWriter};
 use super::divergence::{Divergence, DivergenceSums};
 use super::statistics::{Mean, Sums};
+use super::surprise::Surprise;
 use super::windows::Windows;
 use crate::engine::{Engine, ForwardOptions};
 use crate::sampling::{are_sound, LogSoftmax};
@@ -170,11 +171,13 @@ impl Evaluation {
         if let Some(writer) = self.writer {
             writer.finish()?;
         }
-        let bits = self.surprise.sum() / std::f64::consts::LN_2;
+        let (nats, tokens) = (self.surprise.sum(), self.surprise.count());
+        let surprise = Surprise { nats, tokens: tokens as u64 };
+        let bytes = self.bytes.filter(|&bytes| bytes > 0);
         Ok(Perplexity {
             perplexity: self.surprise.mean().exp(),
-            bits_per_byte: self.bytes.filter(|&bytes| bytes > 0).map(|bytes| bits / bytes as f64),
-            tokens: self.surprise.count(),
+            bits_per_byte: bytes.map(|bytes| surprise.bits_per_byte(bytes as f64)),
+            tokens,
             windows: self.done,
             divergence: self.base.map(|(_, sums)| sums.finish()),
         })

@@ -1,4 +1,10 @@
-//! Which tokens of a text are read together, and which of them count.
+//! Which tokens of a text are read together, and which of them count: the rules, by name.
+//!
+//! | rule | windows | what counts |
+//! |---|---|---|
+//! | [`Windows`] | as llama.cpp's, side by side or overlapping | their ends |
+//! | [`contexts`] | whole contexts side by side | all but the first token of each |
+//! | [`documents`] | documents, and within long ones half a context apart | every token of each, once |
 
 use std::ops::Range;
 
@@ -84,6 +90,56 @@ impl Windows {
     }
 }
 
+/// Tokens of a text that are read together, of which those from `first` on count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Window {
+    pub tokens: Range<usize>,
+    pub first: usize,
+}
+
+impl Window {
+    pub fn counted(&self) -> usize {
+        self.tokens.end - self.first
+    }
+}
+
+/// A text of `tokens` tokens as contexts side by side, each read as if nothing stood before it: all but
+/// its first token count. A last one of a single token has none that counts, and is left out.
+pub(super) fn contexts(tokens: usize, context: usize) -> impl Iterator<Item = Window> {
+    let starts = (0..tokens.saturating_sub(1)).step_by(context.max(1));
+    let window =
+        move |start: usize| Window { tokens: start..tokens.min(start + context), first: start + 1 };
+    starts.map(window).filter(|window| window.counted() > 0)
+}
+
+/// Documents that `eos` ends, each by itself after the `eos` of the one before: `ids` begin with an `eos`
+/// for the first. Every token counts once, the `eos` at the end too. In a document longer than the
+/// context the window slides by half of it, so that a token has half a context before it.
+pub(super) fn documents(
+    ids: &[u32],
+    eos: u32,
+    context: usize,
+) -> impl Iterator<Item = Window> + '_ {
+    let stride = (context / 2).max(1);
+    // Where the document begins, with the `eos` before it, and the first token not counted yet.
+    let (mut start, mut first) = (0, 1);
+    std::iter::from_fn(move || {
+        if first >= ids.len() {
+            return None;
+        }
+        let rest = &ids[first..];
+        let end = rest.iter().position(|&id| id == eos).map_or(ids.len(), |at| first + at + 1);
+        let reach = if first == start + 1 { context.saturating_sub(1).max(1) } else { stride };
+        let to = end.min(first + reach);
+        let window = Window { tokens: start.max(to.saturating_sub(context))..to, first };
+        if to == end {
+            start = end - 1;
+        }
+        first = to;
+        Some(window)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +200,55 @@ mod tests {
             let error = Windows::new(tokens, ctx, stride, 128).unwrap_err();
             assert_eq!(error.code(), "INVALID_OPTION");
             assert!(error.to_string().contains(message), "{error}");
+        }
+    }
+
+    #[test]
+    fn contexts_count_all_but_their_first() {
+        let of = |tokens, context| -> Vec<_> {
+            contexts(tokens, context).map(|w| (w.tokens.clone(), w.first)).collect()
+        };
+        assert_eq!(of(0, 4), []);
+        assert_eq!(of(1, 4), []);
+        assert_eq!(of(4, 4), [(0..4, 1)]);
+        assert_eq!(of(5, 4), [(0..4, 1)], "a last token alone has nothing before it");
+        assert_eq!(of(10, 4), [(0..4, 1), (4..8, 5), (8..10, 9)]);
+        assert_eq!(of(10, 1), []);
+    }
+
+    #[test]
+    fn documents_count_every_token_once_after_their_eos() {
+        let eos = 0;
+        for (lengths, context) in [
+            (vec![3, 1, 20, 7], 8),
+            (vec![1, 1, 1], 8),
+            (vec![40], 7),
+            (vec![9, 8, 7], 2),
+            (vec![5, 5], 1),
+            (vec![], 8),
+        ] {
+            let mut ids = vec![eos];
+            for &length in &lengths {
+                ids.extend(std::iter::repeat_n(5, length - 1).chain([eos]));
+            }
+            // The last document may be cut off.
+            for cut in [0, usize::from(ids.len() > 1)] {
+                let ids = &ids[..ids.len() - cut];
+                let mut next = 1;
+                for Window { tokens, first } in documents(ids, eos, context) {
+                    assert_eq!(first, next, "each token once");
+                    assert!(tokens.len() <= context.max(1) && first < tokens.end);
+                    assert!(context == 1 || tokens.start < first, "something stands before it");
+                    let between = &ids[(tokens.start + 1).min(first)..tokens.end - 1];
+                    assert!(!between.contains(&eos), "one document at a time");
+                    let is_start = ids[tokens.start] == eos;
+                    assert!(
+                        context == 1 || is_start || first - tokens.start >= context - context / 2
+                    );
+                    next = tokens.end;
+                }
+                assert_eq!(next, ids.len());
+            }
         }
     }
 }

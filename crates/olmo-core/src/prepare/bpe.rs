@@ -12,8 +12,8 @@ use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 
 use super::documents::END_OF_TEXT;
-use super::files::write_file;
 use super::pieces::pieces;
+use crate::files::hashed::write_file;
 use crate::tokenizer::{Tokenizer, GPT4_WORDS};
 use crate::{Error, Result};
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use lzma_rust2::XzReader;
 
-use super::files::{read_file, sha256};
+use crate::files::hashed::{read_file, sha256};
 use crate::{Error, Result};
 
 /// The line that ends a document, and the token that does.

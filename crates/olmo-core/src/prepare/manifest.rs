@@ -4,12 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::files::{read_file, write_file};
 use super::held_out::HeldOut;
+use crate::files::hashed::{read_file, write_file};
 use crate::{Error, Result};
 
 /// The name of the file.
 pub const MANIFEST: &str = "manifest.json";
+
+/// The file with the scores of n-gram models on the held-out text, if any were measured.
+pub const BASELINES: &str = "baseline.json";
 
 /// A prepared folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

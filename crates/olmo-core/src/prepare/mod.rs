@@ -8,10 +8,8 @@
 //! Nothing here draws on a clock, on threads or on the order of files: the same text, seed and
 //! options give the same bytes.
 
-pub mod baseline;
 pub mod bpe;
 pub mod documents;
-pub(crate) mod files;
 pub mod held_out;
 pub mod kneser_ney;
 mod manifest;
@@ -23,8 +21,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub use held_out::HeldOut;
-pub use manifest::{Manifest, SourceEntry, TokenFile, MANIFEST};
+pub use manifest::{Manifest, SourceEntry, TokenFile, BASELINES, MANIFEST};
 
+use crate::files::hashed;
 use crate::{Error, Result};
 
 /// What [`prepare`] does.
@@ -89,8 +88,8 @@ pub fn prepare(
     let training: Vec<&str> = (0..sources.len()).flat_map(|index| part(index, false)).collect();
     let bpe = bpe::train(training.into_iter(), options.vocab_size)?;
     // From here on a folder of an earlier time is no longer whole.
-    for name in [MANIFEST, baseline::FILE] {
-        files::remove(&options.out.join(name))?;
+    for name in [MANIFEST, BASELINES] {
+        hashed::remove(&options.out.join(name))?;
     }
     let tokenizer_sha256 = bpe.write(&options.out.join("tokenizer"), options.context)?;
     let tokenizer = bpe.tokenizer()?;

@@ -8,9 +8,9 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::documents::END_OF_TEXT;
-use super::files::{read_file, NewFile};
 use super::manifest::TokenFile;
 use super::pieces::pieces;
+use crate::files::hashed::{read_file, NewFile};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 

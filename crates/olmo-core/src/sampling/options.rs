@@ -2,7 +2,7 @@
 //!
 //! An entry is all there is of an option. From it follow the field of [`GenerationOptions`], its
 //! default and range, the keys of `generation_config.json` and GGUF files, what the binding takes, and
-//! through [`describe`](super::describe) the TypeScript type, the command's flag and the table in
+//! through [`describe`](super::describe) the the library over this crate type, the command's flag and the table in
 //! `docs/generate.md`.
 
 use super::entry::{End, OptionEntry, OptionValue, Range, Setting};
@@ -36,8 +36,8 @@ macro_rules! generation_options {
         /// Options of one call. Each default is Hugging Face's where the entry does not say otherwise,
         /// before the checkpoint's own are laid over it.
         ///
-        /// Numbers are f64, as Python's and JavaScript's are: whether `1 - top_p` is reached can turn
-        /// on a bit that f32 does not have.
+        /// Numbers are f64, as Python's are: whether `1 - top_p` is reached can turn on
+        /// a bit that f32 does not have.
         #[derive(Debug, Clone, PartialEq)]
         pub struct GenerationOptions {
             $( $(#[doc = $doc])+ pub $field: $type, )+

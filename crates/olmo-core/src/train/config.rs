@@ -1,6 +1,6 @@
 //! What a run is told: model, data, recipe, and where results go.
 //!
-//! The file is YAML for people; the TypeScript side parses it and hands over JSON. Every key is
+//! The file is YAML for people; who reads it hands over JSON. Every key is
 //! known: a misspelt one is an error that names it.
 
 use std::path::{Path, PathBuf};

@@ -162,6 +162,11 @@ impl Trainer {
         self.cancelled.clone()
     }
 
+    /// Has another flag end the run, as [`Trainer::cancel_flag`] does: one that its owner already has.
+    pub fn stop_by(&mut self, flag: Arc<AtomicBool>) {
+        self.cancelled = flag;
+    }
+
     /// Stage, ingredient and steps done.
     pub fn moment(&self) -> Moment {
         let Phase { stage, ingredient, .. } = self.phases[self.phase];

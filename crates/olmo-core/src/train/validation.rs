@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicBool;
 use super::config::{HeldOutConfig, TrainConfig, ValidationConfig};
 use super::data::{document_lengths, open_files, TokenFile};
 use super::network::{Examples, Learner};
+use crate::evaluate::Surprise;
 use crate::ops::LossSums;
 use crate::{Error, Result};
 
@@ -69,9 +70,7 @@ impl HeldOut {
         }
         let predictable: usize = self.files.iter().map(|file| file.len().saturating_sub(1)).sum();
         let bytes = self.bytes as f64 * sums.rows as f64 / predictable as f64;
-        Ok(Score {
-            loss: sums.cross_entropy / sums.rows as f64,
-            bits_per_byte: sums.cross_entropy / std::f64::consts::LN_2 / bytes,
-        })
+        let surprise = Surprise { nats: sums.cross_entropy, tokens: sums.rows as u64 };
+        Ok(Score { loss: surprise.cross_entropy(), bits_per_byte: surprise.bits_per_byte(bytes) })
     }
 }

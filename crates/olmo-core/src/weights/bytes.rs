@@ -9,7 +9,7 @@ use memmap2::Mmap;
 
 use crate::error::{Amount, Hint};
 use crate::files;
-use crate::memory::available_memory;
+use crate::machine::available_memory;
 use crate::{Error, Result};
 
 /// How the bytes of a weight file come into memory.

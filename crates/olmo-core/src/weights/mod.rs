@@ -2,12 +2,15 @@
 
 mod bytes;
 pub mod gguf;
+mod model_card;
 mod safetensors;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub(crate) use model_card::license;
 
 use self::bytes::FileBytes;
 use self::gguf::Gguf;

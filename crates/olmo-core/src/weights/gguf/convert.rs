@@ -9,11 +9,11 @@ use serde_json::{Map, Value as Json};
 
 use super::vocabulary::{self, Words};
 use super::{config, Array, Metadata, Value};
-use crate::checkpoint::license;
 use crate::config::{read_required, ModelConfig};
 use crate::files;
 use crate::sampling::{Kind, OPTIONS};
 use crate::tokenizer::{GPT4_WORDS, MOST_BYTES};
+use crate::weights::license;
 use crate::{Error, Result};
 
 /// Version of the block formats.

@@ -1,4 +1,4 @@
-//! Files that are whole or not there, and their checksums.
+//! Whole files with their checksums.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,11 +1,13 @@
 //! Files that are read with a bound, and files that are whole or not there.
 
+pub(crate) mod hashed;
+
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::memory::human_bytes;
+use crate::error::human_bytes;
 use crate::{Error, Result};
 
 /// The largest file of keys and values that is read: config.json and its like, of which none has more

@@ -5,26 +5,12 @@ use std::sync::atomic::AtomicBool;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::write_file;
-use super::kneser_ney::{KneserNey, MAX_ORDER};
-use super::manifest::Manifest;
-use super::tokens::read_tokens;
+use super::surprise::SourceScore;
+use crate::files::hashed::{read_file, write_file};
+use crate::prepare::kneser_ney::{KneserNey, MAX_ORDER};
+use crate::prepare::tokens::read_tokens;
+use crate::prepare::{Manifest, BASELINES};
 use crate::{Error, Result};
-
-/// The file with an n-gram model's scores.
-pub const FILE: &str = "baseline.json";
-
-/// How well a model knows one source's held-out documents.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Score {
-    pub source: String,
-    /// Bits for all tokens, the token that ends each document among them.
-    pub bits: f64,
-    pub tokens: u64,
-    /// Bytes of the text in UTF-8.
-    pub bytes: u64,
-    pub bits_per_byte: f64,
-}
 
 /// An n-gram model's scores.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +20,8 @@ pub struct Baseline {
     /// Different n-grams of each order from 1 on.
     pub ngrams: Vec<usize>,
     pub discounts: Vec<[f64; 3]>,
-    pub sources: Vec<Score>,
-    pub overall: Score,
+    pub sources: Vec<SourceScore>,
+    pub overall: SourceScore,
 }
 
 /// Fails if no model could have one of the orders: to be asked before the work of preparing.
@@ -65,11 +51,9 @@ pub fn measure(folder: &Path, order: usize) -> Result<Baseline> {
         let validation = &source.validation;
         let tokens = read_tokens(&folder.join(&validation.file))?;
         let bits = model.bits(&tokens);
-        sources.push(score(&source.name, bits, tokens.len() as u64, validation.bytes));
+        sources.push(SourceScore::new(&source.name, bits, tokens.len() as u64, validation.bytes));
     }
-    let sum = |part: fn(&Score) -> u64| sources.iter().map(part).sum::<u64>();
-    let bits = sources.iter().map(|score| score.bits).sum();
-    let overall = score("overall", bits, sum(|score| score.tokens), sum(|score| score.bytes));
+    let overall = SourceScore::overall(&sources);
     let (ngrams, discounts) = (model.ngrams(), model.discounts());
     Ok(Baseline { order, ngrams, discounts, sources, overall })
 }
@@ -89,18 +73,24 @@ pub fn measure_all(
         baselines.push(measure(folder, order)?);
     }
     if !baselines.is_empty() {
-        write_file(&folder.join(FILE), to_json(&baselines).as_bytes())?;
+        write_file(&folder.join(BASELINES), to_json(&baselines).as_bytes())?;
     }
     Ok(baselines)
+}
+
+/// The models that [`measure_all`] measured in a folder; none if it measured none.
+pub fn read(folder: &Path) -> Result<Vec<Baseline>> {
+    let file = folder.join(BASELINES);
+    if !file.exists() {
+        return Ok(Vec::new());
+    }
+    serde_json::from_slice(&read_file(&file)?).map_err(|error| {
+        let problem = format!("these are no scores of n-gram models: {error}");
+        Error::InvalidFile { file, problem }
+    })
 }
 
 /// The contents of `baseline.json`.
 pub fn to_json(baselines: &[Baseline]) -> String {
     serde_json::to_string_pretty(baselines).expect("plain JSON") + "\n"
-}
-
-fn score(source: &str, bits: f64, tokens: u64, bytes: u64) -> Score {
-    // A source that had nothing to hold out has no bits either.
-    let bits_per_byte = bits / bytes.max(1) as f64;
-    Score { source: source.to_owned(), bits, tokens, bytes, bits_per_byte }
 }
