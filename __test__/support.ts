@@ -91,7 +91,7 @@ export const command = join(root, 'dist/cli/main.js')
 /** Runs the `olmo2` command to its end, whatever that is. */
 export function olmo2(
   args: string[],
-  options: { input?: string; env?: Record<string, string> } = {},
+  options: { input?: string | Uint8Array; env?: Record<string, string> } = {},
 ) {
   return execaNode(command, args, {
     reject: false,

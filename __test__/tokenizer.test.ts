@@ -1,9 +1,34 @@
 import test from 'ava'
-import { CheckpointError, PromptError, Tokenizer } from 'olmo2'
+import { CheckpointError, Olmo2, PromptError, Tokenizer } from 'olmo2'
 
 import { EOS, readGolden, tiny } from './support.js'
 
 const tokenizer = await Tokenizer.load(tiny)
+
+test('long texts are encoded beside the event loop', async (t) => {
+  const tokenizer = await Tokenizer.load(tiny)
+  const text = 'She read the word again.\n'.repeat(40_000)
+  const all = tokenizer.encode(text)
+  let turns = 0
+  const timer = setInterval(() => turns++, 1)
+  t.deepEqual(await tokenizer.encodeAsync(text), all)
+  t.is(await tokenizer.decodeAsync(all), text)
+  clearInterval(timer)
+  t.true(turns > 0)
+  const some = await tokenizer.encodeAsync(text, { most: 100 })
+  t.true(some.length > 100 && some.length < all.length / 4)
+  t.deepEqual(some, all.slice(0, some.length))
+  await t.throwsAsync(tokenizer.decodeAsync([1e6]), { code: 'INVALID_TOKEN' })
+
+  await using model = await Olmo2.load(tiny)
+  const tooLong = {
+    code: 'PROMPT_TOO_LONG',
+    message: /^prompt 0 has more than 128 tokens/,
+  }
+  await t.throwsAsync(model.generate(text).then(), tooLong)
+  await t.throwsAsync(model.score(text, 'a'), tooLong)
+  await t.throwsAsync(model.forward(text), tooLong)
+})
 
 test('ids are those of transformers, there and back', (t) => {
   interface Golden {

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
-import { text } from 'node:stream/consumers'
+import { buffer } from 'node:stream/consumers'
 
+import { decodeText } from '../src/text-file.js'
 import { UsageError } from './failure.js'
 
 /**
@@ -18,21 +19,23 @@ export async function readText(argument?: string, file?: string): Promise<string
       'there is no text: give it as an argument, with --prompt-file, or on standard input',
     )
   }
-  return withoutLineEnd(await text(process.stdin))
+  return withoutLineEnd(decodeText(await buffer(process.stdin), 'standard input'))
 }
 
 /**
- * The text of a file, without the mark that some editors put before it; standard input has none either.
+ * The text of a file, without the mark that some editors put before it.
  *
  * @param what What the file is, for the error
  */
 export async function readTextFile(file: string, what: string): Promise<string> {
+  let bytes: Buffer
   try {
-    return (await readFile(file, 'utf8')).replace(/^\uFEFF/, '')
+    bytes = await readFile(file)
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new Error(`cannot read ${what}: ${reason}`, { cause })
   }
+  return decodeText(bytes, file)
 }
 
 function withoutLineEnd(text: string): string {

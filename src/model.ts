@@ -174,7 +174,7 @@ export class Olmo2 implements AsyncDisposable {
   ): Generation<Completion | Completion[]> {
     const many = isList(prompt)
     return this.#generation(many, options, () =>
-      (many ? prompt : [prompt]).map((one) => this.#ids(one, true)),
+      Promise.all((many ? prompt : [prompt]).map((one, index) => this.#prompt(one, true, index))),
     )
   }
 
@@ -200,7 +200,7 @@ export class Olmo2 implements AsyncDisposable {
     return this.#generation(false, options, async () => {
       this.#template ??= ChatTemplate.load(this.info.path)
       // The template writes the special tokens itself.
-      return [this.#ids((await this.#template).render(messages), false)]
+      return [await this.#prompt((await this.#template).render(messages), false, 0)]
     })
   }
 
@@ -213,7 +213,7 @@ export class Olmo2 implements AsyncDisposable {
   forward(text: Prompt): Promise<Float32Array>
   forward(text: Prompt, options: ForwardOptions): Promise<ForwardResult>
   async forward(text: Prompt, options?: ForwardOptions): Promise<Float32Array | ForwardResult> {
-    const ids = this.#ids(text, true)
+    const ids = await this.#prompt(text, true, 0)
     checkOptions(options ?? {}, { hiddenStates: 'flag', attentions: 'idList' })
     const { hiddenStates = false, attentions = [] } = options ?? {}
     for (const layer of attentions) this.#checkLayer(layer)
@@ -232,7 +232,10 @@ export class Olmo2 implements AsyncDisposable {
    * between them belongs to the continuation, as in `score('The sky is', ' blue')`.
    */
   async score(prompt: Prompt, continuation: Prompt): Promise<Score> {
-    const ids = [this.#ids(prompt, true), this.#ids(continuation, false)] as const
+    const ids = await Promise.all([
+      this.#prompt(prompt, true, 0),
+      this.#prompt(continuation, false, 0),
+    ])
     const { logprob, tokens } = await crossingAsync(() => this.#native.score(...ids))
     return { logprob, tokens: tokens.map((token) => scored(token, this.tokenizer)) }
   }
@@ -245,8 +248,10 @@ export class Olmo2 implements AsyncDisposable {
    * @throws {OptionError} if an option is out of its range, or the text does not fill one window
    * @throws {CheckpointError} if a file of log-probabilities cannot be used
    */
-  perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
-    return evaluate((engine) => this.#native.perplexity(this.#ids(text, true), engine), options)
+  async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
+    const isLong = typeof text === 'string' && text.length > LONG
+    const ids = isLong ? await this.tokenizer.encodeAsync(text) : this.#ids(text, true)
+    return evaluate((engine) => this.#native.perplexity(ids, engine), options)
   }
 
   /**
@@ -309,6 +314,18 @@ export class Olmo2 implements AsyncDisposable {
     return new Generation<Completion | Completion[]>(source, array ? (all) => all : single)
   }
 
+  /** The ids of what must fit into the context: of a long text, off the event loop and only so many. */
+  async #prompt(prompt: Prompt, addSpecialTokens: boolean, index: number): Promise<Uint32Array> {
+    if (typeof prompt !== 'string' || prompt.length <= LONG) {
+      return this.#ids(prompt, addSpecialTokens)
+    }
+    const context = this.info.config.maxPositionEmbeddings
+    const ids = await this.tokenizer.encodeAsync(prompt, { addSpecialTokens, most: context })
+    if (ids.length <= context) return ids
+    const problem = `prompt ${index} has more than ${context} tokens, which is what the model's context holds`
+    throw new PromptError('PROMPT_TOO_LONG', `${problem}; shorten it`)
+  }
+
   #ids(prompt: Prompt, addSpecialTokens: boolean): Uint32Array {
     if (typeof prompt === 'string') return this.tokenizer.encode(prompt, { addSpecialTokens })
     if (isTokenIds(prompt)) return toIds(prompt)
@@ -325,6 +342,9 @@ export class Olmo2 implements AsyncDisposable {
     throw new OptionError('attentions', message)
   }
 }
+
+/** Characters of a text that is encoded off the event loop; shorter ones take less than a few milliseconds. */
+const LONG = 1 << 14
 
 function isList(prompt: Prompt | readonly Prompt[]): prompt is readonly Prompt[] {
   return Array.isArray(prompt) && !isTokenIds(prompt)

@@ -39,6 +39,20 @@ export class Tokenizer {
   }
 
   /**
+   * The ids of a text, found off the event loop: for texts of megabytes. The same as of {@link encode}.
+   *
+   * @param options.most Stop soon after so many ids, where more are too many anyway: of a long text there
+   * are then more than that, but not all. Default: none.
+   */
+  encodeAsync(
+    text: string,
+    options: { addSpecialTokens?: boolean; most?: number } = {},
+  ): Promise<Uint32Array> {
+    const { addSpecialTokens = true, most } = options
+    return crossingAsync(() => this.#native.encodeAsync(text, addSpecialTokens, most))
+  }
+
+  /**
    * The text of some ids. An incomplete UTF-8 character comes out as `�`.
    *
    * @param options.skipSpecialTokens Leave out tokens such as `<|endoftext|>`. Default false, as in
@@ -47,6 +61,14 @@ export class Tokenizer {
    */
   decode(ids: TokenIds, options: { skipSpecialTokens?: boolean } = {}): string {
     return crossing(() => this.#native.decode(toIds(ids), options.skipSpecialTokens ?? false))
+  }
+
+  /** The text of some ids, made off the event loop. The same as of {@link decode}. */
+  async decodeAsync(ids: TokenIds, options: { skipSpecialTokens?: boolean } = {}): Promise<string> {
+    const checked = toIds(ids)
+    return crossingAsync(() =>
+      this.#native.decodeAsync(checked, options.skipSpecialTokens ?? false),
+    )
   }
 
   /**

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { parseDocument } from 'yaml'
 import { CheckpointError, OptionError } from '../errors.js'
 import { reasonOf } from '../realm.js'
+import { decodeText } from '../text-file.js'
 import type { TrainConfig } from './config.js'
 
 /**
@@ -11,14 +12,14 @@ import type { TrainConfig } from './config.js'
  * @throws {CheckpointError} if it cannot be read or is no YAML; the message has the line
  */
 export async function readTrainConfig(path: string): Promise<TrainConfig> {
-  let text: string
+  let bytes: Buffer
   try {
-    text = await readFile(path, 'utf8')
+    bytes = await readFile(path)
   } catch (cause) {
     const reason = reasonOf(cause)
     throw new CheckpointError('IO', `cannot read ${path}: ${reason}`, { cause })
   }
-  const document = parseDocument(text)
+  const document = parseDocument(decodeText(bytes, path))
   const [problem] = document.errors
   // The first line of the message has the line's number; those after it show the line.
   const [what = ''] = problem?.message.split(/:?\n/) ?? []

@@ -1,15 +1,20 @@
 //! `tokenizer.json`: from text to token ids and back.
 
-use std::panic::{catch_unwind, AssertUnwindSafe};
+mod bounded;
+pub(crate) mod file;
+mod patterns;
+mod pieces;
+mod quiet;
+
 use std::path::{Path, PathBuf};
 
 use tokenizers::DecoderWrapper;
 
 use crate::config::read_required;
-use crate::{panic_message, Error, Result};
+use crate::{Error, Result};
 
 /// The largest tokenizer.json that is read. dolma2's has 7 MB, and no model's has four times that.
-pub(crate) const MOST_BYTES: u64 = 64 << 20;
+pub(crate) const MOST_BYTES: u64 = 32 << 20;
 
 /// Bytes that the tokenizers crate loses at least when it loses any; a token that swallows the
 /// blanks beside it accounts for fewer.
@@ -35,6 +40,8 @@ pub struct Tokenizer {
     /// Largest id + 1.
     vocab_size: usize,
     is_byte_level: bool,
+    /// Whether long texts are encoded in pieces.
+    cuts: bool,
 }
 
 impl Tokenizer {
@@ -45,8 +52,12 @@ impl Tokenizer {
     }
 
     /// Reads the contents of a `tokenizer.json`; `file` is for error messages.
+    ///
+    /// Errors with [`Error::InvalidFile`] on parts that no OLMo tokenizer has, and on those that a text could
+    /// make hang or fill the memory; see [`file`].
     pub fn from_json(json: &[u8], file: &Path) -> Result<Tokenizer> {
         let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
+        file::check(json).map_err(invalid)?;
         let not_one = |error| invalid(format!("this is not a tokenizer: {error}"));
         Tokenizer::new(|| tokenizers::Tokenizer::from_bytes(json), file, not_one)
     }
@@ -59,7 +70,10 @@ impl Tokenizer {
         failed: impl FnOnce(tokenizers::Error) -> Error,
     ) -> Result<Tokenizer> {
         let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
-        let mut inner = guard(build)?.map_err(failed)?;
+        let built = quiet::catch(build).map_err(|said| {
+            invalid(format!("this is not a tokenizer: it makes the tokenizers crate panic: {said}"))
+        })?;
+        let mut inner = built.map_err(failed)?;
         // A file can ask for texts to be cut or filled up to a length, which is meant for training.
         // transformers too leaves that to the caller.
         inner.with_padding(None);
@@ -69,7 +83,8 @@ impl Tokenizer {
             None => return Err(invalid("its vocabulary is empty".to_owned())),
         };
         let is_byte_level = matches!(inner.get_decoder(), Some(DecoderWrapper::ByteLevel(_)));
-        Ok(Tokenizer { file: file.to_owned(), inner, vocab_size, is_byte_level })
+        let cuts = pieces::can_cut(&inner);
+        Ok(Tokenizer { file: file.to_owned(), inner, vocab_size, is_byte_level, cuts })
     }
 
     /// Errors if an id can come out that a model with `vocab_size` embeddings does not have.
@@ -93,12 +108,49 @@ impl Tokenizer {
     /// Errors on a text with half a million blanks in a row, which the crate's regular expressions
     /// cannot take.
     pub fn encode(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
-        let encoding = guard(|| self.inner.encode_fast(text, add_special_tokens))?;
-        let ids = encoding.map_err(failed)?.get_ids().to_vec();
+        self.encode_at_most(text, add_special_tokens, usize::MAX)
+    }
+
+    /// The same of as much of a long text as gives more than `most` ids, for a caller to whom any more are
+    /// too many. Where texts cannot be cut, of all of it.
+    ///
+    /// Memory is that of the ids and of a piece of the text; a tokenizer that cannot cut takes a hundred
+    /// bytes for each of the text's.
+    pub fn encode_at_most(
+        &self,
+        text: &str,
+        add_special_tokens: bool,
+        most: usize,
+    ) -> Result<Vec<u32>> {
+        if !self.cuts || text.len() <= pieces::PIECE {
+            return self.encode_piece(text, add_special_tokens);
+        }
+        let (mut ids, mut rest) = (Vec::new(), text);
+        while !rest.is_empty() && ids.len() <= most {
+            let (piece, others) = rest.split_at(pieces::end(rest, pieces::PIECE));
+            ids.extend(self.encode_piece(piece, add_special_tokens)?);
+            rest = others;
+        }
+        Ok(ids)
+    }
+
+    fn encode_piece(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>> {
+        let encoding = self.guard(|| self.inner.encode_fast(text, add_special_tokens))?;
+        let ids = encoding.get_ids().to_vec();
         if text.len() > LOSS {
             self.check_nothing_is_lost(text, &ids)?;
         }
         Ok(ids)
+    }
+
+    /// Runs a call into the tokenizers crate. What it fails on, or panics, is what the file asks of it.
+    fn guard<T>(&self, call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+        let problem = match quiet::catch(call) {
+            Ok(Ok(result)) => return Ok(result),
+            Ok(Err(error)) => format!("this tokenizer cannot be used: {error}"),
+            Err(said) => format!("this tokenizer makes the tokenizers crate panic: {said}"),
+        };
+        Err(Error::InvalidFile { file: self.file.clone(), problem })
     }
 
     /// After a million steps back within one match `fancy-regex` gives up, and the crate takes that
@@ -126,7 +178,7 @@ impl Tokenizer {
         if let Some(&id) = ids.iter().find(|&&id| self.token_text(id).is_none()) {
             return Err(Error::InvalidToken { id, vocab_size: self.vocab_size });
         }
-        guard(|| self.inner.decode(ids, skip_special_tokens))?.map_err(failed)
+        self.guard(|| self.inner.decode(ids, skip_special_tokens))
     }
 
     /// The text of one id, to be shown: empty for a row of the model's vocabulary that has no token.
@@ -189,31 +241,29 @@ fn byte_of(char: char) -> Option<u8> {
     }
 }
 
-/// Runs a call into the tokenizers crate, which in places panics on a file it does not expect.
-fn guard<T>(call: impl FnOnce() -> T) -> Result<T> {
-    // The tokenizer is only read, and its cache of words is behind a lock that a panic leaves
-    // usable, so nothing half done can be seen afterwards.
-    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
-        Error::Internal(format!("the tokenizer panicked: {}", panic_message(&*panic)))
-    })
-}
-
-fn failed(error: tokenizers::Error) -> Error {
-    Error::Internal(format!("tokenizer: {error}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_an_error() {
-        assert_eq!(guard(|| 7).unwrap(), 7);
-        let with_text = guard(|| panic!("no {}", "good")).map(|()| 0).unwrap_err();
-        assert_eq!(with_text.to_string(), "internal error: the tokenizer panicked: no good");
-        let constant = guard(|| panic!("bad")).map(|()| 0).unwrap_err();
-        assert_eq!(constant.to_string(), "internal error: the tokenizer panicked: bad");
-        assert_eq!(constant.code(), "INTERNAL");
+    fn a_panic_is_said_and_not_printed() {
+        assert_eq!(quiet::catch(|| 7), Ok(7));
+        let with_text = quiet::catch(|| panic!("no {}", "good")).map(|()| 0);
+        assert_eq!(with_text, Err("no good".to_owned()));
+        assert_eq!(quiet::catch(|| panic!("bad")).map(|()| 0), Err("bad".to_owned()));
+        let other = quiet::catch(|| std::panic::panic_any(3)).map(|()| 0);
+        assert_eq!(other, Err("a panic without a message".to_owned()));
+    }
+
+    /// Its vocabulary lacks the token that it names for what is unknown.
+    #[test]
+    fn what_the_crate_fails_on_is_the_file() {
+        let json = r#"{"added_tokens": [], "model": {"type": "WordLevel", "vocab": {"a": 0},
+            "unk_token": "?"}}"#;
+        let tokenizer = Tokenizer::from_json(json.as_bytes(), "tokenizer.json".as_ref()).unwrap();
+        let error = tokenizer.encode("b", false).unwrap_err();
+        assert_eq!(error.code(), "INVALID_FILE");
+        assert!(error.to_string().starts_with("tokenizer.json: this tokenizer cannot be used: "));
     }
 
     #[test]

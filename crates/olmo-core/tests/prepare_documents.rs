@@ -78,7 +78,7 @@ fn faults_are_named() {
 
     let file = folder.path().join("x.txt");
     std::fs::write(&file, b"ab\xffcd").unwrap();
-    assert!(refused(&file).ends_with("x.txt: byte 2 is not UTF-8"));
+    assert!(refused(&file).contains("x.txt: byte 2 is not UTF-8"));
     std::fs::write(&file, b"ab\ncd<|endoftext|>\n").unwrap();
     let expected = "x.txt: line 2 holds <|endoftext|> and more; it must be a line of its own";
     assert!(refused(&file).ends_with(expected));

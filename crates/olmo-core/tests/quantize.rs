@@ -253,6 +253,65 @@ fn a_model_is_not_written_over_itself() {
     assert_eq!(fs::read(&file).unwrap(), before);
 }
 
+/// Its own files, and other names of them.
+#[test]
+fn no_input_is_replaced() {
+    let refuse = |model: &Path, out: &Path, importance: Option<&Path>| {
+        let before = fs::read(out).unwrap();
+        let options = Options {
+            model: model.to_owned(),
+            out: out.to_owned(),
+            target: Precision::Float(DType::F16),
+            importance: importance.map(Path::to_owned),
+            threads: Some(1),
+        };
+        let error = quantize(&options, &mut |_| Ok(())).unwrap_err();
+        assert_eq!(error.code(), "INVALID_OPTION", "{}: {error}", out.display());
+        assert!(fs::read(out).unwrap() == before, "{}", out.display());
+    };
+    for model in ["tiny-mha-f32", "tiny-sharded-f32"] {
+        let dir = TempDir::new();
+        for entry in fs::read_dir(golden(model)).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+        }
+        let files: Vec<PathBuf> =
+            fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(files.len() > 4);
+        let elsewhere = TempDir::new();
+        for file in &files {
+            refuse(dir.path(), file, None);
+            let link = elsewhere.path().join(file.file_name().unwrap());
+            fs::hard_link(file, &link).unwrap();
+            refuse(dir.path(), &link, None);
+            #[cfg(unix)]
+            {
+                let link = link.with_extension("gguf");
+                if !link.exists() {
+                    std::os::unix::fs::symlink(file, &link).unwrap();
+                }
+                refuse(dir.path(), &link, None);
+            }
+        }
+        let text = elsewhere.path().join("text.txt");
+        fs::write(&text, "some words to learn from").unwrap();
+        refuse(dir.path(), &text, Some(&text));
+
+        // What was made before is made anew.
+        let out = dir.path().join("model.gguf");
+        for _ in 0..2 {
+            run(dir.path(), &out, Precision::Float(DType::F16)).unwrap();
+        }
+        let gguf = elsewhere.path().join("model.gguf");
+        let _ = fs::remove_file(&gguf);
+        fs::copy(&out, &gguf).unwrap();
+        fs::copy(golden(model).join("tokenizer.json"), elsewhere.path().join("tokenizer.json"))
+            .unwrap_or_default();
+        refuse(&gguf, &gguf, None);
+        refuse(&gguf, &elsewhere.path().join("tokenizer.json"), None);
+    }
+}
+
 #[test]
 fn broken_weights_name_their_tensor_and_leave_nothing() {
     const TENSOR: &str = "model.layers.3.mlp.down_proj.weight";
@@ -443,6 +502,21 @@ fn importance_is_read_from_llama_imatrix() {
     ] {
         assert_eq!(read(&tensors).unwrap_err().code(), code);
     }
+    for (sum, count, expected) in [
+        (0.0, 4.0, "in_sum2` is all zeros: by it no weight would matter"),
+        (1.0, 0.0, "counts` is 0, but a number of rows above 0 is needed"),
+        (1.0, -3.0, "counts` is -3, but a number of rows above 0 is needed"),
+        (1.0, f32::NAN, "counts` is NaN, but a number of rows above 0 is needed"),
+        (1.0, f32::INFINITY, "counts` is inf, but a number of rows above 0 is needed"),
+        (1.0, 1e-30, "in_sum2` holds numbers that are no mean squares"),
+    ] {
+        let error = read(&[(&sums, vec![sum; 176]), (&counts, vec![count])]).unwrap_err();
+        assert_eq!(error.code(), "INVALID_WEIGHTS");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let mut some = vec![0.0; 176];
+    some[3] = 1.0;
+    assert!(read(&[(&sums, some), (&counts, vec![1.0])]).is_ok());
 }
 
 #[test]
@@ -455,7 +529,7 @@ fn a_text_without_text_is_an_error() {
     fs::write(&file, "").unwrap();
     assert_eq!(read(), "INVALID_FILE");
     fs::write(&file, [0xff, 0xfe, 0x00, 0x80, 0x80]).unwrap();
-    assert_eq!(read(), "IO");
+    assert_eq!(read(), "INVALID_FILE");
 }
 
 #[test]

@@ -310,6 +310,60 @@ fn a_folder_without_weights_says_what_is_looked_for() {
     );
 }
 
+#[test]
+fn a_file_in_anothers_place_says_what_it_is() {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 123\n";
+    for name in ["model.safetensors", "config.json"] {
+        let dir = copy("tiny-mha-f32");
+        fs::write(dir.path().join(name), pointer).unwrap();
+        let error = open(dir.path()).unwrap_err();
+        assert_eq!(error.code(), "INVALID_FILE");
+        let text = error.to_string();
+        assert!(text.contains(&format!("{name}: this is a git-lfs pointer")), "{text}");
+        assert!(text.contains("`git lfs pull`"), "{text}");
+    }
+    for name in ["model.safetensors", "config.json", "tokenizer.json"] {
+        let dir = copy("tiny-mha-f32");
+        let error = open(&dir.path().join(name)).unwrap_err();
+        assert_eq!(error.code(), "INVALID_FILE");
+        let expected = format!("name the folder, {}", dir.path().display());
+        assert!(error.to_string().ends_with(&expected), "{error}");
+    }
+    let dir = copy("tiny-mha-f32");
+    fs::write(dir.path().join("model.gguf"), pointer).unwrap();
+    let text = open(&dir.path().join("model.gguf")).unwrap_err().to_string();
+    assert!(text.contains("model.gguf: this is a git-lfs pointer"), "{text}");
+}
+
+/// Sizes that a file claims, and those that it has but no model does.
+#[test]
+fn a_header_larger_than_any_models_is_refused_unread() {
+    let dir = copy("tiny-mha-f32");
+    let file = dir.path().join("model.safetensors");
+    let mut header = String::from("{");
+    while header.len() < 9 << 20 {
+        let at = header.len();
+        header += &format!(r#""t{at}":{{"dtype":"F32","shape":[0],"data_offsets":[0,0]}},"#);
+    }
+    header += r#""z":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#;
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.push(0);
+    fs::write(&file, bytes).unwrap();
+    let text = open(dir.path()).unwrap_err().to_string();
+    assert!(text.ends_with("bytes, but no model needs above 8388608"), "{text}");
+
+    for claim in [u64::MAX, 1 << 62, 1 << 40, 100_000_001] {
+        fs::write(&file, [&claim.to_le_bytes()[..], b"{}"].concat()).unwrap();
+        assert_eq!(open(dir.path()).unwrap_err().code(), "INVALID_FILE");
+    }
+    for deep in ["[".repeat(200_000), "{\"a\":".repeat(200_000)] {
+        fs::write(&file, [&(deep.len() as u64).to_le_bytes()[..], deep.as_bytes()].concat())
+            .unwrap();
+        assert_eq!(open(dir.path()).unwrap_err().code(), "INVALID_FILE");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 

@@ -15,9 +15,19 @@ use crate::error::{js_error, promise_blocking, Promise, Result};
 pub struct Tokenizer(Owner);
 
 /// Who holds the tokenizer.
+#[derive(Clone)]
 enum Owner {
     Engine(Arc<Engine>),
-    Own(Box<core::Tokenizer>),
+    Own(Arc<core::Tokenizer>),
+}
+
+impl Owner {
+    fn core(&self) -> &core::Tokenizer {
+        match self {
+            Owner::Engine(engine) => engine.tokenizer(),
+            Owner::Own(tokenizer) => tokenizer,
+        }
+    }
 }
 
 impl Tokenizer {
@@ -26,10 +36,7 @@ impl Tokenizer {
     }
 
     fn core(&self) -> &core::Tokenizer {
-        match &self.0 {
-            Owner::Engine(engine) => engine.tokenizer(),
-            Owner::Own(tokenizer) => tokenizer,
-        }
+        self.0.core()
     }
 }
 
@@ -38,7 +45,7 @@ impl Tokenizer {
 pub fn load_tokenizer(env: &Env, path: String) -> Promise<Tokenizer> {
     promise_blocking(env, move || {
         let tokenizer = ModelSource::open(&PathBuf::from(path))?.tokenizer()?;
-        Ok(Tokenizer(Owner::Own(Box::new(tokenizer))))
+        Ok(Tokenizer(Owner::Own(Arc::new(tokenizer))))
     })
 }
 
@@ -52,6 +59,33 @@ impl Tokenizer {
     #[napi(catch_unwind)]
     pub fn decode(&self, ids: Uint32Array, skip_special_tokens: bool) -> Result<String> {
         self.core().decode(&ids, skip_special_tokens).map_err(js_error)
+    }
+
+    /// Off the event loop; of a long text only as much as gives more than `most` ids.
+    #[napi(catch_unwind, ts_return_type = "Promise<Uint32Array>")]
+    pub fn encode_async(
+        &self,
+        env: &Env,
+        text: String,
+        add_special_tokens: bool,
+        most: Option<u32>,
+    ) -> Promise<Uint32Array> {
+        let owner = self.0.clone();
+        let most = most.map_or(usize::MAX, |most| most as usize);
+        promise_blocking(env, move || {
+            Ok(owner.core().encode_at_most(&text, add_special_tokens, most)?.into())
+        })
+    }
+
+    #[napi(catch_unwind, ts_return_type = "Promise<string>")]
+    pub fn decode_async(
+        &self,
+        env: &Env,
+        ids: Uint32Array,
+        skip_special_tokens: bool,
+    ) -> Promise<String> {
+        let (owner, ids) = (self.0.clone(), ids.to_vec());
+        promise_blocking(env, move || owner.core().decode(&ids, skip_special_tokens))
     }
 
     /// The text of one id, to be shown; empty if it has no token.

@@ -76,7 +76,7 @@ pub(crate) fn utf8(mut bytes: Vec<u8>) -> Result<String, String> {
             _ if bytes.contains(&0) => "it looks like no text at all",
             _ => "it may be Latin-1 or Windows-1252: save it as UTF-8",
         };
-        format!("byte {at} (0x{:02X}) is not UTF-8; {hint}", bytes[at])
+        format!("byte {at} is not UTF-8 (0x{:02X}); {hint}", bytes[at])
     })
 }
 
@@ -202,4 +202,64 @@ fn sync_folder(folder: &Path) -> Result<()> {
         synced.map_err(|error| Error::write(folder, error))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_is_not_utf8_is_refused_where_it_is_not() {
+        let utf16 = |text: &str| -> Vec<u8> {
+            let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+            units.flat_map(u16::to_le_bytes).collect()
+        };
+        let cases: [(Vec<u8>, &str); 6] = [
+            (utf16("hello"), "byte 0 is not UTF-8 (0xFF); it looks like UTF-16"),
+            (b"\xFE\xFF\0h".to_vec(), "byte 0 is not UTF-8 (0xFE); it looks like UTF-16"),
+            (b"caf\xE9 au lait".to_vec(), "byte 3 is not UTF-8 (0xE9); it may be Latin-1"),
+            ("caf\u{e9}".as_bytes()[..4].to_vec(), "byte 3 is not UTF-8 (0xC3); it was cut off"),
+            (b"\x80".to_vec(), "byte 0 is not UTF-8 (0x80); it may be Latin-1"),
+            (b"ELF\0\0\xF0(".to_vec(), "byte 5 is not UTF-8 (0xF0); it looks like no text"),
+        ];
+        for (bytes, expected) in cases {
+            let problem = utf8(bytes).unwrap_err();
+            assert!(problem.starts_with(expected), "{problem}");
+        }
+        assert_eq!(utf8(b"\xEF\xBB\xBFa\r\n".to_vec()).as_deref(), Ok("a\r\n"));
+        assert_eq!(utf8("a\u{feff}".into()).as_deref(), Ok("a\u{feff}"));
+        assert_eq!(utf8(Vec::new()).as_deref(), Ok(""));
+    }
+
+    #[test]
+    fn only_files_are_read_and_not_beyond_their_bound() {
+        let folder = std::env::temp_dir().join(format!("olmo-core-files-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let file = folder.join("config.json");
+        fs::write(&file, "12345").unwrap();
+        assert_eq!(read(&file, 5).unwrap(), b"12345");
+        let error = read(&file, 4).unwrap_err();
+        assert_eq!(error.code(), "INVALID_FILE");
+        assert!(error.to_string().ends_with("it has more than 4 B, which no such file needs"));
+        fs::write(&file, "version https://git-lfs.github.com/spec/v1\noid sha256:4d\n").unwrap();
+        let error = read_text(&file, 1000).unwrap_err().to_string();
+        assert!(error.contains("config.json: this is a git-lfs pointer"), "{error}");
+        let error = read(&folder, 10).unwrap_err();
+        assert!(error.to_string().ends_with("it is a folder, but a file is needed"), "{error}");
+        assert_eq!(read_if_there(&folder.join("none"), 10).unwrap(), None);
+        if cfg!(unix) {
+            let pipe = folder.join("pipe");
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+            if made.is_ok_and(|made| made.success()) {
+                let error = read_if_there(&pipe, 10).unwrap_err().to_string();
+                assert!(
+                    error.ends_with("it is a pipe or a device, but a file is needed"),
+                    "{error}"
+                );
+            }
+            let error = read("/dev/zero".as_ref(), 10).unwrap_err();
+            assert_eq!(error.code(), "IO");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+    }
 }

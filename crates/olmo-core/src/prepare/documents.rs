@@ -64,10 +64,7 @@ impl Source {
         if packed {
             bytes = unpack(&bytes, file)?;
         }
-        let text = String::from_utf8(bytes).map_err(|error| Error::InvalidFile {
-            file: file.to_owned(),
-            problem: format!("byte {} is not UTF-8", error.utf8_error().valid_up_to()),
-        })?;
+        let text = crate::files::text(file, bytes)?;
         let within = |(_, line): &(usize, &str)| {
             line.contains(END_OF_TEXT) && line.trim_end() != END_OF_TEXT
         };

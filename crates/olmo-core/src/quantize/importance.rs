@@ -6,7 +6,6 @@
 //! read from the file that it writes.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -15,6 +14,7 @@ use crate::backend::cpu::CpuOps;
 use crate::cache::{blocks_for, CacheDType};
 use crate::checkpoint::ModelSource;
 use crate::config::ModelConfig;
+use crate::files;
 use crate::limits::Limits;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{Input, Model, Probe, Runtime};
@@ -26,6 +26,9 @@ use crate::{Error, Result};
 
 /// Tokens that are read together, as in llama.cpp.
 const WINDOW: usize = 512;
+
+/// The longest text that is read. A few hundred kilobytes say all that there is to learn.
+const MOST_TEXT: u64 = 1 << 30;
 
 /// Numbers beyond this come from no model, and would overflow in a search.
 const LARGEST: f32 = 1e12;
@@ -50,11 +53,11 @@ pub fn of_file(
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<Importance> {
     let mut magic = [0; 4];
-    let mut opened = File::open(file).map_err(|error| Error::io(file, error))?;
+    let mut opened = files::open(file)?;
     if opened.read_exact(&mut magic).is_ok() && magic == *b"GGUF" {
         return of_gguf(&Gguf::open(file)?, &source.config()?);
     }
-    let text = std::fs::read_to_string(file).map_err(|error| Error::io(file, error))?;
+    let text = files::read_text(file, MOST_TEXT)?;
     let ids = source.tokenizer()?.encode(&text, false)?;
     if ids.is_empty() {
         let problem = "there is no text in it to learn from".into();
@@ -83,9 +86,18 @@ fn of_gguf(gguf: &Gguf, config: &ModelConfig) -> Result<Importance> {
             return Err(sums.error(problem));
         }
         let count = counts.to_f32()[0];
+        if !(count.is_finite() && count > 0.0) {
+            let problem = format!("is {count}, but a number of rows above 0 is needed");
+            return Err(counts.error(problem));
+        }
         let means: Vec<f32> = sums.to_f32().iter().map(|sum| sum / count).collect();
         if !means.iter().all(|mean| (0.0..=LARGEST).contains(mean)) {
             return Err(sums.error("holds numbers that are no mean squares".into()));
+        }
+        if means.iter().all(|mean| *mean == 0.0) {
+            let problem =
+                "is all zeros: by it no weight would matter, and the model would be ruined";
+            return Err(sums.error(problem.into()));
         }
         importance.insert(name, means);
     }

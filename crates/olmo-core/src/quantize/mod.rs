@@ -4,6 +4,7 @@
 //! ([`importance`]), then read, convert and write tensor after tensor. Memory holds a span of rows.
 
 pub mod importance;
+mod inputs;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -80,13 +81,7 @@ pub fn quantize(
     let pool = pool.map_err(|error| Error::Internal(format!("threads: {error}")))?;
     let source = ModelSource::open(&options.model)?;
     let (config, checkpoint) = source.weights(Access::Map)?;
-    if let ModelSource::Gguf(gguf) = &source {
-        let same = |out: PathBuf| Some(out) == gguf.path().canonicalize().ok();
-        if options.out.canonicalize().is_ok_and(same) {
-            let out = options.out.display();
-            return Err(Error::option("out", out, "that is the model itself; name another file"));
-        }
-    }
+    inputs::refuse_as_output(&options.out, &source, options.importance.as_deref())?;
     let plan = plan(&config, options.target);
     for planned in &plan {
         check(checkpoint.get(&planned.source)?, planned.new.dtype)?;

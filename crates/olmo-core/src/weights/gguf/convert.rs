@@ -104,6 +104,7 @@ fn size_label(params: u64) -> String {
 fn tokenizer(metadata: &mut Metadata, dir: &Path, config: &ModelConfig) -> Result<()> {
     let (file, json) = read_required(dir, "tokenizer.json", MOST_BYTES)?;
     let invalid = |problem: String| Error::InvalidFile { file: file.clone(), problem };
+    crate::tokenizer::file::check(&json).map_err(&invalid)?;
     let json: Json = serde_json::from_slice(&json)
         .map_err(|error| invalid(format!("this is not a tokenizer: {error}")))?;
     let parts = Parts { json: &json };
