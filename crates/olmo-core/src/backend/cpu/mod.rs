@@ -165,7 +165,7 @@ impl Ops for CpuOps {
     }
 
     fn project<const N: usize>(&self, x: &Tensor, weights: [&Matrix; N]) -> Result<[Tensor; N]> {
-        self.product(x, weights)
+        project::project(self, x, weights)
     }
 
     fn rms_norm(&self, mut x: Tensor, weight: &Arc<[f32]>, eps: f32) -> Result<Tensor> {

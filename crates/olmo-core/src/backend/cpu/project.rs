@@ -23,59 +23,59 @@ const _: () = assert!(SMALLEST_TASK.is_multiple_of(GROUP));
 const PANEL: usize = PANEL_OUTPUTS * CHUNK;
 const _: () = assert!(PANEL_BYTES <= PANEL * size_of::<f32>());
 
-impl CpuOps {
-    /// One loop over the outputs of all weights, task by task. A task is all rows of some outputs, so a
-    /// weight is read by one thread, once.
-    pub(super) fn product<const N: usize>(
-        &self,
-        x: &Tensor,
-        weights: [&Matrix; N],
-    ) -> Result<[Tensor; N]> {
-        let mut outputs = weights.map(|_| self.workspace.empty());
-        for (output, weight) in outputs.iter_mut().zip(weights) {
-            if weight.inputs != x.width {
-                return Err(Error::Internal(format!(
-                    "rows of {} numbers met a matrix of {} inputs",
-                    x.width, weight.inputs
-                )));
-            }
-            if weight.at(0).is_none() {
-                return Err(Error::Internal("a table is only looked up".into()));
-            }
-            *output = self.workspace.tensor(x.rows, weight.outputs)?;
+/// One loop over the outputs of all weights, task by task. A task is all rows of some outputs, so a
+/// weight is read by one thread, once.
+pub(super) fn project<const N: usize>(
+    ops: &CpuOps,
+    x: &Tensor,
+    weights: [&Matrix; N],
+) -> Result<[Tensor; N]> {
+    let mut outputs = weights.map(|_| ops.workspace.empty());
+    for (output, weight) in outputs.iter_mut().zip(weights) {
+        if weight.inputs != x.width {
+            return Err(Error::Internal(format!(
+                "rows of {} numbers met a matrix of {} inputs",
+                x.width, weight.inputs
+            )));
         }
-        let rows = Rows::new(self, x, &weights)?;
-        let mut panels = self.workspace.tensor(self.threads.count(), PANEL)?;
-        let panels = Parts::new(&mut panels);
-
-        let total: usize = weights.iter().map(|weight| weight.outputs).sum();
-        let share = (total / (4 * self.threads.count())).next_multiple_of(SMALLEST_TASK);
-        let per_task = |weight: &Matrix| match weight.kind {
-            TensorType::Float(_) => share.clamp(SMALLEST_TASK, PANEL_OUTPUTS),
-            TensorType::Block(_) => share.clamp(SMALLEST_TASK, TASK_OUTPUTS),
-        };
-        let tasks_of = |weight: &Matrix| weight.outputs.div_ceil(per_task(weight));
-        let tasks = weights.iter().map(|weight| tasks_of(weight)).sum();
-        let targets = outputs.each_mut().map(|output| Parts::new(output));
-        self.threads.run(tasks, |mut task, thread| {
-            let mut which = 0;
-            while task >= tasks_of(weights[which]) {
-                task -= tasks_of(weights[which]);
-                which += 1;
-            }
-            let weight = weights[which];
-            let first = task * per_task(weight);
-            let outputs = per_task(weight).min(weight.outputs - first);
-            // SAFETY: no other thread has this panel.
-            let panel = unsafe { panels.part(thread * PANEL..(thread + 1) * PANEL) };
-            // SAFETY: there are so many outputs.
-            let y = unsafe { targets[which].as_mut_ptr().add(first) };
-            // SAFETY: no other task has these outputs.
-            unsafe { rows.multiply(self, weight, first, outputs, y, panel) };
-        });
-        Ok(outputs)
+        if weight.at(0).is_none() {
+            return Err(Error::Internal("a table is only looked up".into()));
+        }
+        *output = ops.workspace.tensor(x.rows, weight.outputs)?;
     }
+    let rows = Rows::new(ops, x, &weights)?;
+    let mut panels = ops.workspace.tensor(ops.threads.count(), PANEL)?;
+    let panels = Parts::new(&mut panels);
 
+    let total: usize = weights.iter().map(|weight| weight.outputs).sum();
+    let share = (total / (4 * ops.threads.count())).next_multiple_of(SMALLEST_TASK);
+    let per_task = |weight: &Matrix| match weight.kind {
+        TensorType::Float(_) => share.clamp(SMALLEST_TASK, PANEL_OUTPUTS),
+        TensorType::Block(_) => share.clamp(SMALLEST_TASK, TASK_OUTPUTS),
+    };
+    let tasks_of = |weight: &Matrix| weight.outputs.div_ceil(per_task(weight));
+    let tasks = weights.iter().map(|weight| tasks_of(weight)).sum();
+    let targets = outputs.each_mut().map(|output| Parts::new(output));
+    ops.threads.run(tasks, |mut task, thread| {
+        let mut which = 0;
+        while task >= tasks_of(weights[which]) {
+            task -= tasks_of(weights[which]);
+            which += 1;
+        }
+        let weight = weights[which];
+        let first = task * per_task(weight);
+        let outputs = per_task(weight).min(weight.outputs - first);
+        // SAFETY: no other thread has this panel.
+        let panel = unsafe { panels.part(thread * PANEL..(thread + 1) * PANEL) };
+        // SAFETY: there are so many outputs.
+        let y = unsafe { targets[which].as_mut_ptr().add(first) };
+        // SAFETY: no other task has these outputs.
+        unsafe { rows.multiply(ops, weight, first, outputs, y, panel) };
+    });
+    Ok(outputs)
+}
+
+impl CpuOps {
     /// The rows as [`matmul`](matmul::matmul) wants them; none if they lie so already.
     fn packed<T: Element>(&self, x: &Tensor) -> Result<Option<Tensor>> {
         if T::DTYPE == DType::F32 && x.rows == 1 && x.width.is_multiple_of(step::<f32>()) {
@@ -119,25 +119,27 @@ impl CpuOps {
 /// Rows in every form that some weights need.
 struct Rows<'a> {
     x: &'a Tensor,
-    /// In f32 and in bf16; `x` itself may do instead of the former.
-    packed: [Option<Tensor>; 2],
+    /// Packed in f32; `x` itself may do instead.
+    packed_f32: Option<Tensor>,
+    packed_bf16: Option<Tensor>,
     /// In blocks, in the order of [`BlockLen`].
     quantized: [Option<Tensor>; BlockLen::COUNT],
 }
 
 impl Rows<'_> {
     fn new<'a>(ops: &CpuOps, x: &'a Tensor, weights: &[&Matrix]) -> Result<Rows<'a>> {
-        let mut rows = Rows { x, packed: [None, None], quantized: [None, None] };
+        let mut rows = Rows { x, packed_f32: None, packed_bf16: None, quantized: [None, None] };
         for weight in weights {
             match weight.kind {
-                TensorType::Float(dtype) => {
-                    let [in_f32, in_bf16] = &mut rows.packed;
-                    match ops.kernels.activations(dtype) {
-                        DType::BF16 if in_bf16.is_none() => *in_bf16 = ops.packed::<bf16>(x)?,
-                        DType::F32 if in_f32.is_none() => *in_f32 = ops.packed::<f32>(x)?,
-                        _ => {}
+                TensorType::Float(dtype) => match ops.kernels.activations(dtype) {
+                    DType::BF16 if rows.packed_bf16.is_none() => {
+                        rows.packed_bf16 = ops.packed::<bf16>(x)?;
                     }
-                }
+                    DType::F32 if rows.packed_f32.is_none() => {
+                        rows.packed_f32 = ops.packed::<f32>(x)?;
+                    }
+                    _ => {}
+                },
                 TensorType::Block(kind) if rows.quantized[form(kind)].is_none() => {
                     rows.quantized[form(kind)] = Some(ops.quantized(x, kind)?);
                 }
@@ -167,8 +169,10 @@ impl Rows<'_> {
             // SAFETY: the activations are packed for these sizes, the weights hold the outputs from
             // `first` on, and the panel has room; the rest is the caller's promise.
             TensorType::Float(dtype) => {
-                let packed =
-                    &self.packed[usize::from(ops.kernels.activations(dtype) != DType::F32)];
+                let packed = match ops.kernels.activations(dtype) {
+                    DType::F32 => &self.packed_f32,
+                    _ => &self.packed_bf16,
+                };
                 ops.kernels.matmul(dtype)(&Product {
                     x: packed.as_ref().unwrap_or(self.x).as_ptr().cast(),
                     rows,
