@@ -77,7 +77,12 @@ pub(super) fn generation_config(metadata: &Metadata) -> Json {
     for (key, name, kind) in options.chain([(vocabulary::BOS_ID, "bos_token_id", Kind::Ids)]) {
         let Some(value) = metadata.get(key) else { continue };
         // To llama.cpp a count of 0 or less is off.
-        let off = value.as_f64().filter(|&n| kind == Kind::Count && n < 0.0).map(|_| Json::from(0));
+        let off = match value {
+            Value::I8(..=-1) | Value::I16(..=-1) | Value::I32(..=-1) | Value::I64(..=-1) => {
+                (kind == Kind::Count).then(|| Json::from(0))
+            }
+            _ => None,
+        };
         let number = off.or(value.as_u64().map(Json::from));
         json.insert(name.to_owned(), number.or(value.as_f64().map(Json::from)).into());
     }
