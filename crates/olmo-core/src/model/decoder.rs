@@ -1,18 +1,19 @@
 //! The whole decoder: embedding, layers, final norm, projection onto the vocabulary.
 
 use super::layer::Layer;
+use super::linear::Linear;
 use super::Observe;
 use crate::config::ModelConfig;
 use crate::ops::{Batch, LayerKind, Ops, RopeTable};
 use crate::shapes::{EMBEDDING, FINAL_NORM, OUTPUT};
-use crate::weights::Checkpoint;
+use crate::weights::{Checkpoint, TensorData};
 use crate::Result;
 
 pub struct Decoder<O: Ops> {
     embedding: O::Matrix, // [vocab, hidden]
     layers: Vec<Layer<O>>,
     norm: O::Vector,    // [hidden]
-    lm_head: O::Matrix, // [vocab, hidden]
+    lm_head: Linear<O>, // [vocab, hidden]
     /// The kinds of attention the layers have.
     kinds: Vec<LayerKind>,
     eps: f32,
@@ -45,10 +46,30 @@ impl<O: Ops> Decoder<O> {
             embedding,
             layers,
             norm: ops.vector(checkpoint.get(FINAL_NORM)?)?,
-            lm_head,
+            lm_head: Linear::new(lm_head),
             kinds: kinds.map(kind).collect(),
             eps: config.rms_norm_eps as f32,
         })
+    }
+
+    /// Adds `b·a` to the matrix named, as in `model.layers.3.mlp.up_proj`, without changing it: `a` is
+    /// `[rank, in]`, `b` `[out, rank]`, with the adapter's factor in it. False if there is no such matrix
+    /// in a layer.
+    pub fn adapt(
+        &mut self,
+        ops: &mut O,
+        name: &str,
+        a: &TensorData,
+        b: &TensorData,
+    ) -> Result<bool> {
+        let within = name.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
+        let linear = within.and_then(|(index, name)| {
+            self.layers.get_mut(index.parse::<usize>().ok()?)?.linear_mut(name)
+        });
+        match linear {
+            Some(linear) => linear.adapt(ops, a, b).map(|()| true),
+            None => Ok(false),
+        }
     }
 
     /// Logits `[outputs, vocab]` of the rows the batch asks for, if it asks for any: a GPU launches no
@@ -79,7 +100,7 @@ impl<O: Ops> Decoder<O> {
             true => outputs,
             false => ops.rms_norm(outputs, &self.norm, self.eps)?,
         };
-        let [logits] = ops.project(&outputs, [&self.lm_head])?; // [outputs, vocab]
+        let logits = self.lm_head.forward(ops, &outputs)?; // [outputs, vocab]
         Ok(Some(logits))
     }
 }

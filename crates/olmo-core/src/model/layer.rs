@@ -1,6 +1,7 @@
 //! One decoder layer: attention and MLP, each normed *after* it ran and then added to the stream
 //! ("2 OLMo 2 Furious", 2025, section 3.2).
 
+use super::linear::{project, Linear};
 use super::{Input, Observe};
 use crate::config::ModelConfig;
 use crate::ops::{LayerSpec, Ops};
@@ -17,10 +18,10 @@ pub(super) struct Layer<O: Ops> {
 
 struct Attention<O: Ops> {
     layer: LayerSpec,
-    q_proj: O::Matrix, // [heads · head_dim, hidden]
-    k_proj: O::Matrix, // [kv_heads · head_dim, hidden]
-    v_proj: O::Matrix, // [kv_heads · head_dim, hidden]
-    o_proj: O::Matrix, // [hidden, heads · head_dim]
+    q_proj: Linear<O>, // [heads · head_dim, hidden]
+    k_proj: Linear<O>, // [kv_heads · head_dim, hidden]
+    v_proj: Linear<O>, // [kv_heads · head_dim, hidden]
+    o_proj: Linear<O>, // [hidden, heads · head_dim]
     q_norm: O::Vector, // [heads · head_dim]: over the whole projection, not a head
     k_norm: O::Vector, // [kv_heads · head_dim]
     eps: f32,
@@ -28,9 +29,9 @@ struct Attention<O: Ops> {
 
 struct Mlp<O: Ops> {
     layer: LayerSpec,
-    gate_proj: O::Matrix, // [intermediate, hidden]
-    up_proj: O::Matrix,   // [intermediate, hidden]
-    down_proj: O::Matrix, // [hidden, intermediate]
+    gate_proj: Linear<O>, // [intermediate, hidden]
+    up_proj: Linear<O>,   // [intermediate, hidden]
+    down_proj: Linear<O>, // [hidden, intermediate]
 }
 
 impl<O: Ops> Layer<O> {
@@ -47,10 +48,10 @@ impl<O: Ops> Layer<O> {
         Ok(Layer {
             attention: Attention {
                 layer,
-                q_proj: weights.matrix("self_attn.q_proj.weight")?,
-                k_proj: weights.matrix("self_attn.k_proj.weight")?,
-                v_proj: weights.matrix("self_attn.v_proj.weight")?,
-                o_proj: weights.matrix("self_attn.o_proj.weight")?,
+                q_proj: weights.linear("self_attn.q_proj.weight")?,
+                k_proj: weights.linear("self_attn.k_proj.weight")?,
+                v_proj: weights.linear("self_attn.v_proj.weight")?,
+                o_proj: weights.linear("self_attn.o_proj.weight")?,
                 q_norm: weights.vector("self_attn.q_norm.weight")?,
                 k_norm: weights.vector("self_attn.k_norm.weight")?,
                 eps,
@@ -58,12 +59,26 @@ impl<O: Ops> Layer<O> {
             post_attention_norm: weights.vector("post_attention_layernorm.weight")?,
             mlp: Mlp {
                 layer,
-                gate_proj: weights.matrix("mlp.gate_proj.weight")?,
-                up_proj: weights.matrix("mlp.up_proj.weight")?,
-                down_proj: weights.matrix("mlp.down_proj.weight")?,
+                gate_proj: weights.linear("mlp.gate_proj.weight")?,
+                up_proj: weights.linear("mlp.up_proj.weight")?,
+                down_proj: weights.linear("mlp.down_proj.weight")?,
             },
             post_mlp_norm: weights.vector("post_feedforward_layernorm.weight")?,
             eps,
+        })
+    }
+
+    /// The linear map with this name, as in `self_attn.q_proj`.
+    pub(super) fn linear_mut(&mut self, name: &str) -> Option<&mut Linear<O>> {
+        Some(match name {
+            "self_attn.q_proj" => &mut self.attention.q_proj,
+            "self_attn.k_proj" => &mut self.attention.k_proj,
+            "self_attn.v_proj" => &mut self.attention.v_proj,
+            "self_attn.o_proj" => &mut self.attention.o_proj,
+            "mlp.gate_proj" => &mut self.mlp.gate_proj,
+            "mlp.up_proj" => &mut self.mlp.up_proj,
+            "mlp.down_proj" => &mut self.mlp.down_proj,
+            _ => return None,
         })
     }
 
@@ -99,7 +114,7 @@ impl<O: Ops> Attention<O> {
         let layer = self.layer;
         observer.input(ops, layer.index, Input::Attention, x)?;
         // q [rows, heads · head_dim]; k, v [rows, kv_heads · head_dim]
-        let [q, k, v] = ops.project(x, [&self.q_proj, &self.k_proj, &self.v_proj])?;
+        let [q, k, v] = project(ops, x, [&self.q_proj, &self.k_proj, &self.v_proj])?;
         let q = ops.rms_norm(q, &self.q_norm, self.eps)?;
         let k = ops.rms_norm(k, &self.k_norm, self.eps)?;
         let q = ops.rope(q, layer, pass)?;
@@ -107,8 +122,7 @@ impl<O: Ops> Attention<O> {
         let h = ops.attention(&q, &k, &v, cache, layer, pass)?; // [rows, heads · head_dim]
         observer.queries(ops, &q, cache, layer, pass)?;
         observer.input(ops, layer.index, Input::AttentionOutput, &h)?;
-        let [h] = ops.project(&h, [&self.o_proj])?; // [rows, hidden]
-        Ok(h)
+        self.o_proj.forward(ops, &h) // [rows, hidden]
     }
 }
 
@@ -116,11 +130,10 @@ impl<O: Ops> Mlp<O> {
     /// `[rows, hidden]` → `[rows, hidden]`.
     fn forward(&self, ops: &O, x: &O::Tensor, observer: &mut impl Observe<O>) -> Result<O::Tensor> {
         observer.input(ops, self.layer.index, Input::Mlp, x)?;
-        let [gate, up] = ops.project(x, [&self.gate_proj, &self.up_proj])?; // [rows, intermediate]
+        let [gate, up] = project(ops, x, [&self.gate_proj, &self.up_proj])?; // [rows, intermediate]
         let h = ops.silu_mul(gate, &up)?; // [rows, intermediate]
         observer.input(ops, self.layer.index, Input::MlpOutput, &h)?;
-        let [h] = ops.project(&h, [&self.down_proj])?; // [rows, hidden]
-        Ok(h)
+        self.down_proj.forward(ops, &h) // [rows, hidden]
     }
 }
 
@@ -132,8 +145,8 @@ struct Weights<'a, O> {
 }
 
 impl<O: Ops> Weights<'_, O> {
-    fn matrix(&mut self, name: &str) -> Result<O::Matrix> {
-        self.ops.matrix(self.checkpoint.get(&self.full(name))?)
+    fn linear(&mut self, name: &str) -> Result<Linear<O>> {
+        Ok(Linear::new(self.ops.matrix(self.checkpoint.get(&self.full(name))?)?))
     }
 
     fn vector(&mut self, name: &str) -> Result<O::Vector> {

@@ -2,6 +2,7 @@
 
 mod decoder;
 mod layer;
+mod linear;
 mod probe;
 mod runtime;
 

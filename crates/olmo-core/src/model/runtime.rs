@@ -5,7 +5,7 @@ use super::{Decoder, Probe};
 use crate::cache::CacheShape;
 use crate::config::ModelConfig;
 use crate::ops::{Batch, Ops, Study};
-use crate::weights::Checkpoint;
+use crate::weights::{Checkpoint, TensorData};
 use crate::Result;
 
 /// A loaded model as [`crate::engine`] sees it.
@@ -41,6 +41,11 @@ impl<O: Ops> Runtime<O> {
             head_dim: config.head_dim,
         })?;
         Ok(Runtime { ops, decoder, cache })
+    }
+
+    /// See [`Decoder::adapt`].
+    pub fn adapt(&mut self, name: &str, a: &TensorData, b: &TensorData) -> Result<bool> {
+        self.decoder.adapt(&mut self.ops, name, a, b)
     }
 }
 

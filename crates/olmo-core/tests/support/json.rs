@@ -47,12 +47,13 @@ pub fn config(vocab_size: usize) -> ModelConfig {
 /// The options of a golden case, which are spelled as in `generation_config.json`; those it does
 /// not name do nothing.
 pub fn options(json: &Map<String, Value>, vocab_size: usize) -> GenerationOptions {
-    // What needs it is in use.
+    // Without `do_sample` what needs it is not read; whether a token is drawn stays as the case says.
+    let do_sample = json.get("do_sample").and_then(Value::as_bool).unwrap_or_default();
     let mut json = json.clone();
-    json.entry("do_sample").or_insert(true.into());
+    json.insert("do_sample".into(), true.into());
     let text = serde_json::to_string(&json).unwrap();
     let file = "golden options".as_ref();
     let defaults = GenerationDefaults::from_json(&text, file, &config(vocab_size)).unwrap();
     let off = GenerationOptions { top_k: 0, ..GenerationOptions::from_defaults(&defaults) };
-    GenerationOptions { top_k: defaults.options.top_k.unwrap_or(off.top_k), ..off }
+    GenerationOptions { do_sample, top_k: defaults.options.top_k.unwrap_or(off.top_k), ..off }
 }
