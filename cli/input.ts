@@ -3,6 +3,7 @@ import { buffer } from 'node:stream/consumers'
 
 import { decodeText } from '../src/text-file.js'
 import { UsageError } from './failure.js'
+import { isTyped } from './output.js'
 
 /**
  * The text a command works on: its argument, or else the file named by `--prompt-file`, or else
@@ -14,7 +15,7 @@ export async function readText(argument?: string, file?: string): Promise<string
   }
   if (argument !== undefined) return argument
   if (file !== undefined) return withoutLineEnd(await readTextFile(file, '--prompt-file'))
-  if (process.stdin.isTTY) {
+  if (isTyped()) {
     throw new UsageError(
       'there is no text: give it as an argument, with --prompt-file, or on standard input',
     )

@@ -17,6 +17,7 @@ import { tokenize } from './commands/tokenize.js'
 import { trace } from './commands/trace.js'
 import { train } from './commands/train.js'
 import { exitCode, explain, Interrupted } from './failure.js'
+import { isLive, note, writeHelp } from './output.js'
 
 const commands = [
   generate,
@@ -48,6 +49,7 @@ const program = new Command('olmo2')
   .option('--debug', 'show where an error came from')
   .helpCommand(false)
   .showHelpAfterError('(--help lists what there is)')
+  .configureOutput({ writeOut: writeHelp, writeErr: (text) => note(text.trimEnd()) })
   .exitOverride()
 for (const add of commands) add(program)
 
@@ -56,7 +58,7 @@ try {
 } catch (error) {
   process.exitCode = exitCode(error)
   const text = explain(error, process.argv.includes('--debug'), flagsOf(program.args))
-  if (text) process.stderr.write(`${text}\n`)
+  if (text) note(text)
   // So that the shell's prompt does not stand behind half an answer.
-  else if (error instanceof Interrupted && process.stderr.isTTY) process.stderr.write('\n')
+  else if (error instanceof Interrupted && isLive()) note('')
 }

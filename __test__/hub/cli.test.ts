@@ -232,7 +232,9 @@ test('trace shows a table, and writes a plot, CSV and JSON', async (t) => {
   t.regex(lines[1] ?? '', /^stage1-step0-tokens0M +-\d+\.\d\d +\d+/)
   t.regex(stderr, /^warning: stage1-step200-tokens2M is skipped: .*model\.safetensors/m)
   t.regex(stderr, /written: out\.json, out\.csv, out\.svg$/)
-  t.is((await readFile(join(folder, 'out.csv'), 'utf8')).trim().split('\n').length, 1 + run.length)
+  // Of each of six a continuation, five next tokens, a perplexity and a text, and why the seventh failed.
+  const csv = await readFile(join(folder, 'out.csv'), 'utf8')
+  t.is(csv.match(/^stage\d.*,(logprob|top_logprob|perplexity|greedy|error),/gm)?.length, 6 * 8 + 1)
   t.regex(await readFile(join(folder, 'out.svg'), 'utf8'), /6 checkpoints; 1 could not be asked/)
   t.is(JSON.parse(await readFile(join(folder, 'out.json'), 'utf8')).results.length, run.length)
   const again = await olmo2(...args)

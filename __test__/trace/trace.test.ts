@@ -384,11 +384,48 @@ test('a table for other programs has a line for each, whatever is in them', (t) 
   t.is(
     traceCsv([point, failed]),
     [
-      'revision,stage,ingredient,step,tokens,seen,"logprob of "" a \\""b\\""""",top 1,logprob of top 1,perplexity,greedy,error',
-      'stage1-step1-tokens1B,1,,1,1000000000,1000000000,-1.5,",",-0.25,,"two\nlines",',
-      'broken,1,,1,1000000000,1000000000,,,,,,"gone, it is"',
+      'revision,stage,ingredient,step,tokens,seen,measure,rank,text,value',
+      'stage1-step1-tokens1B,1,,1,1000000000,1000000000,logprob,," a ""b""",-1.5',
+      'stage1-step1-tokens1B,1,,1,1000000000,1000000000,top_logprob,1,",",-0.25',
+      'stage1-step1-tokens1B,1,,1,1000000000,1000000000,greedy,,"two\nlines",',
+      'broken,1,,1,1000000000,1000000000,error,,"gone, it is",',
       '',
     ].join('\n'),
   )
-  t.is(traceCsv([]), 'revision,stage,ingredient,step,tokens,seen,perplexity,greedy,error\n')
+  t.is(traceCsv([]), 'revision,stage,ingredient,step,tokens,seen,measure,rank,text,value\n')
+})
+
+test('no cell of the table is a formula, and numbers stay numbers', (t) => {
+  const named = { stage: null, ingredient: null, step: null, tokens: null, seen: null }
+  const cells: [string, string][] = [
+    ['=1+1', `"'=1+1"`],
+    ['+1', `"'+1"`],
+    ['-1', `"'-1"`],
+    ['@SUM(A1)', `"'@SUM(A1)"`],
+    ['\t=1', `"'\t=1"`],
+    ['\r=1', `"'\r=1"`],
+    ['\n=1', `"'\n=1"`],
+    ['＝1', `"'＝1"`],
+    ['=HYPERLINK("x")', `"'=HYPERLINK(""x"")"`],
+    ['1-1', '1-1'],
+    ['a=b', 'a=b'],
+    [' =1', '" =1"'],
+  ]
+  for (const [text, written] of cells) {
+    const point: TracePoint = {
+      ...{ revision: text, ...named, top: [], perplexity: 5, greedy: null },
+      continuations: [{ text, logprob: -2, tokens: 1 }],
+    }
+    const failed = { revision: 'x', ...named, error: { code: 'IO', message: text } }
+    t.true(
+      traceCsv([point, failed]).endsWith(
+        [
+          `value\n${written},,,,,,logprob,,${written},-2`,
+          `${written},,,,,,perplexity,,,5`,
+          `x,,,,,,error,,${written},\n`,
+        ].join('\n'),
+      ),
+      text,
+    )
+  }
 })

@@ -10,7 +10,7 @@ import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
 import { addCacheDtype, addComputeOptions, modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
-import { StatusLine } from '../ui/status.js'
+import { Progress } from '../ui/progress.js'
 import { table } from '../ui/table.js'
 
 export function bench(program: Command): void {
@@ -31,7 +31,7 @@ function toList(text: string): string[] {
 }
 
 async function run(model: string | undefined, values: OptionValues): Promise<void> {
-  const status = new StatusLine()
+  const status = new Progress()
   const report = await interruptible(async (signal) => {
     const folder = await modelFolder({ ...values, model }, signal)
     const { metrics, rounds, decodeTokens, dtype, cacheDtype, device, threads } = values

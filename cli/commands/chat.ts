@@ -13,9 +13,8 @@ import { explain, Interrupted } from '../failure.js'
 import { addGenerationOptions, generationOptions, noteUnused } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
 import { addLoadOptions, loadModel, modelFolder } from '../model-options.js'
-import { note, write } from '../output.js'
+import { editorOutput, isLive, isTyped, note, writeData } from '../output.js'
 import { stats } from '../ui/stats.js'
-import { dim } from '../ui/style.js'
 
 /** A conversation has one answer at a time, and shows nothing but its text. */
 const useless: EngineOption[] = ['numReturnSequences', 'logprobs', 'topLogprobs', 'promptLogprobs']
@@ -35,10 +34,10 @@ async function run(values: OptionValues): Promise<void> {
   await ChatTemplate.load(folder)
   await using model = await interruptible((signal) => loadModel(values, signal))
   const conversation = new Conversation(model, values)
-  const terminal = Boolean(process.stdin.isTTY && process.stderr.isTTY)
+  const terminal = isTyped() && isLive()
   const lines = createInterface({
     input: process.stdin,
-    output: process.stderr,
+    output: editorOutput,
     terminal,
     prompt: '> ',
   })
@@ -77,7 +76,7 @@ async function talk(
   lines.on('SIGINT', onInterrupt)
   process.on('SIGINT', onInterrupt)
   try {
-    if (terminal) note(dim('a message a line; /clear forgets, Ctrl-D leaves', process.stderr))
+    if (terminal) note('a message a line; /clear forgets, Ctrl-D leaves', 'dim')
     // Ctrl-D may have come during the answer.
     const prompt = () => terminal && !closed && lines.prompt()
     prompt()
@@ -131,16 +130,16 @@ class Conversation {
     try {
       for await (const { text } of generation) {
         answer += text
-        if (text) await write(text)
+        if (text) await writeData(text)
       }
-      await write('\n')
+      await writeData('\n')
       if (this.#messages.length === this.#beginning.length) noteUnused(generation)
-      if (this.#withStats) note(dim(stats(await generation), process.stderr))
+      if (this.#withStats) note(stats(await generation), 'dim')
     } catch (error) {
       if (error instanceof PromptError && forgiving) return note(explain(error, false))
       if (!(error instanceof Interrupted)) throw error
-      await write('\n')
-      note(dim('[stopped]', process.stderr))
+      await writeData('\n')
+      note('[stopped]', 'dim')
     } finally {
       this.#answering = undefined
     }

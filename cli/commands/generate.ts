@@ -5,9 +5,8 @@ import { addGenerationOptions, generationOptions, noteUnused } from '../generati
 import { readText } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { addLoadOptions, loadModel } from '../model-options.js'
-import { note, write, writeJson } from '../output.js'
+import { note, writeData, writeJson } from '../output.js'
 import { stats } from '../ui/stats.js'
-import { dim } from '../ui/style.js'
 
 export function generate(program: Command): void {
   const command = program
@@ -29,7 +28,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
     const generation = start(model, prompt, values, signal)
     const answers = await (values.json ? printJson(generation) : printText(generation, values))
     noteUnused(generation)
-    if (values.stats) for (const answer of answers) note(dim(stats(answer), process.stderr))
+    if (values.stats) for (const answer of answers) note(stats(answer), 'dim')
   })
 }
 
@@ -45,14 +44,14 @@ function start(model: Olmo2, prompt: string, values: OptionValues, signal: Abort
 
 async function printText(generation: Answers, values: OptionValues): Promise<Completion[]> {
   if (values.numReturnSequences !== undefined) return printSeveral(await whole(generation))
-  for await (const { text } of generation) if (text) await write(text)
-  await write('\n')
+  for await (const { text } of generation) if (text) await writeData(text)
+  await writeData('\n')
   return whole(generation)
 }
 
 /** Several answers come token by token in turn, so they are shown when they are whole. */
 async function printSeveral(answers: Completion[]): Promise<Completion[]> {
-  await write(answers.map(({ text }) => `${text}\n`).join('---\n'))
+  await writeData(answers.map(({ text }) => `${text}\n`).join('---\n'))
   return answers
 }
 

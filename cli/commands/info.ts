@@ -12,8 +12,8 @@ import { interruptible } from '../interrupt.js'
 import { modelFolder } from '../model-options.js'
 import { write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
-import { bold } from '../ui/style.js'
 import { table } from '../ui/table.js'
+import { onOneLine } from '../ui/visible.js'
 
 export function info(program: Command): void {
   program
@@ -28,8 +28,16 @@ export function info(program: Command): void {
 async function run(model: string | undefined, values: OptionValues): Promise<void> {
   const folder = await interruptible((signal) => modelFolder({ ...values, model }, signal))
   const found = await inspect(folder)
-  if (values.json) await writeJson(found)
-  else await write(page(found))
+  if (values.json) return writeJson(found)
+  for (const { title, text } of page(found)) {
+    await write(`\n${title}\n`, 'bold')
+    await write(`${text}\n`)
+  }
+}
+
+interface Section {
+  title: string
+  text: string
 }
 
 function page({
@@ -40,7 +48,7 @@ function page({
   license,
   memory,
   ...rest
-}: Inspection): string {
+}: Inspection): Section[] {
   const shape = [
     ['parameters', count(numParameters)],
     ['stored as', dtype],
@@ -71,20 +79,22 @@ function page({
     'together',
   ]
   return [
-    heading(path),
-    table(shape),
-    heading('Memory needed'),
-    table([heads, ...needs]),
-    `${formatBytes(rest.availableMemory)} are free here.`,
-    heading('Generation, if no flag says otherwise'),
-    table(generationTable(rest.generation)),
-    ...(rest.warnings.length > 0 ? [heading('Warnings'), ...rest.warnings] : []),
-    heading('Licence'),
-    license ?? 'This checkpoint does not say; Ai2 publishes OLMo 2 under Apache-2.0.',
-    heading('Bias and risks'),
-    RISKS,
-    '',
-  ].join('\n')
+    { title: onOneLine(path), text: table(shape) },
+    {
+      title: 'Memory needed',
+      text: `${table([heads, ...needs])}\n${formatBytes(rest.availableMemory)} are free here.`,
+    },
+    {
+      title: 'Generation, if no flag says otherwise',
+      text: table(generationTable(rest.generation)),
+    },
+    ...(rest.warnings.length > 0 ? [{ title: 'Warnings', text: rest.warnings.join('\n') }] : []),
+    {
+      title: 'Licence',
+      text: license ?? 'This checkpoint does not say; Ai2 publishes OLMo 2 under Apache-2.0.',
+    },
+    { title: 'Bias and risks', text: RISKS },
+  ]
 }
 
 /** The options with their values in force, and who says so. */
@@ -101,10 +111,6 @@ function inWords(value: unknown): string {
   if (value === true) return 'on'
   if (!Array.isArray(value)) return String(value)
   return value.length === 0 ? 'none' : JSON.stringify(value)
-}
-
-function heading(text: string): string {
-  return `\n${bold(text, process.stdout)}`
 }
 
 const RISKS = `Like any base model, and any fine-tuned one that was not made safe, this model can easily be led to

@@ -16,7 +16,7 @@ import { write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
 import { heldOutTable } from '../ui/held-out-table.js'
 import { perplexityTable } from '../ui/perplexity-table.js'
-import { StatusLine } from '../ui/status.js'
+import { Progress } from '../ui/progress.js'
 
 export function perplexity(program: Command): void {
   const command = program
@@ -56,7 +56,7 @@ async function runHeldOut(model: string, data: string, values: OptionValues): Pr
     if (values[name] !== undefined)
       throw new UsageError(`${toFlag(name)} is for a text file, not for a prepared folder`)
   }
-  const status = new StatusLine()
+  const status = new Progress()
   const onProgress = ({ tokens, total }: { tokens: number; total: number }) =>
     status.set(`${count(tokens)} of ${count(total)} tokens`)
   try {
@@ -79,7 +79,7 @@ async function evaluate(
   signal: AbortSignal,
 ): Promise<ComparedType[]> {
   const folder = await modelFolder({ ...values, model }, signal)
-  const status = new StatusLine()
+  const status = new Progress()
   const options = { ...optionsOf(values), signal }
   options.onProgress = ({ dtype, windows, total, perplexity }) =>
     status.set(`${dtype}: window ${windows} of ${total}, perplexity ${perplexity.toFixed(4)}`)

@@ -10,7 +10,7 @@ import {
   trainCurves,
   trainPlot,
 } from '../../src/train/index.js'
-import { note, write } from '../output.js'
+import { columns, note, write } from '../output.js'
 import { count } from '../ui/format.js'
 import { lineChart, sparkline } from '../ui/line-chart.js'
 import { table } from '../ui/table.js'
@@ -28,7 +28,7 @@ async function run(folder: string, { out }: { out?: string }): Promise<void> {
   const metrics = await readMetrics(folder)
   const file = out ?? join(folder, 'plot.svg')
   await writeFile(file, trainPlot(metrics, folder))
-  const width = Math.min(process.stdout.columns || 80, 120)
+  const width = Math.min(columns() ?? 80, 120)
   const curves = trainCurves(metrics)
   await write(`${curves.steps === 0 ? 'no step is done yet' : charts(curves, width)}\n`)
   note(`written: ${file}`)

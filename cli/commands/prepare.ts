@@ -3,9 +3,9 @@ import type { Command, OptionValues } from 'commander'
 import { type PreparedData, prepare as prepareText } from '../../src/train/index.js'
 import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
-import { note, write, writeJson } from '../output.js'
+import { isLive, note, write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
-import { StatusLine } from '../ui/status.js'
+import { Progress } from '../ui/progress.js'
 import { table } from '../ui/table.js'
 
 export function prepare(program: Command): void {
@@ -27,9 +27,9 @@ function toOrders(text: string): number[] {
 }
 
 async function run({ json, ...options }: OptionValues): Promise<void> {
-  const status = new StatusLine()
+  const status = new Progress()
   const { text, out } = options
-  const onProgress = (what: string) => (process.stderr.isTTY ? status.set(what) : note(what))
+  const onProgress = (what: string) => (isLive() ? status.set(what) : note(what))
   const data = await interruptible((signal) =>
     prepareText({ ...options, text, out, signal, onProgress }),
   ).finally(() => {

@@ -3,7 +3,7 @@ import type { Command, OptionValues } from 'commander'
 import { type PulledModel, type PullOptions, pull as pullModel } from '../../src/index.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
-import { note, write, writeJson } from '../output.js'
+import { note, writeData, writeJson } from '../output.js'
 import { pullDisplay } from '../ui/pull-progress.js'
 
 export function pull(program: Command): void {
@@ -23,7 +23,7 @@ async function run(id: string, values: OptionValues): Promise<void> {
   const model = await interruptible((signal) => pullWithDisplay(id, { ...options, signal }))
   if (values.json) return writeJson(model)
   note(summary(model, revision))
-  await write(`${model.path}\n`)
+  await writeData(`${model.path}\n`)
 }
 
 /** Pulls, and shows how far it is. */

@@ -11,8 +11,7 @@ import { interruptible } from '../interrupt.js'
 import { modelFolder } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
-import { progressBar } from '../ui/progress.js'
-import { StatusLine } from '../ui/status.js'
+import { Progress, progressBar } from '../ui/progress.js'
 import { table } from '../ui/table.js'
 
 export function quantize(program: Command): void {
@@ -55,7 +54,7 @@ async function run(model: string, out: string, values: OptionValues): Promise<vo
 
 /** First tokens of the text, then bytes of the file. */
 function progressDisplay() {
-  const status = new StatusLine()
+  const status = new Progress()
   const bar = progressBar('quantising')
   return {
     update({ step, done, total }: QuantizeProgress): void {

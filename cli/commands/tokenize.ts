@@ -5,7 +5,8 @@ import { UsageError } from '../failure.js'
 import { readText } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { addModelOption, modelFolder } from '../model-options.js'
-import { write, writeJson } from '../output.js'
+import { write, writeData, writeJson } from '../output.js'
+import { visibleJson } from '../ui/visible.js'
 
 export function tokenize(program: Command): void {
   const command = program
@@ -32,11 +33,11 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
       tokens: ids.map((id) => tokenizer.decode([id])),
     })
   } else if (values.decode) {
-    await write(`${tokenizer.decode(ids)}\n`)
+    await writeData(`${tokenizer.decode(ids)}\n`)
   } else if (values.ids) {
     await write(`${ids.join(' ')}\n`)
   } else {
-    const lines = ids.map((id) => `${id}\t${JSON.stringify(tokenizer.decode([id]))}\n`)
+    const lines = ids.map((id) => `${id}\t${visibleJson(tokenizer.decode([id]))}\n`)
     await write(lines.join(''))
   }
 }

@@ -15,7 +15,7 @@ import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { addComputeOptions } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
-import { StatusLine } from '../ui/status.js'
+import { Progress } from '../ui/progress.js'
 import { TraceTable } from '../ui/trace-table.js'
 
 export function trace(program: Command): void {
@@ -60,7 +60,7 @@ function append(text: string, before: string[] = []): string[] {
 
 async function run(given: string | undefined, values: OptionValues): Promise<void> {
   const source = given ?? (await ownRun())
-  const status = new StatusLine()
+  const status = new Progress()
   let answered = false
   try {
     answered = await interruptible((signal) => follow(source, values, status, signal))
@@ -89,7 +89,7 @@ function requestOf({ prompt, continuation, text, maxNewTokens }: OptionValues): 
 async function follow(
   source: string,
   values: OptionValues,
-  status: StatusLine,
+  status: Progress,
   signal: AbortSignal,
 ): Promise<boolean> {
   const request = requestOf(values)

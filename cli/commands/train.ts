@@ -9,7 +9,7 @@ import {
 } from '../../src/train/index.js'
 import { Interrupted } from '../failure.js'
 import { interruptible } from '../interrupt.js'
-import { note, write, writeJson } from '../output.js'
+import { isLive, note, writeData, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
 import { TrainDisplay } from '../ui/train-display.js'
 
@@ -36,8 +36,8 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
         unread ??= { error }
       })
     }
-    if (json && !process.stderr.isTTY) return
-    display ??= new TrainDisplay(totalSteps(config), note, Boolean(process.stderr.isTTY))
+    if (json && !isLive()) return
+    display ??= new TrainDisplay(totalSteps(config), note, isLive())
     display.update(event, stepsBefore(config, event))
   }
   try {
@@ -53,7 +53,7 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
     if (json) return await writeJson({ type: 'done', ...summary })
     const loss = summary.loss === null ? '' : `, loss ${summary.loss.toFixed(4)} in the last step`
     note(`trained on ${count(summary.tokens)} tokens${loss}`)
-    await write(`${summary.model}\n`)
+    await writeData(`${summary.model}\n`)
   } catch (error) {
     display?.clear()
     if (error instanceof Interrupted) {

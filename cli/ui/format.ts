@@ -18,13 +18,7 @@ export function duration(seconds: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
 }
 
-/** A line that would go on in the next could not be taken away again. Colours take no room. */
+/** The beginning of a line, of so many characters at most: what goes on in the next cannot be taken away. */
 export function cut(line: string, width: number): string {
-  let room = width
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are
-  return line.replace(/\x1b\[\d+m|./gu, (part) => {
-    if (part.length > 2) return part
-    room -= 1
-    return room >= 0 ? part : ''
-  })
+  return [...line].slice(0, Math.max(0, width)).join('')
 }

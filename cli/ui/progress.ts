@@ -1,24 +1,47 @@
 import { formatBytes } from '../../src/hub/index.js'
-import { cut } from './format.js'
-import { dim } from './style.js'
+import { isLive, live, note } from '../output.js'
 
 const WIDTH = 24
 
-/** A bar on standard error, if that is a terminal; otherwise nothing. */
+/** Seconds without a word where nothing can be shown in place, at first and at most. */
+const FIRST = 5
+const MOST = 30
+
+/**
+ * What is going on: a line that changes on a terminal; elsewhere a line now and then, the less often the
+ * longer it takes, so that a short work says nothing and no log fills up.
+ */
+export class Progress {
+  #patience = FIRST
+  #last = performance.now()
+
+  set(text: string): void {
+    if (isLive()) live.show([text])
+    else this.#nowAndThen(text)
+  }
+
+  #nowAndThen(text: string): void {
+    const now = performance.now()
+    if (now - this.#last < this.#patience * 1000) return
+    this.#last = now
+    this.#patience = Math.min(this.#patience * 1.5, MOST)
+    note(text)
+  }
+
+  clear(): void {
+    live.clear()
+  }
+}
+
+/** How much of some bytes has been done. */
 export function progressBar(label: string) {
-  const stream = process.stderr
-  let shown = false
+  const progress = new Progress()
   return {
     update({ loaded, total }: { loaded: number; total: number }): void {
-      if (!stream.isTTY) return
       const filled = total > 0 ? Math.round((WIDTH * loaded) / total) : WIDTH
-      const bar = '█'.repeat(filled) + dim('░'.repeat(WIDTH - filled), stream)
-      const line = `${label} ${bar} ${formatBytes(loaded)} of ${formatBytes(total)}`
-      stream.write(`\r${cut(line, (stream.columns || 80) - 1)}\x1b[K`)
-      shown = true
+      const bar = isLive() ? `${'█'.repeat(filled)}${'░'.repeat(WIDTH - filled)} ` : ''
+      progress.set(`${label} ${bar}${formatBytes(loaded)} of ${formatBytes(total)}`)
     },
-    clear(): void {
-      if (shown) stream.write('\r\x1b[K')
-    },
+    clear: () => progress.clear(),
   }
 }

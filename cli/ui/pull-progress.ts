@@ -1,8 +1,11 @@
+import type { WriteStream } from 'node:tty'
+
 import type { HubRetry } from '../../src/hub/index.js'
 import { formatBytes } from '../../src/hub/index.js'
 import type { FileProgress, PullProgress } from '../../src/index.js'
-import { cut, duration } from './format.js'
-import { dim } from './style.js'
+import { LiveLines, live } from '../output.js'
+import { duration } from './format.js'
+import { onOneLine } from './visible.js'
 
 const WIDTH = 20
 const NAME = 34
@@ -15,31 +18,28 @@ export interface PullDisplay {
 }
 
 /** Shows a pull on standard error. */
-export function pullDisplay(stream = process.stderr): PullDisplay {
-  return stream.isTTY ? new Bars(stream) : new Lines(stream)
+export function pullDisplay(stream?: WriteStream): PullDisplay {
+  const lines = stream ? new LiveLines(stream) : live
+  return lines.isTerminal ? new Bars(lines) : new Lines(lines)
 }
 
 class Bars implements PullDisplay {
-  readonly #stream: typeof process.stderr
-  #height = 0
+  readonly #terminal: LiveLines
 
-  constructor(stream: typeof process.stderr) {
-    this.#stream = stream
+  constructor(terminal: LiveLines) {
+    this.#terminal = terminal
   }
 
   update = (progress: PullProgress): void => {
     const busy = progress.files.filter(({ state }) => state !== 'done' && state !== 'queued')
     const lines = [...busy.map((file) => this.#fileLine(file)), this.#totalLine(progress)]
-    const width = this.#stream.columns || 80
     this.clear()
-    if (progress.retry) this.#stream.write(`${retryLine(progress.retry)}\n`)
-    this.#stream.write(lines.map((line) => `${cut(line, width - 1)}\n`).join(''))
-    this.#height = lines.length
+    if (progress.retry) this.#terminal.note(retryLine(progress.retry))
+    this.#terminal.show(lines)
   }
 
   clear = (): void => {
-    if (this.#height > 0) this.#stream.write(`\x1b[${this.#height}A\x1b[J`)
-    this.#height = 0
+    this.#terminal.clear()
   }
 
   #fileLine({ file, loaded, total, state }: FileProgress): string {
@@ -50,55 +50,56 @@ class Bars implements PullDisplay {
       checking: 'checking',
       done: '',
     }
-    return `${shorten(file).padEnd(NAME)} ${this.#bar(loaded, total)} ${doing[state]}`
+    return `${shorten(onOneLine(file)).padEnd(NAME)} ${bar(loaded, total)} ${doing[state]}`
   }
 
   #totalLine({ loaded, total, speed, secondsLeft }: PullProgress): string {
     const left = secondsLeft === undefined ? '' : ` · ${duration(secondsLeft)} left`
     const rate = speed > 0 ? ` · ${formatBytes(speed)}/s${left}` : ''
-    return `${'total'.padEnd(NAME)} ${this.#bar(loaded, total)} ${formatBytes(loaded)} of ${formatBytes(total)}${rate}`
-  }
-
-  #bar(loaded: number, total: number): string {
-    const filled = total > 0 ? Math.round((WIDTH * loaded) / total) : WIDTH
-    return '█'.repeat(filled) + dim('░'.repeat(WIDTH - filled), this.#stream)
+    return `${'total'.padEnd(NAME)} ${bar(loaded, total)} ${formatBytes(loaded)} of ${formatBytes(total)}${rate}`
   }
 }
 
 class Lines implements PullDisplay {
-  readonly #stream: NodeJS.WritableStream
+  readonly #lines: LiveLines
   readonly #states = new Map<string, FileProgress['state']>()
   #tenth = 0
 
-  constructor(stream: NodeJS.WritableStream) {
-    this.#stream = stream
+  constructor(lines: LiveLines) {
+    this.#lines = lines
   }
 
   update = ({ current, retry, loaded, total, speed, secondsLeft }: PullProgress): void => {
     if (retry) {
-      this.#line(retryLine(retry))
+      this.#note(retryLine(retry))
       return
     }
     const { file, state } = current
     const before = this.#states.get(file)
     this.#states.set(file, state)
-    if (state === 'waiting' && before !== state) this.#line(`${file}: another process fetches it`)
+    if (state === 'waiting' && before !== state)
+      this.#note(`${onOneLine(file)}: another process fetches it`)
     // What was there before is not news.
     const fetched = before === 'fetching' || before === 'checking'
-    if (state === 'done' && fetched) this.#line(`${file}: ${formatBytes(current.total)}`)
+    if (state === 'done' && fetched) this.#note(`${onOneLine(file)}: ${formatBytes(current.total)}`)
     const tenth = total > 0 ? Math.floor((10 * loaded) / total) : 10
     if (tenth <= this.#tenth || !fetched) return
     this.#tenth = tenth
     const rate = speed > 0 ? `, ${formatBytes(speed)}/s` : ''
     const left = secondsLeft ? `, ${duration(secondsLeft)} left` : ''
-    this.#line(`${tenth * 10}%: ${formatBytes(loaded)} of ${formatBytes(total)}${rate}${left}`)
+    this.#note(`${tenth * 10}%: ${formatBytes(loaded)} of ${formatBytes(total)}${rate}${left}`)
   }
 
   clear = (): void => {}
 
-  #line(text: string): void {
-    this.#stream.write(`${text}\n`)
+  #note(text: string): void {
+    this.#lines.note(text)
   }
+}
+
+function bar(loaded: number, total: number): string {
+  const filled = total > 0 ? Math.min(WIDTH, Math.round((WIDTH * loaded) / total)) : WIDTH
+  return '█'.repeat(filled) + '░'.repeat(WIDTH - filled)
 }
 
 /** What is said of a failure of the hub that is tried again. */

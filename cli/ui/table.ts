@@ -1,5 +1,8 @@
+import { onOneLine } from './visible.js'
+
 /** Rows as lines of text: the first column to the left, the others to the right. */
-export function table(rows: readonly (readonly string[])[]): string {
+export function table(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(onOneLine))
   const columns = Math.max(...rows.map((row) => row.length))
   const widths = Array.from({ length: columns }, (_, column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),

@@ -4,7 +4,9 @@ import {
   type TraceRequest,
   type TraceResult,
 } from '../../src/trace/index.js'
-import { dim } from './style.js'
+import { columns } from '../output.js'
+import { cut as cutTo } from './format.js'
+import { onOneLine, visibleJson } from './visible.js'
 
 const NUMBER = 9
 const TEXT = 26
@@ -16,7 +18,7 @@ export class TraceTable {
 
   constructor(request: TraceRequest, checkpoints: readonly TracedCheckpoint[]) {
     this.#request = request
-    this.#nameWidth = Math.max(8, ...checkpoints.map(({ revision }) => revision.length))
+    this.#nameWidth = Math.max(8, ...checkpoints.map(({ revision }) => onOneLine(revision).length))
   }
 
   get head(): string {
@@ -32,11 +34,13 @@ export class TraceTable {
 
   row(result: TraceResult): string {
     if (isFailure(result)) {
-      return `${result.revision.padEnd(this.#nameWidth)}  ${dim(`✗ ${result.error.message}`, process.stdout)}`
+      return cut(
+        `${onOneLine(result.revision).padEnd(this.#nameWidth)}  ✗ ${onOneLine(result.error.message)}`,
+      )
     }
     const { revision, continuations, perplexity, top, greedy } = result
     return this.#line([
-      revision,
+      onOneLine(revision),
       ...continuations.map(({ logprob }) => logprob.toFixed(2)),
       ...(this.#request.text === undefined ? [] : [perplexity === null ? '' : short(perplexity)]),
       top.map(({ text, logprob }) => `${show(text, 8)} ${Math.exp(logprob).toFixed(2)}`).join(' '),
@@ -55,15 +59,12 @@ export class TraceTable {
 
 /** A line that a terminal does not break; what does not fit is in the files. */
 function cut(line: string): string {
-  const { isTTY, columns } = process.stdout
-  return [...line.trimEnd()].slice(0, isTTY && columns ? columns - 1 : undefined).join('')
+  return cutTo(line.trimEnd(), (columns() ?? Number.POSITIVE_INFINITY) - 1)
 }
 
 /** A text in quotes, on one line, of so many characters at most. */
 function show(text: string, width: number): string {
-  // JSON leaves the second set of control characters as it is, which terminals obey too.
-  const safe = JSON.stringify(text).replace(/\p{Cc}/gu, '\uFFFD')
-  const quoted = [...safe]
+  const quoted = [...visibleJson(text)]
   return quoted.length <= width ? quoted.join('') : `${quoted.slice(0, width - 1).join('')}…`
 }
 

@@ -1,6 +1,6 @@
 import type { StepEvent, TrainEvent } from '../../src/train/index.js'
 import { count, duration } from './format.js'
-import { StatusLine } from './status.js'
+import { Progress } from './progress.js'
 
 /** Lines that a run writes where there is no terminal, beside those of checkpoints and validations. */
 const LINES = 100
@@ -8,7 +8,7 @@ const LINES = 100
 /** Shows a run: a live line on a terminal, otherwise a line at each hundredth. */
 export class TrainDisplay {
   readonly #total: number
-  readonly #status = new StatusLine()
+  readonly #status = new Progress()
   readonly #line: (text: string) => void
   readonly #live: boolean
   /** Of one step, averaged over the last ones. */

@@ -1,37 +1,46 @@
-import { isFailure, type TracePoint, type TraceResult } from './types.js'
+import { isFailure, type TraceResult } from './types.js'
 
-/** The results as a table for other programs: a line each, and empty cells for what there is not. */
+type Cell = string | number | null
+
+const HEADS = [
+  ...['revision', 'stage', 'ingredient', 'step', 'tokens', 'seen'],
+  ...['measure', 'rank', 'text', 'value'],
+]
+
+/**
+ * The results as a long table for other programs: a row for each measure of each checkpoint, and empty
+ * cells for what there is not. Measures are `logprob` of each continuation in `text`, `top_logprob` of the
+ * likeliest next tokens by `rank` from 1 on, `perplexity`, `greedy` with the model's own text, and
+ * `error` of a checkpoint that could not be asked.
+ */
 export function traceCsv(results: readonly TraceResult[]): string {
-  const answered = results.filter((result): result is TracePoint => !isFailure(result))
-  const continuations = answered[0]?.continuations.map(({ text }) => text) ?? []
-  const places = Array.from({ length: answered[0]?.top.length ?? 0 }, (_, index) => index + 1)
-  const heads = [
-    ...['revision', 'stage', 'ingredient', 'step', 'tokens', 'seen'],
-    ...continuations.map((text) => `logprob of ${JSON.stringify(text)}`),
-    ...places.flatMap((place) => [`top ${place}`, `logprob of top ${place}`]),
-    ...['perplexity', 'greedy', 'error'],
-  ]
-  const rows = results.map((result) => {
+  const rows = results.flatMap((result) => {
     const { revision, stage, ingredient, step, tokens, seen } = result
-    const first = [revision, stage, ingredient, step, tokens, seen]
-    if (isFailure(result)) {
-      const nothing = Array(continuations.length + 2 * places.length + 2).fill(null)
-      return [...first, ...nothing, result.error.message]
-    }
-    return [
-      ...first,
-      ...result.continuations.map(({ logprob }) => logprob),
-      ...result.top.flatMap(({ text, logprob }) => [text, logprob]),
-      result.perplexity,
-      result.greedy,
-      null,
-    ]
+    return measures(result).map((row) => [revision, stage, ingredient, step, tokens, seen, ...row])
   })
-  return [heads, ...rows].map((row) => `${row.map(cell).join(',')}\n`).join('')
+  return [HEADS, ...rows].map((row) => `${row.map(cell).join(',')}\n`).join('')
+}
+
+/** Measure, rank, text and value. */
+function measures(result: TraceResult): Cell[][] {
+  if (isFailure(result)) return [['error', null, result.error.message, null]]
+  const { continuations, top, perplexity, greedy } = result
+  return [
+    ...continuations.map(({ text, logprob }) => ['logprob', null, text, logprob]),
+    ...top.map(({ text, logprob }, index) => ['top_logprob', index + 1, text, logprob]),
+    ...(perplexity === null ? [] : [['perplexity', null, null, perplexity]]),
+    ...(greedy === null ? [] : [['greedy', null, greedy, null]]),
+  ]
 }
 
 /** As RFC 4180 says: quoted where it must be, and quotes doubled. */
-function cell(value: string | number | null): string {
-  const text = value === null ? '' : String(value)
-  return /[",\r\n]/.test(text) || text !== text.trim() ? `"${text.replaceAll('"', '""')}"` : text
+function cell(value: Cell): string {
+  if (typeof value === 'number') return String(value)
+  const text = inert(value ?? '')
+  return /[",\r\n\t']/.test(text) || text !== text.trim() ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** A text that no spreadsheet takes for a formula: OWASP's apostrophe before what begins like one. */
+function inert(text: string): string {
+  return /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text
 }
