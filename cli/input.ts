@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 
-import { decodeText } from '../src/text-file.js'
+import { decodeText } from '../src/index.js'
 import { UsageError } from './failure.js'
 import { isTyped } from './output.js'
 

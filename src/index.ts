@@ -68,6 +68,7 @@ export type {
   PerplexityOptions,
   PerplexityProgress,
 } from './perplexity.js'
+export { decodeText } from './text-file.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'
 export type { OptionNaming } from './wording.js'

@@ -7,7 +7,10 @@ use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::file::{LONGEST_TOKEN, MOST_TOKENS};
+/// Entries of the vocabulary, and of the merges. dolma2 has 100,278.
+const MOST_TOKENS: usize = 1 << 20;
+/// Bytes of a token's text.
+pub(super) const LONGEST_TOKEN: usize = 1 << 12;
 
 /// Of a key that is there twice the crate may take the one that was not looked at.
 pub(super) fn insert<E: serde::de::Error>(

@@ -11,15 +11,11 @@ use serde::de::{DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
-use super::bounded::{insert, Bounded, Entries, Text};
+use super::bounded::{insert, Bounded, Entries, Text, LONGEST_TOKEN};
 use super::patterns;
 
 /// Values that all parts but the vocabulary may have together.
 const MOST_VALUES: usize = 1 << 16;
-/// Entries of the vocabulary, and of the merges. dolma2 has 100,278.
-pub(super) const MOST_TOKENS: usize = 1 << 20;
-/// Bytes of a token's text.
-pub(super) const LONGEST_TOKEN: usize = 1 << 12;
 /// Bytes of what goes before or after the parts of words.
 const LONGEST_AFFIX: usize = 64;
 /// Tokens that are found before words are split, and the bytes of all of them.
