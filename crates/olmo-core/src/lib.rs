@@ -14,6 +14,7 @@ pub mod engine;
 pub mod error;
 pub mod evaluate;
 mod files;
+pub mod jinja;
 pub mod limits;
 pub mod machine;
 pub mod memory;
