@@ -31,7 +31,7 @@ test('its tokenizer and its chat template can be had alone', async (t) => {
   const [file, folder] = [await Tokenizer.load(tinyGguf('f16')), await Tokenizer.load(tiny)]
   t.deepEqual(file.encode(PROMPT), folder.encode(PROMPT))
   const [own, its] = [await ChatTemplate.load(tinyGguf('f16')), await ChatTemplate.load(tiny)]
-  t.is(own.render(messages), its.render(messages))
+  t.is(await own.render(messages), await its.render(messages))
 })
 
 test('what lies beside a file goes first', async (t) => {
@@ -43,7 +43,7 @@ test('what lies beside a file goes first', async (t) => {
   )
   for (const path of [folder, join(folder, 'model.gguf')]) {
     const template = await ChatTemplate.load(path)
-    t.is(template.render(messages), 'Q: Who was she?<|endoftext|>')
+    t.is(await template.render(messages), 'Q: Who was she?<|endoftext|>')
   }
 })
 

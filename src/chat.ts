@@ -1,32 +1,83 @@
-import { readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import type { Conversation, ChatTemplate as NativeChatTemplate } from '#native'
 
-import { Template } from '@huggingface/jinja'
 import { native } from './engine/native.js'
-import { CheckpointError, crossingAsync, PromptError } from './errors.js'
-import { systemCode } from './files.js'
+import { watch } from './engine/signal.js'
+import { CancelledError, crossing, crossingAsync, OptionError, PromptError } from './errors.js'
+import { checkOptions, checkText, type OptionKind } from './options.js'
 import { embeddedModel } from './package.js'
-import { reasonOf } from './realm.js'
+import type { Tokenizer } from './tokenizer.js'
 
-/** One turn of a conversation. */
+/** A part of a message. Text is what OLMo's templates know; others are handed on as they are. */
+export interface ChatPart {
+  type: string
+  text?: string
+  [key: string]: unknown
+}
+
+/** One turn of a conversation. Further keys are handed on to the template. */
 export interface ChatMessage {
   /** Who speaks. OLMo-2-Instruct knows `system`, `user` and `assistant`. */
-  role: 'system' | 'user' | 'assistant' | (string & {})
-  content: string
+  role: 'system' | 'user' | 'assistant' | 'tool' | (string & {})
+  /** What is said. Null, or left out, only beside `tool_calls`. */
+  content?: string | readonly ChatPart[] | null | undefined
+  [key: string]: unknown
 }
+
+/** What a chat template is given beside the messages; names and meanings as in transformers. */
+export interface TemplateOptions {
+  /** Tools that the model may call, as JSON schemas. Default none: the template sees null. */
+  tools?: readonly object[]
+  /** Texts to answer from, as objects with `title` and `text`. Default none: null. */
+  documents?: readonly object[]
+  /** Further variables of the template, such as `enable_thinking`. They go before special tokens. */
+  templateArgs?: Record<string, unknown>
+  /**
+   * The name of one of the checkpoint's templates, or a template. Default: `tool_use` if there are
+   * tools and it is there, else `default`.
+   */
+  chatTemplate?: string
+  /** End with the mark after which the assistant speaks. Default true, unless a message goes on. */
+  addGenerationPrompt?: boolean
+  /** Leave the last message open, so that the answer goes on from it. Default false. */
+  continueFinalMessage?: boolean
+}
+
+/** Options of {@link ChatTemplate.render}. */
+export interface RenderOptions extends TemplateOptions {
+  /** Stops the work, which then rejects with the signal's reason. */
+  signal?: AbortSignal
+}
+
+/** Options of {@link ChatTemplate.encode}, and of `chat` beside those of a generation. */
+export interface ChatOptions extends TemplateOptions {
+  /**
+   * Let special tokens count that the messages spell, as transformers does by default: a user's
+   * `<|endoftext|>` then ends a turn. Default false: they are plain text.
+   */
+  parseSpecialTokens?: boolean
+}
+
+/** The kinds of the options of a chat that are checked here. */
+const kinds = {
+  templateArgs: 'object',
+  tools: 'objects',
+  documents: 'objects',
+  chatTemplate: 'text',
+  addGenerationPrompt: 'flag',
+  continueFinalMessage: 'flag',
+  parseSpecialTokens: 'flag',
+} as const
 
 /** How a checkpoint writes a conversation as one text: its chat template, in Jinja. */
 export class ChatTemplate {
-  readonly #template: Template
-  readonly #specialTokens: Record<string, string>
+  readonly #native: NativeChatTemplate
 
-  private constructor(source: string, specialTokens: Record<string, string>) {
-    this.#template = new Template(source)
-    this.#specialTokens = specialTokens
+  private constructor(template: NativeChatTemplate) {
+    this.#native = template
   }
 
   /**
-   * Reads the template of a checkpoint: `chat_template.jinja`, or else `chat_template` in
+   * Reads the templates of a checkpoint: `chat_template.jinja`, or else `chat_template` in
    * `tokenizer_config.json`, or else the one in a GGUF file beside which they would be.
    *
    * @param path The checkpoint's folder or GGUF file. Default: the embedded model.
@@ -34,110 +85,126 @@ export class ChatTemplate {
    * there is no such checkpoint; `INVALID_FILE` if it has a template that cannot be read
    */
   static async load(path: string = embeddedModel): Promise<ChatTemplate> {
-    const own = await crossingAsync(() => native().chatSource(path))
-    const file = join(own.folder, 'tokenizer_config.json')
-    const config = parseConfig(await readIfThere(file), file)
-    const source =
-      (await readIfThere(join(own.folder, 'chat_template.jinja'))) ??
-      defaultTemplate(config.chat_template) ??
-      own.template
-    if (source == null) {
-      await stat(path).catch((cause) => {
-        throw new CheckpointError('IO', `cannot read ${path}: ${reason(cause)}`, { cause })
-      })
-      throw new CheckpointError(
-        'NO_CHAT_TEMPLATE',
-        `the checkpoint in ${path} has no chat template, so it was not trained to chat: ` +
-          'use generate with a plain prompt, or an Instruct checkpoint',
-      )
-    }
-    try {
-      return new ChatTemplate(source, { ...own.specialTokens, ...specialTokens(config) })
-    } catch (cause) {
-      const problem = `the chat template of ${path} is not valid Jinja: ${reason(cause)}`
-      throw new CheckpointError('INVALID_FILE', problem, { cause })
-    }
+    checkText('path', path)
+    return new ChatTemplate(await crossingAsync(() => native().loadChatTemplate(path)))
   }
 
   /**
-   * The conversation as one text, special tokens included.
+   * The conversation as one text, special tokens included. The event loop stays free meanwhile.
    *
-   * @param options.addGenerationPrompt End with the mark after which the assistant speaks.
-   * Default true.
    * @throws {PromptError} `INVALID_PROMPT` if there are no messages, if one has no role or content,
    * or if the template refuses them
+   * @throws {CheckpointError} `TEMPLATE_LIMIT` if the template would take too much time or memory
+   * @throws {OptionError} if an option is of the wrong kind
+   * @throws the signal's reason, if it aborts
    */
-  render(
-    messages: readonly ChatMessage[],
-    options: { addGenerationPrompt?: boolean } = {},
-  ): string {
-    check(messages)
-    try {
-      return this.#template.render({
-        ...this.#specialTokens,
-        messages,
-        add_generation_prompt: options.addGenerationPrompt ?? true,
-      })
-    } catch (cause) {
-      const problem = `the chat template refuses these messages: ${reason(cause)}`
-      throw new PromptError('INVALID_PROMPT', problem, { cause })
-    }
+  async render(messages: readonly ChatMessage[], options: RenderOptions = {}): Promise<string> {
+    const { signal, ...rest } = options
+    return run(this.#prepare(messages, rest), signal, (conversation) => conversation.text())
   }
+
+  /**
+   * The conversation as token ids, as `chat` gives them to the model.
+   *
+   * @throws as {@link render}
+   */
+  async encode(
+    messages: readonly ChatMessage[],
+    tokenizer: Tokenizer,
+    options: ChatOptions & { signal?: AbortSignal } = {},
+  ): Promise<Uint32Array> {
+    const { signal, ...rest } = options
+    return run(this.#prepare(messages, rest), signal, (conversation) =>
+      conversation.ids(tokenizer.native),
+    )
+  }
+
+  #prepare(messages: readonly ChatMessage[], options: ChatOptions): Conversation {
+    checkChatOptions(options)
+    checkMessages(messages)
+    const { continueFinalMessage = false } = options
+    const addGenerationPrompt = options.addGenerationPrompt ?? !continueFinalMessage
+    if (continueFinalMessage && addGenerationPrompt) {
+      const problem = 'is true, but a message that goes on excludes `addGenerationPrompt`'
+      throw new OptionError('continueFinalMessage', problem)
+    }
+    const request = toJson({ ...options, messages, addGenerationPrompt, continueFinalMessage })
+    const now = new Date()
+    return crossing(() => this.#native.prepare(request, now.getTime(), -now.getTimezoneOffset()))
+  }
+}
+
+/** Splits the options of a chat into those of the template and those of the generation. */
+export function splitChatOptions<T extends ChatOptions>(
+  options: T,
+): [ChatOptions, Omit<T, keyof ChatOptions>] {
+  if (typeof options !== 'object' || options === null) return [{}, options]
+  const own = Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name))
+  const rest = Object.entries(options).filter(([name]) => !Object.hasOwn(kinds, name))
+  return [Object.fromEntries(own), Object.fromEntries(rest) as Omit<T, keyof ChatOptions>]
+}
+
+async function run<T>(
+  conversation: Conversation,
+  signal: AbortSignal | undefined,
+  work: (conversation: Conversation) => Promise<T>,
+): Promise<T> {
+  const watching = watch(signal, () => conversation.cancel())
+  try {
+    return await Promise.race([crossingAsync(() => work(conversation)), watching.aborted])
+  } catch (error) {
+    if (error instanceof CancelledError) signal?.throwIfAborted()
+    throw error
+  } finally {
+    watching.stop()
+  }
+}
+
+function checkChatOptions(options: ChatOptions): void {
+  const plain = Object.entries(kinds).filter(([, kind]) => kind === 'flag' || kind === 'text')
+  const elsewhere = ['templateArgs', 'tools', 'documents']
+  checkOptions(options, Object.fromEntries(plain) as Record<string, OptionKind>, elsewhere)
+  for (const name of ['tools', 'documents'] as const) {
+    const value = options[name]
+    if (value === undefined || (Array.isArray(value) && value.every(isObject))) continue
+    throw new OptionError(name, 'must be a list of objects')
+  }
+  if (options.templateArgs !== undefined && !isObject(options.templateArgs)) {
+    throw new OptionError('templateArgs', 'must be an object')
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** Jinja would write what is missing as nothing, and the model would answer that. */
-function check(messages: readonly ChatMessage[]): void {
+function checkMessages(messages: readonly ChatMessage[]): void {
   if (!Array.isArray(messages) || messages.length === 0) {
     throw new PromptError('INVALID_PROMPT', 'a conversation is a list of one message at least')
   }
-  const wrong = messages.findIndex(
-    (message) => typeof message?.role !== 'string' || typeof message.content !== 'string',
-  )
+  const wrong = messages.findIndex((message) => !isMessage(message))
   if (wrong < 0) return
-  const problem = `message ${wrong} must have a role and a content, both of them text`
+  const problem = `message ${wrong} must have a role and a content: text, or a list of parts`
   throw new PromptError('INVALID_PROMPT', problem)
 }
 
-/** `chat_template` is a text, or a list of named ones of which `default` is meant. */
-function defaultTemplate(value: unknown): string | undefined {
-  if (typeof value === 'string') return value
-  if (!Array.isArray(value)) return undefined
-  const entry = value.find((entry) => entry?.name === 'default')?.template
-  return typeof entry === 'string' ? entry : undefined
+function isMessage(message: unknown): boolean {
+  if (!isObject(message) || typeof message.role !== 'string') return false
+  const { content } = message
+  if (typeof content === 'string') return true
+  if (content === undefined || content === null) return Array.isArray(message.tool_calls)
+  return (
+    Array.isArray(content) && content.every((part) => typeof part === 'string' || isObject(part))
+  )
 }
 
-/** `bos_token`, `eos_token` and the like: each a text, or an object with it in `content`. */
-function specialTokens(config: Record<string, unknown>): Record<string, string> {
-  const tokens: Record<string, string> = {}
-  for (const [name, value] of Object.entries(config)) {
-    if (!name.endsWith('_token')) continue
-    const text = value && typeof value === 'object' && 'content' in value ? value.content : value
-    if (typeof text === 'string') tokens[name] = text
-  }
-  return tokens
-}
-
-function parseConfig(text: string | undefined, file: string): Record<string, unknown> {
-  if (text === undefined) return {}
+function toJson(request: object): string {
   try {
-    const config = JSON.parse(text)
-    if (config && typeof config === 'object' && !Array.isArray(config)) return config
-    throw new TypeError('not an object')
+    return JSON.stringify(request)
   } catch (cause) {
-    const problem = `${file}: this is not a JSON object: ${reason(cause)}`
-    throw new CheckpointError('INVALID_FILE', problem, { cause })
+    const problem =
+      'messages and options of a chat must be what JSON can say: no cycles, no bigints'
+    throw new PromptError('INVALID_PROMPT', problem, { cause })
   }
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    if (systemCode(cause) === 'ENOENT') return undefined
-    throw new CheckpointError('IO', `cannot read ${file}: ${reason(cause)}`, { cause })
-  }
-}
-
-function reason(error: unknown): string {
-  return reasonOf(error)
 }

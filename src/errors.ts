@@ -9,6 +9,7 @@ export const errorClasses = {
   INVALID_WEIGHTS: 'CheckpointError',
   INVALID_FILE: 'CheckpointError',
   NO_CHAT_TEMPLATE: 'CheckpointError',
+  TEMPLATE_LIMIT: 'CheckpointError',
   INVALID_OPTION: 'OptionError',
   NO_TOKEN_LEFT: 'OptionError',
   EMPTY_PROMPT: 'PromptError',
@@ -72,8 +73,8 @@ export class Olmo2Error extends Error {
 
 /**
  * The checkpoint, or a file of a training run, cannot be used: `IO`, `INVALID_CONFIG`,
- * `INVALID_WEIGHTS`, `INVALID_FILE` or `NO_CHAT_TEMPLATE`. The message names the file, and the key or
- * tensor.
+ * `INVALID_WEIGHTS`, `INVALID_FILE`, `NO_CHAT_TEMPLATE` or `TEMPLATE_LIMIT`. The message names the file,
+ * and the key or tensor.
  */
 export class CheckpointError extends Olmo2Error {
   /** The file, if the engine found it out. */

@@ -5,7 +5,14 @@
  * @packageDocumentation
  */
 
-export { type ChatMessage, ChatTemplate } from './chat.js'
+export {
+  type ChatMessage,
+  type ChatOptions,
+  type ChatPart,
+  ChatTemplate,
+  type RenderOptions,
+  type TemplateOptions,
+} from './chat.js'
 export { type DType, dtypes } from './dtypes.js'
 export {
   CancelledError,

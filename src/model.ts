@@ -1,6 +1,6 @@
 import type { Model as NativeModel, Surprise } from '#native'
 
-import { type ChatMessage, ChatTemplate } from './chat.js'
+import { type ChatMessage, type ChatOptions, ChatTemplate, splitChatOptions } from './chat.js'
 import type { DType } from './dtypes.js'
 import { runJob } from './engine/job.js'
 import { native } from './engine/native.js'
@@ -182,26 +182,43 @@ export class Olmo2 implements AsyncDisposable {
    * Answers a conversation: writes it as the checkpoint's chat template says and generates what the
    * assistant says next. Returns the same kind of object as {@link generate}.
    *
-   * Give the whole conversation each time; what was in it before is still in the cache.
+   * Give the whole conversation each time; what was in it before is still in the cache. Special tokens
+   * that messages spell are plain text, unless `parseSpecialTokens` says otherwise.
    *
    * Errors are those of {@link generate}, and {@link CheckpointError} `NO_CHAT_TEMPLATE` for a model
    * that was not trained to chat.
    */
-  chat(messages: readonly ChatMessage[], options: Several): Generation<Completion[]>
-  chat(messages: readonly ChatMessage[], options?: GenerateOptions): Generation<Completion>
+  chat(messages: readonly ChatMessage[], options: Several & ChatOptions): Generation<Completion[]>
   chat(
     messages: readonly ChatMessage[],
-    options?: GenerateManyOptions,
+    options?: GenerateOptions & ChatOptions,
+  ): Generation<Completion>
+  chat(
+    messages: readonly ChatMessage[],
+    options?: GenerateManyOptions & ChatOptions,
   ): Generation<Completion | Completion[]>
   chat(
     messages: readonly ChatMessage[],
-    options: GenerateManyOptions = {},
+    options: GenerateManyOptions & ChatOptions = {},
   ): Generation<Completion | Completion[]> {
-    return this.#generation(false, options, async () => {
-      this.#template ??= ChatTemplate.load(this.info.path)
+    const [own, others] = splitChatOptions(options)
+    return this.#generation(false, others, async () => {
+      const template = await this.#chatTemplate()
+      const signal = options?.signal
       // The template writes the special tokens itself.
-      return [await this.#prompt((await this.#template).render(messages), false, 0)]
+      return [
+        await template.encode(messages, this.tokenizer, { ...own, ...(signal && { signal }) }),
+      ]
     })
+  }
+
+  /** Read once, but again after a failure. */
+  #chatTemplate(): Promise<ChatTemplate> {
+    this.#template ??= ChatTemplate.load(this.info.path).catch((error) => {
+      this.#template = undefined
+      throw error
+    })
+    return this.#template
   }
 
   /**

@@ -23,6 +23,15 @@ export class Tokenizer {
     return new Tokenizer(await crossingAsync(() => native().loadTokenizer(path)))
   }
 
+  /**
+   * For work in the engine that takes a tokenizer.
+   *
+   * @internal
+   */
+  get native(): NativeTokenizer {
+    return this.#native
+  }
+
   /** Number of ids: each is below it. The model's vocabulary may be larger, for padding. */
   get vocabSize(): number {
     return this.#native.vocabSize()

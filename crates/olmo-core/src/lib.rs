@@ -6,6 +6,7 @@
 
 pub mod backend;
 pub mod cache;
+pub mod chat;
 pub mod checkpoint;
 pub mod config;
 pub mod device;

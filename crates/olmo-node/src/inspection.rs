@@ -1,6 +1,5 @@
 //! What is known of a model: of a loaded one, and of a checkpoint before it is loaded.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 
 use napi::bindgen_prelude::Env;
@@ -23,29 +22,6 @@ pub fn dtypes() -> Vec<String> {
 #[napi(catch_unwind, ts_return_type = "Promise<Inspection>")]
 pub fn inspect(env: &Env, path: String) -> Promise<Inspection> {
     promise_blocking(env, move || Ok(core::inspect(&PathBuf::from(path))?.into()))
-}
-
-/// What the model at `path` says of conversations outside the files of a checkpoint folder.
-#[napi(catch_unwind, ts_return_type = "Promise<ChatSource>")]
-pub fn chat_source(env: &Env, path: String) -> Promise<ChatSource> {
-    promise_blocking(env, move || {
-        let source = core::ModelSource::open(&PathBuf::from(path))?;
-        let core::Chat { template, special_tokens } = source.chat();
-        let tokens = special_tokens.into_iter().map(|(name, text)| (name.to_owned(), text));
-        Ok(ChatSource {
-            folder: source.dir().to_string_lossy().into_owned(),
-            template,
-            special_tokens: tokens.collect(),
-        })
-    })
-}
-
-#[napi(object, object_from_js = false)]
-pub struct ChatSource {
-    /// Where the files of the checkpoint are, or would be
-    pub folder: String,
-    pub template: Option<String>,
-    pub special_tokens: HashMap<String, String>,
 }
 
 #[napi(object, object_from_js = false)]

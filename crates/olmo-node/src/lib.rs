@@ -7,6 +7,7 @@ mod error;
 mod job;
 
 // Public, since it is JavaScript and not Rust that uses what is in them.
+pub mod chat;
 pub mod evaluation;
 pub mod generation;
 pub mod inspection;

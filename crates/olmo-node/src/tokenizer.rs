@@ -16,13 +16,13 @@ pub struct Tokenizer(Owner);
 
 /// Who holds the tokenizer.
 #[derive(Clone)]
-enum Owner {
+pub enum Owner {
     Engine(Arc<Engine>),
     Own(Arc<core::Tokenizer>),
 }
 
 impl Owner {
-    fn core(&self) -> &core::Tokenizer {
+    pub fn core(&self) -> &core::Tokenizer {
         match self {
             Owner::Engine(engine) => engine.tokenizer(),
             Owner::Own(tokenizer) => tokenizer,
@@ -33,6 +33,11 @@ impl Owner {
 impl Tokenizer {
     pub fn of(engine: Arc<Engine>) -> Tokenizer {
         Tokenizer(Owner::Engine(engine))
+    }
+
+    /// The tokenizer for work that may outlast this object.
+    pub fn owner(&self) -> Owner {
+        self.0.clone()
     }
 
     fn core(&self) -> &core::Tokenizer {

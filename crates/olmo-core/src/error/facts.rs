@@ -55,7 +55,11 @@ impl Error {
             }
             Error::NonFiniteLogits { position, .. } => vec![("position", number(*position))],
             Error::Diverged { step, .. } => vec![("step", Fact::Number(*step as f64))],
-            Error::UnusableTokens { .. }
+            Error::NoChatTemplate { path: file } | Error::TemplateLimit { path: file, .. } => {
+                vec![("file", path(file))]
+            }
+            Error::InvalidPrompt { .. }
+            | Error::UnusableTokens { .. }
             | Error::Cancelled
             | Error::Disposed
             | Error::Internal(_) => Vec::new(),

@@ -77,6 +77,18 @@ pub enum Error {
     #[error("prompt {index} has {tokens} tokens, but {most} fit, as the model's context holds {context}; shorten it")]
     PromptTooLong { index: usize, tokens: usize, most: usize, context: usize },
 
+    /// The messages of a conversation are not what the chat template takes.
+    #[error("{problem}")]
+    InvalidPrompt { problem: String },
+
+    /// The checkpoint was not made to chat.
+    #[error("the checkpoint in {} has no chat template, so it was not trained to chat: use generate with a plain prompt, or an Instruct checkpoint", path.display())]
+    NoChatTemplate { path: PathBuf },
+
+    /// A chat template would take too much time or memory.
+    #[error("the chat template of {} takes too much: {problem}", path.display())]
+    TemplateLimit { path: PathBuf, problem: String },
+
     /// A token id outside the vocabulary.
     #[error("token id {id} is outside the vocabulary of {vocab_size}")]
     InvalidToken { id: u32, vocab_size: usize },
@@ -117,6 +129,9 @@ impl Error {
             Error::QueueFull { .. } => "QUEUE_FULL",
             Error::EmptyPrompt { .. } => "EMPTY_PROMPT",
             Error::PromptTooLong { .. } => "PROMPT_TOO_LONG",
+            Error::InvalidPrompt { .. } => "INVALID_PROMPT",
+            Error::NoChatTemplate { .. } => "NO_CHAT_TEMPLATE",
+            Error::TemplateLimit { .. } => "TEMPLATE_LIMIT",
             Error::InvalidToken { .. } => "INVALID_TOKEN",
             Error::NonFiniteLogits { .. } => "NON_FINITE_LOGITS",
             Error::Diverged { .. } => "DIVERGED",

@@ -8,7 +8,10 @@ mod quiet;
 
 use std::path::{Path, PathBuf};
 
-use tokenizers::DecoderWrapper;
+use tokenizers::{
+    DecoderWrapper, Model as _, NormalizedString, Normalizer as _, OffsetType, PreTokenizedString,
+    PreTokenizer as _,
+};
 
 use crate::config::read_required;
 use crate::{Error, Result};
@@ -151,6 +154,32 @@ impl Tokenizer {
             Err(said) => format!("this tokenizer makes the tokenizers crate panic: {said}"),
         };
         Err(Error::InvalidFile { file: self.file.clone(), problem })
+    }
+
+    /// The ids of a text in which no added token counts, so that `<|endoftext|>` is its letters.
+    pub fn encode_plain(&self, text: &str) -> Result<Vec<u32>> {
+        let encoded = self.guard(|| {
+            let mut normalized = NormalizedString::from(text);
+            if let Some(normalizer) = self.inner.get_normalizer() {
+                normalizer.normalize(&mut normalized)?;
+            }
+            let mut pieces = PreTokenizedString::from(normalized);
+            if let Some(splitter) = self.inner.get_pre_tokenizer() {
+                splitter.pre_tokenize(&mut pieces)?;
+            }
+            pieces.tokenize(|piece| self.inner.get_model().tokenize(piece.get()))?;
+            pieces.into_encoding(None, 0, OffsetType::None)
+        })?;
+        Ok(encoded.get_ids().to_vec())
+    }
+
+    /// The tokens that are found in a text before anything else, and whether each is special.
+    pub fn added_tokens(&self) -> Vec<(String, bool)> {
+        let added = self.inner.get_added_vocabulary().get_added_tokens_decoder();
+        let mut tokens: Vec<(u32, String, bool)> =
+            added.iter().map(|(&id, token)| (id, token.content.clone(), token.special)).collect();
+        tokens.sort();
+        tokens.into_iter().map(|(_, text, special)| (text, special)).collect()
     }
 
     /// After a million steps back within one match `fancy-regex` gives up, and the crate takes that
