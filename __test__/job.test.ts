@@ -1,9 +1,11 @@
+import { join } from 'node:path'
+
 import test from 'ava'
 
 import { type Job, runJob } from '../src/engine/job.js'
 import { native } from '../src/engine/native.js'
 import { CancelledError, EngineError } from '../src/index.js'
-import { tiny } from './support.js'
+import { root, tiny } from './support.js'
 
 /** A job that does nothing until it is told to, and stops when it is asked to. */
 class Fake implements Job<number, string> {
@@ -177,7 +179,7 @@ test('an evaluation whose window has failed settles every later call', async (t)
 })
 
 test('a job that was cancelled rejects, and so does every later call', async (t) => {
-  const loading = native().load(tiny, {})
+  const loading = native().load(join(root, 'models/olmo2-5m'), {}) // long enough to be there still
   loading.cancel()
   const settled = async () => {
     while ((await loading.next()).output === undefined);

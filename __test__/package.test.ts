@@ -129,6 +129,7 @@ function startWorker(path: string): Worker {
 
 test('it works in worker threads, several at once and beside the main thread', async (t) => {
   const workers = [startWorker(tiny), startWorker(tiny), startWorker(tiny)]
+  const exits = workers.map((worker) => once(worker, 'exit')) // they may end before the main thread
   const texts = workers.map(() => '')
   for (const [index, worker] of workers.entries()) {
     worker.on('message', (text) => {
@@ -138,8 +139,7 @@ test('it works in worker threads, several at once and beside the main thread', a
   const model = await esm.Olmo2.load(tiny)
   const { text } = await model.generate(PROMPT)
   await model.dispose()
-  for (const [code] of await Promise.all(workers.map((worker) => once(worker, 'exit'))))
-    t.is(code, 0)
+  for (const [code] of await Promise.all(exits)) t.is(code, 0)
   t.deepEqual(texts, [text, text, text])
 })
 

@@ -151,17 +151,7 @@ impl Renderer {
                     self.eval(right, scope)
                 }
             }
-            ExprKind::Compare(first, others) => {
-                let mut left = self.eval(first, scope)?;
-                for (comparison, right) in others {
-                    let right = self.eval(right, scope)?;
-                    if !self.compare(*comparison, &left, &right)? {
-                        return Ok(Value::Bool(false));
-                    }
-                    left = right;
-                }
-                Ok(Value::Bool(true))
-            }
+            ExprKind::Compare(first, others) => self.comparisons(first, others, scope),
             ExprKind::If(test, value, otherwise) => {
                 let test = self.eval(test, scope)?;
                 match (self.truth(&test), otherwise) {
@@ -175,6 +165,24 @@ impl Renderer {
             }
             _ => Err(Fault::render("this expression cannot be evaluated")),
         }
+    }
+
+    /// `first < second <= third`: each value is computed once, and none after the first that fails.
+    fn comparisons(
+        &mut self,
+        first: &Expr,
+        others: &[(Comparison, Expr)],
+        scope: &Rc<Scope>,
+    ) -> Outcome<Value> {
+        let mut left = self.eval(first, scope)?;
+        for (comparison, right) in others {
+            let right = self.eval(right, scope)?;
+            if !self.compare(*comparison, &left, &right)? {
+                return Ok(Value::Bool(false));
+            }
+            left = right;
+        }
+        Ok(Value::Bool(true))
     }
 
     fn lookup(&self, name: &Name, scope: &Rc<Scope>) -> Value {

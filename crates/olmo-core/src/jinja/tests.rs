@@ -119,17 +119,7 @@ impl Renderer {
                     | Value::Method(_)
                     | Value::Function(_)
             ),
-            "callable" => match value {
-                Value::Object(number) => matches!(self.objects[*number], Object::Joiner { .. }),
-                value => matches!(
-                    value,
-                    Value::Undefined(_)
-                        | Value::Macro(_)
-                        | Value::Method(_)
-                        | Value::Function(_)
-                        | Value::Loop(_)
-                ),
-            },
+            "callable" => self.is_callable(value),
             "escaped" => false,
             "even" | "odd" => {
                 let rest = self.binary(Operator::Remainder, value, &Value::Int(2))?;
@@ -147,6 +137,20 @@ impl Renderer {
             },
             _ => return wrong_type(&format!("No test named '{name}' for"), value),
         })
+    }
+
+    fn is_callable(&self, value: &Value) -> bool {
+        match value {
+            Value::Object(number) => matches!(self.objects[*number], Object::Joiner { .. }),
+            value => matches!(
+                value,
+                Value::Undefined(_)
+                    | Value::Macro(_)
+                    | Value::Method(_)
+                    | Value::Function(_)
+                    | Value::Loop(_)
+            ),
+        }
     }
 
     /// Python's `is`. Small numbers are one object there, and texts mostly.

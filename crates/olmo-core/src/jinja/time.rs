@@ -136,17 +136,7 @@ impl Now {
         let number = |value: i64, width: usize, pad: char| Some(padded(value, width, pad, field));
         let text = |text: &str| Some(cased(text, field));
         let noon = if date.hour < 12 { "AM" } else { "PM" };
-        let nested = match code {
-            'c' => "%a %b %e %H:%M:%S %Y",
-            'x' | 'D' => "%m/%d/%y",
-            'X' | 'T' => "%H:%M:%S",
-            'r' => "%I:%M:%S %p",
-            'R' => "%H:%M",
-            'F' => "%Y-%m-%d",
-            'v' => "%e-%b-%Y",
-            _ => "",
-        };
-        if !nested.is_empty() && code != 'v' {
+        if let Some(nested) = nested(code) {
             let mut out = String::new();
             self.write(date, nested, &mut out, budget)?;
             return Ok(text(&out));
@@ -189,6 +179,19 @@ impl Now {
             _ => None,
         })
     }
+}
+
+/// What some letters are short for.
+fn nested(code: char) -> Option<&'static str> {
+    Some(match code {
+        'c' => "%a %b %e %H:%M:%S %Y",
+        'x' | 'D' => "%m/%d/%y",
+        'X' | 'T' => "%H:%M:%S",
+        'r' => "%I:%M:%S %p",
+        'R' => "%H:%M",
+        'F' => "%Y-%m-%d",
+        _ => return None,
+    })
 }
 
 /// The flags, width and modifier between a `%` and its letter, and how many bytes they are.

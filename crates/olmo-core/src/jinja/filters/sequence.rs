@@ -23,14 +23,7 @@ impl Renderer {
                 }
             }
             "count" | "length" => self.length(value).map(|length| Value::Int(length as i128)),
-            "first" => match value {
-                Value::Generator(generator) => {
-                    let at = generator.next.get();
-                    generator.next.set((at + 1).min(generator.items.items.len()));
-                    Ok(generator.items.items.get(at).cloned().unwrap_or_else(none))
-                }
-                value => Ok(self.iterate(value)?.items.first().cloned().unwrap_or_else(none)),
-            },
+            "first" => self.first(value),
             "last" => match value {
                 Value::Generator(_) => Err(Fault::render("'generator' object is not reversible")),
                 value => Ok(self.iterate(value)?.items.last().cloned().unwrap_or_else(none)),
@@ -68,6 +61,18 @@ impl Renderer {
             "map" => self.map(value, values),
             "batch" | "slice" => self.divide(name, value, values),
             _ => self.select(name, value, values),
+        }
+    }
+
+    /// The first item; of a generator the next, which is then gone.
+    fn first(&mut self, value: &Value) -> Outcome<Value> {
+        match value {
+            Value::Generator(generator) => {
+                let at = generator.next.get();
+                generator.next.set((at + 1).min(generator.items.items.len()));
+                Ok(generator.items.items.get(at).cloned().unwrap_or_else(none))
+            }
+            value => Ok(self.iterate(value)?.items.first().cloned().unwrap_or_else(none)),
         }
     }
 
