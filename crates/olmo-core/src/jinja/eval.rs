@@ -115,13 +115,7 @@ impl Renderer {
             }
             ExprKind::Positive(value) => {
                 let value = self.eval(value, scope)?;
-                match self.defined(&value)? {
-                    Value::Float(value) => Ok(Value::Float(*value)),
-                    value => match value.as_int() {
-                        Some(value) => Ok(Value::Int(value)),
-                        None => super::fault::wrong_type("bad operand type for unary +:", value),
-                    },
-                }
+                self.positive(&value)
             }
             ExprKind::Binary(operator, left, right) => {
                 let (left, right) = (self.eval(left, scope)?, self.eval(right, scope)?);
@@ -164,6 +158,16 @@ impl Renderer {
                 }
             }
             _ => Err(Fault::render("this expression cannot be evaluated")),
+        }
+    }
+
+    fn positive(&self, value: &Value) -> Outcome<Value> {
+        match self.defined(value)? {
+            Value::Float(value) => Ok(Value::Float(*value)),
+            value => match value.as_int() {
+                Some(value) => Ok(Value::Int(value)),
+                None => super::fault::wrong_type("bad operand type for unary +:", value),
+            },
         }
     }
 
