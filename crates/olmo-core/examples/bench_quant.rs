@@ -22,7 +22,8 @@ use olmo_core::backend::cpu::CpuOps;
 use olmo_core::dtype::DType;
 use olmo_core::ops::{Batch, Ops};
 use olmo_core::precision::Precision;
-use olmo_core::quant::{BlockType, Scheme};
+use olmo_core::precision::Scheme;
+use olmo_core::quant::BlockType;
 
 const SHAPES: [[usize; 2]; 2] = [[8192, 2048], [2048, 8192]];
 

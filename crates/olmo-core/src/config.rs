@@ -80,32 +80,8 @@ impl ModelConfig {
         keys.expect_false("attention_bias")?;
 
         let hidden_size = keys.size("hidden_size", 4096)?;
-        let num_attention_heads = keys.size("num_attention_heads", 32)?;
-        let num_key_value_heads =
-            keys.optional_size("num_key_value_heads")?.unwrap_or(num_attention_heads);
-        let head_dim = match keys.optional_size("head_dim")? {
-            Some(head_dim) => head_dim,
-            None if hidden_size % num_attention_heads == 0 => hidden_size / num_attention_heads,
-            None => {
-                let problem = format!(
-                    "is {num_attention_heads}, which does not divide hidden_size {hidden_size}"
-                );
-                return Err(keys.error("num_attention_heads", problem));
-            }
-        };
-        if head_dim % 2 != 0 {
-            return Err(keys.error(
-                "head_dim",
-                format!("is {head_dim}, but rotary embeddings need an even number"),
-            ));
-        }
-        if num_attention_heads % num_key_value_heads != 0 {
-            let problem = format!(
-                "is {num_key_value_heads}, which does not divide num_attention_heads {num_attention_heads}"
-            );
-            return Err(keys.error("num_key_value_heads", problem));
-        }
-
+        let Heads { num_attention_heads, num_key_value_heads, head_dim } =
+            keys.heads(hidden_size)?;
         let vocab_size = keys.size("vocab_size", 50_304)?;
         let mut warnings = Vec::new();
         Ok(ModelConfig {
@@ -177,7 +153,41 @@ struct Keys<'a> {
     file: &'a Path,
 }
 
+/// The heads of attention, each of `head_dim` numbers.
+struct Heads {
+    num_attention_heads: usize,
+    num_key_value_heads: usize,
+    head_dim: usize,
+}
+
 impl Keys<'_> {
+    fn heads(&self, hidden_size: usize) -> Result<Heads> {
+        let num_attention_heads = self.size("num_attention_heads", 32)?;
+        let num_key_value_heads =
+            self.optional_size("num_key_value_heads")?.unwrap_or(num_attention_heads);
+        let head_dim = match self.optional_size("head_dim")? {
+            Some(head_dim) => head_dim,
+            None if hidden_size % num_attention_heads == 0 => hidden_size / num_attention_heads,
+            None => {
+                let problem = format!(
+                    "is {num_attention_heads}, which does not divide hidden_size {hidden_size}"
+                );
+                return Err(self.error("num_attention_heads", problem));
+            }
+        };
+        if head_dim % 2 != 0 {
+            let problem = format!("is {head_dim}, but rotary embeddings need an even number");
+            return Err(self.error("head_dim", problem));
+        }
+        if num_attention_heads % num_key_value_heads != 0 {
+            let problem = format!(
+                "is {num_key_value_heads}, which does not divide num_attention_heads {num_attention_heads}"
+            );
+            return Err(self.error("num_key_value_heads", problem));
+        }
+        Ok(Heads { num_attention_heads, num_key_value_heads, head_dim })
+    }
+
     fn error(&self, key: &str, problem: impl Into<String>) -> Error {
         Error::InvalidConfig {
             file: PathBuf::from(self.file),

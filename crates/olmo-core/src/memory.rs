@@ -136,7 +136,8 @@ fn weights(config: &ModelConfig, precision: Precision) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::quant::{BlockType, Scheme};
+    use crate::precision::Scheme;
+    use crate::quant::BlockType;
     use std::path::Path;
 
     /// OLMo 2 1B, as published.

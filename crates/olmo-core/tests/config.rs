@@ -61,20 +61,8 @@ fn the_32b_model_groups_its_queries() {
 }
 
 #[test]
-fn an_error_names_the_key() {
-    let cases: &[(&[(&str, Value)], &str)] = &[
-        (
-            &[("model_type", json!("llama"))],
-            "`model_type` is \"llama\", but this engine runs only olmo2",
-        ),
-        (
-            &[("hidden_act", json!("gelu"))],
-            "`hidden_act` is \"gelu\", but this engine runs only silu",
-        ),
-        (
-            &[("attention_bias", json!(true))],
-            "`attention_bias` is true, but OLMo 2 has no such weights",
-        ),
+fn an_error_names_the_key_of_a_size() {
+    check_errors(&[
         (&[("vocab_size", Value::Null)], "`vocab_size` is missing"),
         (
             &[("hidden_size", json!(0))],
@@ -88,6 +76,24 @@ fn an_error_names_the_key() {
         ),
         (&[("num_key_value_heads", json!(5))], "`num_key_value_heads` is 5, which does not divide"),
         (&[("head_dim", json!(7))], "`head_dim` is 7, but rotary embeddings need an even number"),
+    ]);
+}
+
+#[test]
+fn an_error_names_the_key_of_what_is_no_size() {
+    check_errors(&[
+        (
+            &[("model_type", json!("llama"))],
+            "`model_type` is \"llama\", but this engine runs only olmo2",
+        ),
+        (
+            &[("hidden_act", json!("gelu"))],
+            "`hidden_act` is \"gelu\", but this engine runs only silu",
+        ),
+        (
+            &[("attention_bias", json!(true))],
+            "`attention_bias` is true, but OLMo 2 has no such weights",
+        ),
         (
             &[("rope_scaling", json!({"type": "linear", "factor": 2.0}))],
             "`rope_scaling.type` is \"linear\", but OLMo 2 uses only default",
@@ -122,7 +128,10 @@ fn an_error_names_the_key() {
             &[("tie_word_embeddings", json!("no"))],
             "`tie_word_embeddings` is \"no\", not true or false",
         ),
-    ];
+    ]);
+}
+
+fn check_errors(cases: &[(&[(&str, Value)], &str)]) {
     for (changes, expected) in cases {
         let error = with(changes).expect_err(expected);
         assert_eq!(error.code(), "INVALID_CONFIG");

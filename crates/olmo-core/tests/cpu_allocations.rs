@@ -11,7 +11,7 @@ use olmo_core::dtype::DType;
 use olmo_core::model::{Model, NoProbe, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::precision::Precision;
-use olmo_core::quant::Scheme;
+use olmo_core::precision::Scheme;
 
 struct Counting;
 

@@ -14,7 +14,7 @@ use olmo_core::dtype::{DType, TensorType};
 use olmo_core::model::{Model, NoProbe, Probe, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::precision::Precision;
-use olmo_core::quant::Scheme;
+use olmo_core::precision::Scheme;
 use olmo_core::weights::Checkpoint;
 
 const SHAPE: Shape = Shape {

@@ -136,16 +136,7 @@ mod naive {
     pub fn process(options: &GenerationOptions, row: &mut [f32]) {
         row.iter_mut().for_each(|score| *score /= options.temperature as f32);
         if options.top_n_sigma > 0.0 {
-            let possible: Vec<f64> = row
-                .iter()
-                .filter(|score| score.is_finite())
-                .map(|&score| f64::from(score))
-                .collect();
-            let mean = possible.iter().sum::<f64>() / possible.len() as f64;
-            let variance =
-                possible.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / possible.len() as f64;
-            let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let least = max - options.top_n_sigma as f32 * variance.sqrt() as f32;
+            let least = least_of_top_n_sigma(options, row);
             mask(row, |_, score| score < least);
         }
         if options.top_k > 0 {
@@ -195,6 +186,16 @@ mod naive {
             let limit = distance[order[below.min(order.len() - 1)]];
             mask(row, |id, _| distance[id] > limit);
         }
+    }
+
+    fn least_of_top_n_sigma(options: &GenerationOptions, row: &[f32]) -> f32 {
+        let possible = row.iter().filter(|score| score.is_finite());
+        let possible: Vec<f64> = possible.map(|&score| f64::from(score)).collect();
+        let mean = possible.iter().sum::<f64>() / possible.len() as f64;
+        let variance =
+            possible.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / possible.len() as f64;
+        let max = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        max - options.top_n_sigma as f32 * variance.sqrt() as f32
     }
 
     fn mask(row: &mut [f32], remove: impl Fn(usize, f32) -> bool) {
@@ -286,9 +287,11 @@ proptest! {
     fn penalties_and_biases_equal_their_formula(
         tokens in proptest::collection::vec(0u32..8, 1..40),
         logits in proptest::collection::vec(-9.0f32..9.0, 8),
-        frequency_penalty in prop_oneof![Just(0.0), -2.0f64..2.0],
-        presence_penalty in prop_oneof![Just(0.0), -2.0f64..2.0],
-        repetition_penalty in prop_oneof![Just(1.0), 0.5f64..2.0],
+        (frequency_penalty, presence_penalty, repetition_penalty) in (
+            prop_oneof![Just(0.0), -2.0f64..2.0],
+            prop_oneof![Just(0.0), -2.0f64..2.0],
+            prop_oneof![Just(1.0), 0.5f64..2.0],
+        ),
         logit_bias in proptest::collection::vec((0u32..8, -100.0f64..100.0), 0..2),
         prompt_length in 1usize..20,
         do_sample: bool,

@@ -17,7 +17,7 @@ use crate::model::{Model, Runtime};
 use crate::precision::Precision;
 use crate::sampling::GenerationDefaults;
 use crate::tokenizer::Tokenizer;
-use crate::weights::Access;
+use crate::weights::{Access, Checkpoint};
 use crate::{Error, Result};
 
 /// What to load, and how.
@@ -138,49 +138,53 @@ pub(crate) fn load(
     cache_dtype.check(config.head_dim)?;
     let memory = plan_memory(&config, dtype, cache_dtype, device, options)?;
 
-    let layers = config.layers.len() as u64;
-    let mut report = |loaded: usize| {
-        progress(LoadProgress {
-            loaded: memory.weights * loaded as u64 / layers,
-            total: memory.weights,
-        })
-    };
-    report(0)?;
-    let blocks = memory.cache_tokens / BLOCK_TOKENS;
-    let (model, threads): (Box<dyn Model>, usize) = match device {
-        Device::Cpu => {
-            // A file in blocks keeps its own mix, which may be another than the one of that name.
-            let keeps = options.dtype.is_none() && matches!(dtype, Precision::Mix(_));
-            let ops = CpuOps::new(DType::F32, options.threads)?
-                .in_precision((!keeps).then_some(dtype), &config)
-                .with_cache(cache_dtype);
-            let threads = ops.threads();
-            (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), threads)
-        }
-        _ => {
-            let Precision::Float(dtype) = dtype else {
-                let expected =
-                    Message::from(format!("device {device} runs f32, f16 and bf16; use "))
-                        .setting("device", "cpu");
-                return Err(Error::option("dtype", dtype.name(), expected));
-            };
-            let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
-            (Box::new(Runtime::load(ops, &config, &checkpoint, blocks, &mut report)?), 0)
-        }
-    };
-    let info = ModelInfo {
+    let mut info = ModelInfo {
         path: options.path.clone(),
         num_params: config.num_params(),
         dtype,
         cache_dtype,
         device,
-        threads,
+        threads: 0,
         memory,
         warnings: [&config.warnings, checkpoint.warnings(), &defaults.warnings].concat(),
         limits: options.limits,
         config,
     };
+    let model = load_weights(&mut info, options, &checkpoint, progress)?;
     Ok(Loaded { model, info, tokenizer: Arc::new(tokenizer), defaults })
+}
+
+/// The model on its device; `info` hears how many threads it runs on.
+fn load_weights(
+    info: &mut ModelInfo,
+    options: &LoadOptions,
+    checkpoint: &Checkpoint,
+    progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
+) -> Result<Box<dyn Model>> {
+    let ModelInfo { ref config, dtype, cache_dtype, device, memory, .. } = *info;
+    let (layers, total) = (config.layers.len() as u64, memory.weights);
+    let mut report =
+        |loaded: usize| progress(LoadProgress { loaded: total * loaded as u64 / layers, total });
+    report(0)?;
+    let blocks = memory.cache_tokens / BLOCK_TOKENS;
+    if device != Device::Cpu {
+        let Precision::Float(dtype) = dtype else {
+            let expected = Message::from(format!("device {device} runs f32, f16 and bf16; use "))
+                .setting("device", "cpu");
+            return Err(Error::option("dtype", dtype.name(), expected));
+        };
+        let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
+        return Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut report)?));
+    }
+    // A file in blocks keeps its own mix, which may be another than the one of that name.
+    let keeps = options.dtype.is_none() && matches!(dtype, Precision::Mix(_));
+    let ops = CpuOps::new(DType::F32, options.threads)?
+        .in_precision((!keeps).then_some(dtype), config)
+        .with_cache(cache_dtype);
+    let threads = ops.threads();
+    let model = Runtime::load(ops, config, checkpoint, blocks, &mut report)?;
+    info.threads = threads;
+    Ok(Box::new(model))
 }
 
 /// On a GPU the numbers are the same, but candle cannot say how much memory is free.

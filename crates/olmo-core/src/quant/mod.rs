@@ -5,7 +5,8 @@
 //! layouts are those of `ggml-common.h` in llama.cpp, so that files can be exchanged.
 //!
 //! This module defines the formats, number by number; the kernels of the CPU engine are held against
-//! it. It knows nothing of files ([`crate::weights`]); of models only [`Scheme`] knows.
+//! it. It knows nothing of files ([`crate::weights`]), and nothing of models: which weight gets which
+//! format is for [`crate::precision`] to say.
 //!
 //! Quantising gives the bytes that llama.cpp gives, compiled for any x86-64: with the same sums in the
 //! same order. `ggml-base`, which holds that code, is built without FMA there. Where a compiler fuses
@@ -22,14 +23,12 @@ mod q5_k;
 mod q6_k;
 mod q8_0;
 mod scales;
-mod scheme;
 mod search;
 mod signed;
 
 pub use block_type::BlockType;
 pub(crate) use formats::formats;
 pub(crate) use scales::unpack as unpack_scales;
-pub use scheme::{Outline, Scheme};
 
 macro_rules! export_blocks {
     ($($format:ident: $file:ident::$block:ident, mix $scheme:ident $about:tt;)*) => {

@@ -18,7 +18,7 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::buffer::{Buffer, Pool};
-use super::matmul::{multiply, Matrix};
+use super::matmul::{multiply, Matrix, Target};
 use super::simd::{exp, max, sum, vectorized};
 
 /// Query rows in a block: scores of 64 × 512 rows fit the L2 cache beside their gradients.
@@ -157,7 +157,7 @@ unsafe fn probabilities(
     let (rows, end) = (block.len(), block.end);
     let q = q.rows_from(start + block.start);
     let size = (rows, shape.head_dim, end);
-    multiply(size, p.as_mut_ptr(), end, false, q, k.matrix(), shape.scale());
+    multiply(size, Target::new(p.as_mut_ptr(), end, false), q, k.matrix(), shape.scale());
     for (row, scores) in p.chunks_mut(end).take(rows).enumerate() {
         softmax_row(scores, block.start + row + 1);
     }
@@ -202,7 +202,13 @@ pub(super) fn forward(
                 let offset = (span.start + block.start) * query_width + q.column;
                 let p = Matrix::rows(&p, end);
                 let v = v.rows_from(span.start);
-                multiply((rows, end, head_dim), out.at(offset), query_width, false, p, v, 1.0);
+                multiply(
+                    (rows, end, head_dim),
+                    Target::new(out.at(offset), query_width, false),
+                    p,
+                    v,
+                    1.0,
+                );
             }
         }
     });
@@ -250,17 +256,41 @@ pub(super) fn backward(
                     let k = k.rows_from(span.start);
 
                     let size = (rows, head_dim, end);
-                    multiply(size, dp.as_mut_ptr(), end, false, dout, v_turned.matrix(), 1.0);
+                    multiply(
+                        size,
+                        Target::new(dp.as_mut_ptr(), end, false),
+                        dout,
+                        v_turned.matrix(),
+                        1.0,
+                    );
                     for (dp, p) in dp.chunks_mut(end).zip(p.chunks(end)).take(rows) {
                         softmax_row_gradient(dp, p, shape.scale());
                     }
 
                     let (p, ds) = (Matrix::rows(&p, end), Matrix::rows(&dp, end));
                     let size = (end, rows, head_dim);
-                    multiply(size, dv.at(kv_offset), kv_width, add, p.transposed(), dout, 1.0);
-                    multiply(size, dk.at(kv_offset), kv_width, add, ds.transposed(), q, 1.0);
+                    multiply(
+                        size,
+                        Target::new(dv.at(kv_offset), kv_width, add),
+                        p.transposed(),
+                        dout,
+                        1.0,
+                    );
+                    multiply(
+                        size,
+                        Target::new(dk.at(kv_offset), kv_width, add),
+                        ds.transposed(),
+                        q,
+                        1.0,
+                    );
                     let dq = dq.at(first * query_width + column);
-                    multiply((rows, end, head_dim), dq, query_width, false, ds, k, 1.0);
+                    multiply(
+                        (rows, end, head_dim),
+                        Target::new(dq, query_width, false),
+                        ds,
+                        k,
+                        1.0,
+                    );
                 }
             }
         }

@@ -27,18 +27,28 @@ impl Matrix {
     }
 }
 
-/// `out = [out +] scale · a · b` on this thread, with `a` `[m, k]`, `b` `[k, n]` and `out` `[m, n]`
-/// in rows `out_stride` apart.
+/// Where a product goes: rows some numbers apart, which it may be added to.
+#[derive(Clone, Copy)]
+pub(super) struct Target {
+    data: *mut f32,
+    row_stride: usize,
+    add: bool,
+}
+
+impl Target {
+    pub(super) fn new(data: *mut f32, row_stride: usize, add: bool) -> Target {
+        Target { data, row_stride, add }
+    }
+}
+
+/// `out = [out +] scale · a · b` on this thread, with `a` `[m, k]`, `b` `[k, n]` and `out` `[m, n]`.
 ///
 /// # Safety
 /// The three matrices must lie in memory the caller may read, and for `out` write, while nobody
 /// else does.
-#[allow(clippy::too_many_arguments)]
 pub(super) unsafe fn multiply(
     (m, k, n): (usize, usize, usize),
-    out: *mut f32,
-    out_stride: usize,
-    add: bool,
+    out: Target,
     a: Matrix,
     b: Matrix,
     scale: f32,
@@ -47,10 +57,10 @@ pub(super) unsafe fn multiply(
         m,
         n,
         k,
-        out,
+        out.data,
         1,
-        out_stride as isize,
-        add,
+        out.row_stride as isize,
+        out.add,
         a.data,
         a.column_stride as isize,
         a.row_stride as isize,
@@ -87,7 +97,7 @@ unsafe fn multiply_shared(out: &mut [f32], n: usize, add: bool, a: Matrix, b: Ma
             // SAFETY: the share's rows of `a` are inside it, and `part` is this thread's alone.
             unsafe {
                 a.data = a.data.add(share * rows * a.row_stride);
-                multiply((m, k, n), part.as_mut_ptr(), n, add, a, b.get(), 1.0);
+                multiply((m, k, n), Target::new(part.as_mut_ptr(), n, add), a, b.get(), 1.0);
             }
         };
         for part in parts {

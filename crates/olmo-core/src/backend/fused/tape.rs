@@ -98,6 +98,18 @@ impl Gradients<'_> {
     }
 }
 
+fn project_backward(x: &Value, weight: &mut Parameter, output: Id, gradients: &mut Gradients) {
+    let dy = gradients.take(output);
+    matmul::weight_gradient(&mut weight.gradient, &dy, &x.data, x.width);
+    // Adds to the gradient from x's other users inside the product itself.
+    let (mut dx, add) = match gradients.slots[x.id].take() {
+        Some(earlier) => (gradients.own(earlier), true),
+        None => (gradients.pool.take(x.data.len()), false),
+    };
+    matmul::input_gradient(&mut dx, add, &dy, &weight.value, x.width);
+    gradients.slots[x.id] = Some(Arc::new(dx));
+}
+
 impl Step {
     fn backward(self, parameters: &mut [Parameter], gradients: &mut Gradients) {
         let pool = gradients.pool;
@@ -109,16 +121,7 @@ impl Step {
                 elementwise::scatter_add(table, &dy, rows, dy.len() / ids.len());
             }
             Step::Project { x, weight, output } => {
-                let dy = gradients.take(output);
-                let weight = &mut parameters[weight];
-                matmul::weight_gradient(&mut weight.gradient, &dy, &x.data, x.width);
-                // Adds to the gradient from x's other users inside the product itself.
-                let (mut dx, add) = match gradients.slots[x.id].take() {
-                    Some(earlier) => (gradients.own(earlier), true),
-                    None => (pool.take(x.data.len()), false),
-                };
-                matmul::input_gradient(&mut dx, add, &dy, &weight.value, x.width);
-                gradients.slots[x.id] = Some(Arc::new(dx));
+                project_backward(&x, &mut parameters[weight], output, gradients);
             }
             Step::RmsNorm { x, weight, scales, output } => {
                 let mut dy = gradients.take_owned(output);

@@ -310,9 +310,8 @@ proptest! {
     fn the_same_everywhere(
         kind in proptest::sample::select(BlockType::ALL.to_vec()),
         seed in any::<u64>(),
-        rows in prop_oneof![1usize..10, 15usize..40],
-        blocks_in_row in 1usize..4,
-        outputs in 1usize..40,
+        (rows, blocks_in_row, outputs) in
+            (prop_oneof![1usize..10, 15usize..40], 1usize..4, 1usize..40),
         size in prop_oneof![Just(1.0f32), Just(1e-20), Just(1e30), Just(f32::MAX)],
         wild in any::<bool>(),
     ) {

@@ -52,8 +52,7 @@ fn attend(
     q: &[f32],
     blocks: &[Block],
     head_dim: usize,
-    position: usize,
-    group: usize,
+    (position, group): (usize, usize),
 ) -> Attended {
     let stride = head_dim.next_multiple_of(PIECE);
     let count = q.len() / stride;
@@ -106,7 +105,7 @@ fn check_attend<S: KvLayout>(
         })
         .collect();
     let scalar = Variant::Scalar.kernels().unwrap();
-    let expected = attend(scalar, dtype, &q, &blocks, head_dim, position, group);
+    let expected = attend(scalar, dtype, &q, &blocks, head_dim, (position, group));
     // What nobody sees may be anything.
     let last = blocks.last_mut().unwrap();
     let (nan, infinite) = (vec![f32::NAN; head_dim], vec![f32::INFINITY; stride]);
@@ -114,13 +113,13 @@ fn check_attend<S: KvLayout>(
         last.write::<S>(stride, token, &nan, &infinite);
     }
     for kernels in runnable() {
-        let got = attend(kernels, dtype, &q, &blocks, head_dim, position, group);
+        let got = attend(kernels, dtype, &q, &blocks, head_dim, (position, group));
         assert_eq!(got, expected, "{} {}", kernels.variant.name(), dtype.name());
         // A query alone accumulates the same.
         for query in 0..rows * group {
             let q = &q[query * stride..(query + 1) * stride];
             let alone =
-                attend(kernels, dtype, q, &blocks, head_dim, position + query / group, group);
+                attend(kernels, dtype, q, &blocks, head_dim, (position + query / group, group));
             assert_eq!(alone.out, expected.out[query * stride..(query + 1) * stride]);
             assert_eq!(alone.total, expected.total[query..query + 1]);
         }
@@ -175,8 +174,8 @@ proptest! {
         }).collect();
         for kernels in runnable() {
             prop_assert_eq!(
-                attend(kernels, q8_0, &q, &narrow, head_dim, position, 1),
-                attend(kernels, f32, &q, &wide, head_dim, position, 1)
+                attend(kernels, q8_0, &q, &narrow, head_dim, (position, 1)),
+                attend(kernels, f32, &q, &wide, head_dim, (position, 1))
             );
         }
     }

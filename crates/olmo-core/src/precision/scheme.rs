@@ -1,9 +1,8 @@
 //! Which tensor of a model gets which format.
 
-use super::formats::formats;
-use super::BlockType;
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
+use crate::quant::{formats, BlockType};
 
 macro_rules! declare {
     ($(

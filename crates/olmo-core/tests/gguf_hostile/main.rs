@@ -1,10 +1,11 @@
 //! GGUF files made to do harm: an error that says what is wrong, no panic, and no memory beyond what
 //! the file itself is large.
 
+mod measured;
+mod raw;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::path::Path;
 
 use olmo_core::sampling::GenerationDefaults;
@@ -15,43 +16,8 @@ use olmo_core::{Error, Result};
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-/// Counts the bytes that a thread holds, and the most it held.
-struct Counting;
-
-thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
-}
-
-fn count(bytes: isize) {
-    let held = HELD.get() + bytes;
-    HELD.set(held);
-    MOST.set(MOST.get().max(held));
-}
-
-// SAFETY: hands every call on as it came; counting allocates nothing.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        count(-(layout.size() as isize));
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
-/// The result, and the most bytes that were held on the way to it.
-fn measured<T>(call: impl FnOnce() -> T) -> (T, usize) {
-    let before = HELD.get();
-    MOST.set(before);
-    let result = call();
-    (result, (MOST.get() - before) as usize)
-}
+use measured::measured;
+use raw::{array, entry, pair, text, with, Raw};
 
 fn read(bytes: &[u8]) -> Result<Gguf> {
     Gguf::of_bytes(Path::new("model.gguf"), bytes.to_vec())
@@ -73,69 +39,6 @@ fn use_all(gguf: &Gguf, with_tokenizer: bool) -> Result<()> {
     tokenizer.map_or(Ok(()), |tokenizer| tokenizer?.check(config.vocab_size))
 }
 
-/// Writes a file by hand, so that it can be wrong.
-#[derive(Clone)]
-struct Raw {
-    version: u32,
-    tensors: Option<u64>,
-    keys: Option<u64>,
-    pairs: Vec<Vec<u8>>,
-    entries: Vec<Vec<u8>>,
-    data: usize,
-}
-
-fn text(text: &[u8]) -> Vec<u8> {
-    [&(text.len() as u64).to_le_bytes(), text].concat()
-}
-
-fn pair(key: &[u8], kind: Kind, value: &[u8]) -> Vec<u8> {
-    [text(key).as_slice(), &(kind as u32).to_le_bytes(), value].concat()
-}
-
-fn array(kind: Kind, len: u64, values: &[u8]) -> Vec<u8> {
-    [&(kind as u32).to_le_bytes(), len.to_le_bytes().as_slice(), values].concat()
-}
-
-fn entry(name: &[u8], sizes: &[u64], dtype: u32, offset: u64) -> Vec<u8> {
-    let mut entry = text(name);
-    entry.extend((sizes.len() as u32).to_le_bytes());
-    entry.extend(sizes.iter().flat_map(|size| size.to_le_bytes()));
-    entry.extend(dtype.to_le_bytes());
-    entry.extend(offset.to_le_bytes());
-    entry
-}
-
-impl Raw {
-    /// Two tensors, which a file may well have.
-    fn good() -> Raw {
-        Raw {
-            version: 3,
-            tensors: None,
-            keys: None,
-            pairs: vec![pair(b"general.architecture", Kind::String, &text(b"olmo2"))],
-            entries: vec![entry(b"a", &[8, 2], 0, 0), entry(b"b", &[32, 3], 8, 64)],
-            data: 64 + 102,
-        }
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut bytes = b"GGUF".to_vec();
-        bytes.extend(self.version.to_le_bytes());
-        bytes.extend(self.tensors.unwrap_or(self.entries.len() as u64).to_le_bytes());
-        bytes.extend(self.keys.unwrap_or(self.pairs.len() as u64).to_le_bytes());
-        bytes.extend(self.pairs.concat());
-        bytes.extend(self.entries.concat());
-        bytes.resize(bytes.len().next_multiple_of(32) + self.data, 0);
-        bytes
-    }
-}
-
-fn with(change: impl FnOnce(&mut Raw)) -> Vec<u8> {
-    let mut raw = Raw::good();
-    change(&mut raw);
-    raw.bytes()
-}
-
 #[test]
 fn a_good_file_of_version_2_or_3_is_read() {
     for version in [2, 3] {
@@ -146,113 +49,112 @@ fn a_good_file_of_version_2_or_3_is_read() {
     }
 }
 
+const HUGE: u64 = u64::MAX;
+
+/// What is done to a good file, and what is said of it then.
+const DAMAGE: &[(fn(&mut Raw), &str)] = &[
+    (|raw| raw.version = 1, "is of version 1; only 2 and 3"),
+    (|raw| raw.version = 3 << 24, "this GGUF file is big-endian"),
+    (|raw| raw.tensors = Some(HUGE), "there are 18446744073709551615 in `tensors`"),
+    (|raw| raw.tensors = Some(1 << 40), "there are 1099511627776 in `tensors`"),
+    (|raw| raw.keys = Some(HUGE), "there are 18446744073709551615 in `keys`"),
+    (
+        |raw| raw.pairs.push(pair(b"k", Kind::String, &HUGE.to_le_bytes())),
+        "there are 18446744073709551615 in `k`",
+    ),
+    (
+        |raw| raw.pairs.push(HUGE.to_le_bytes().to_vec()),
+        "there are 18446744073709551615 in `key 1`",
+    ),
+    (
+        |raw| raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::F64, HUGE, &[]))),
+        "there are 18446744073709551615 in `k`",
+    ),
+    (
+        |raw| raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::U64, HUGE / 8 + 1, &[]))),
+        "there are 2305843009213693952 in `k`",
+    ),
+    (
+        |raw| raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::Array, 1, &[9; 12]))),
+        "`k` is an array of arrays",
+    ),
+    (|raw| raw.pairs.push(pair(b"k", Kind::Bool, &[2])), "`k` is 2, not true or false"),
+    (
+        |raw| raw.pairs.push([text(b"k"), 13u32.to_le_bytes().to_vec()].concat()),
+        "`k` is of an unknown kind, 13",
+    ),
+    (|raw| raw.pairs.push(raw.pairs[0].clone()), "the key `general.architecture` is there twice"),
+    (|raw| raw.pairs.push(pair(b"\xff", Kind::U8, &[0])), "`key 1` is not UTF-8"),
+    (|raw| raw.pairs.push(pair(b"k", Kind::String, &text(b"\xc3("))), "`k` is not UTF-8"),
+    (
+        |raw| {
+            let texts = array(Kind::String, 2, &[text(b"good"), text(b"\x80")].concat());
+            raw.pairs.push(pair(b"k", Kind::Array, &texts));
+        },
+        "`k` is not UTF-8",
+    ),
+    (
+        |raw| raw.pairs.push(pair(b"general.alignment", Kind::U32, &[0; 4])),
+        "`general.alignment` is 0, but must be a power of two",
+    ),
+    (
+        |raw| raw.pairs.push(pair(b"general.alignment", Kind::U32, &24u32.to_le_bytes())),
+        "`general.alignment` is 24, but must be a power of two",
+    ),
+    (
+        |raw| raw.pairs.push(pair(b"general.alignment", Kind::U64, &(1u64 << 63).to_le_bytes())),
+        "`tensors` at byte",
+    ),
+    (
+        |raw| raw.pairs.push(pair(b"general.alignment", Kind::String, &text(b"32"))),
+        "`general.alignment` is \"32\", but must be a power of two",
+    ),
+    (|raw| raw.entries.push(entry(b"c", &[1; 5], 0, 192)), "tensor `c` has 5 dimensions"),
+    (
+        |raw| raw.entries.push(entry(b"c", &[0, 1 << 63, 4], 0, 192)),
+        "tensor `c` has shape [0, 9223372036854775808, 4], which no file can hold",
+    ),
+    (
+        |raw| raw.entries.push(entry(b"c", &[1 << 32, 1 << 31, 4], 0, 192)),
+        "tensor `c` has shape [4294967296, 2147483648, 4], which no file can hold",
+    ),
+    (
+        |raw| raw.entries.push(entry(b"c", &[1 << 63], 1, 192)),
+        "tensor `c` has rows of 9223372036854775808",
+    ),
+    (
+        |raw| raw.entries.push(entry(b"c", &[33, 32], 8, 192)),
+        "tensor `c` has rows of 33, not whole blocks of q8_0",
+    ),
+    (
+        |raw| raw.entries.push(entry(b"c", &[128, 2], 12, 192)),
+        "tensor `c` has rows of 128, not whole blocks of q4_k",
+    ),
+    (
+        |raw| raw.entries.push(entry(b"c", &[1], 0, 190)),
+        "tensor `c` begins at 190, no multiple of 32",
+    ),
+    (
+        |raw| raw.entries.push(entry(b"c", &[1], 0, HUGE - 31)),
+        "tensor `c` has 4 bytes from 18446744073709551584 on, but the file ends at",
+    ),
+    (|raw| raw.data -= 1, "tensor `b` has 102 bytes from 64 on, but the file ends at"),
+    (
+        |raw| raw.entries.push(entry(b"c", &[1], 0, 96)),
+        "tensor `c` begins before the tensor `b` ends",
+    ),
+    (|raw| raw.entries.push(entry(b"c", &[1], 0, 0)), "begins before the tensor `"),
+    (|raw| raw.entries.push(entry(b"a", &[1], 0, 192)), "tensor `a` is there twice"),
+];
+
 #[test]
 fn what_is_wrong_is_said() {
-    let huge = u64::MAX;
-    let cases: Vec<(Vec<u8>, &str)> = vec![
+    let others = [
         (b"GG".to_vec(), "`magic` at byte 0 is longer than the file"),
         (b"PK\x03\x04 and so on".to_vec(), "this is not a GGUF file"),
-        (with(|raw| raw.version = 1), "is of version 1; only 2 and 3"),
-        (with(|raw| raw.version = 3 << 24), "this GGUF file is big-endian"),
-        (with(|raw| raw.tensors = Some(huge)), "there are 18446744073709551615 in `tensors`"),
-        (with(|raw| raw.tensors = Some(1 << 40)), "there are 1099511627776 in `tensors`"),
-        (with(|raw| raw.keys = Some(huge)), "there are 18446744073709551615 in `keys`"),
-        (
-            with(|raw| raw.pairs.push(pair(b"k", Kind::String, &huge.to_le_bytes()))),
-            "there are 18446744073709551615 in `k`",
-        ),
-        (
-            with(|raw| raw.pairs.push(huge.to_le_bytes().to_vec())),
-            "there are 18446744073709551615 in `key 1`",
-        ),
-        (
-            with(|raw| raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::F64, huge, &[])))),
-            "there are 18446744073709551615 in `k`",
-        ),
-        (
-            with(|raw| {
-                raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::U64, huge / 8 + 1, &[])))
-            }),
-            "there are 2305843009213693952 in `k`",
-        ),
-        (
-            with(|raw| raw.pairs.push(pair(b"k", Kind::Array, &array(Kind::Array, 1, &[9; 12])))),
-            "`k` is an array of arrays",
-        ),
-        (with(|raw| raw.pairs.push(pair(b"k", Kind::Bool, &[2]))), "`k` is 2, not true or false"),
-        (
-            with(|raw| raw.pairs.push([text(b"k"), 13u32.to_le_bytes().to_vec()].concat())),
-            "`k` is of an unknown kind, 13",
-        ),
-        (
-            with(|raw| raw.pairs.push(raw.pairs[0].clone())),
-            "the key `general.architecture` is there twice",
-        ),
-        (with(|raw| raw.pairs.push(pair(b"\xff", Kind::U8, &[0]))), "`key 1` is not UTF-8"),
-        (with(|raw| raw.pairs.push(pair(b"k", Kind::String, &text(b"\xc3(")))), "`k` is not UTF-8"),
-        (
-            with(|raw| {
-                let texts = array(Kind::String, 2, &[text(b"good"), text(b"\x80")].concat());
-                raw.pairs.push(pair(b"k", Kind::Array, &texts));
-            }),
-            "`k` is not UTF-8",
-        ),
-        (
-            with(|raw| raw.pairs.push(pair(b"general.alignment", Kind::U32, &[0; 4]))),
-            "`general.alignment` is 0, but must be a power of two",
-        ),
-        (
-            with(|raw| raw.pairs.push(pair(b"general.alignment", Kind::U32, &24u32.to_le_bytes()))),
-            "`general.alignment` is 24, but must be a power of two",
-        ),
-        (
-            with(|raw| {
-                raw.pairs.push(pair(b"general.alignment", Kind::U64, &(1u64 << 63).to_le_bytes()))
-            }),
-            "`tensors` at byte",
-        ),
-        (
-            with(|raw| raw.pairs.push(pair(b"general.alignment", Kind::String, &text(b"32")))),
-            "`general.alignment` is \"32\", but must be a power of two",
-        ),
-        (with(|raw| raw.entries.push(entry(b"c", &[1; 5], 0, 192))), "tensor `c` has 5 dimensions"),
-        (
-            with(|raw| raw.entries.push(entry(b"c", &[0, 1 << 63, 4], 0, 192))),
-            "tensor `c` has shape [0, 9223372036854775808, 4], which no file can hold",
-        ),
-        (
-            with(|raw| raw.entries.push(entry(b"c", &[1 << 32, 1 << 31, 4], 0, 192))),
-            "tensor `c` has shape [4294967296, 2147483648, 4], which no file can hold",
-        ),
-        (
-            with(|raw| raw.entries.push(entry(b"c", &[1 << 63], 1, 192))),
-            "tensor `c` has rows of 9223372036854775808",
-        ),
-        (
-            with(|raw| raw.entries.push(entry(b"c", &[33, 32], 8, 192))),
-            "tensor `c` has rows of 33, not whole blocks of q8_0",
-        ),
-        (
-            with(|raw| raw.entries.push(entry(b"c", &[128, 2], 12, 192))),
-            "tensor `c` has rows of 128, not whole blocks of q4_k",
-        ),
-        (
-            with(|raw| raw.entries.push(entry(b"c", &[1], 0, 190))),
-            "tensor `c` begins at 190, no multiple of 32",
-        ),
-        (
-            with(|raw| raw.entries.push(entry(b"c", &[1], 0, huge - 31))),
-            "tensor `c` has 4 bytes from 18446744073709551584 on, but the file ends at",
-        ),
-        (with(|raw| raw.data -= 1), "tensor `b` has 102 bytes from 64 on, but the file ends at"),
-        (
-            with(|raw| raw.entries.push(entry(b"c", &[1], 0, 96))),
-            "tensor `c` begins before the tensor `b` ends",
-        ),
-        (with(|raw| raw.entries.push(entry(b"c", &[1], 0, 0))), "begins before the tensor `"),
-        (with(|raw| raw.entries.push(entry(b"a", &[1], 0, 192))), "tensor `a` is there twice"),
     ];
-    for (bytes, expected) in cases {
+    let damaged = DAMAGE.iter().map(|(damage, expected)| (with(damage), *expected));
+    for (bytes, expected) in others.into_iter().chain(damaged) {
         let (result, most) = measured(|| read(&bytes));
         let error = result.err().unwrap_or_else(|| panic!("accepted: {expected}"));
         let message = error.to_string();

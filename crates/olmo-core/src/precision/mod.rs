@@ -1,7 +1,10 @@
 //! What the weights of a model are held in: in memory, or in a file to be written.
 
+mod scheme;
+
+pub use scheme::{Outline, Scheme};
+
 use crate::dtype::{DType, TensorType};
-use crate::quant::{Outline, Scheme};
 use crate::{Error, Result};
 
 /// The type of all weights of a model. Where there may be none, each weight keeps the type it is
