@@ -21,12 +21,14 @@ use cpu_support::{random_model, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::cache::{blocks_for, CacheDType};
+use olmo_core::config::ModelConfig;
 use olmo_core::dtype::DType;
 use olmo_core::limits::Limits;
 use olmo_core::memory::MemoryPlan;
 use olmo_core::model::{Model, NoProbe, Runtime};
-use olmo_core::ops::Batch;
+use olmo_core::ops::{Batch, Study};
 use olmo_core::precision::Precision;
+use olmo_core::weights::Checkpoint;
 
 struct Options(HashMap<String, String>);
 
@@ -37,6 +39,18 @@ impl Options {
     fn number(&self, key: &str, default: usize) -> usize {
         self.0.get(key).map_or(default, |value| value.parse().expect("a number"))
     }
+    fn shape(&self, context: usize) -> Shape {
+        let heads = self.number("heads", 16);
+        Shape {
+            hidden: self.number("hidden", 2048),
+            intermediate: self.number("intermediate", 8192),
+            layers: self.number("layers", 2),
+            heads,
+            kv_heads: self.number("kv_heads", heads),
+            vocab: self.number("vocab", 32000),
+            context,
+        }
+    }
 }
 
 fn main() {
@@ -46,17 +60,8 @@ fn main() {
             .map(|pair| pair.split_once('=').map(|(k, v)| (k.into(), v.into())).expect("key=value"))
             .collect(),
     );
-    let heads = options.number("heads", 16);
     let (prompt, decode) = (options.number("prompt", 512), options.number("decode", 32));
-    let shape = Shape {
-        hidden: options.number("hidden", 2048),
-        intermediate: options.number("intermediate", 8192),
-        layers: options.number("layers", 2),
-        heads,
-        kv_heads: options.number("kv_heads", heads),
-        vocab: options.number("vocab", 32000),
-        context: prompt + decode,
-    };
+    let shape = options.shape(prompt + decode);
     let precision: Precision = options.text("dtype", "bf16").parse().expect("a dtype");
     let (dtype, with_candle) = match precision {
         Precision::Float(dtype) => (dtype, options.text("candle", "yes") == "yes"),
@@ -74,21 +79,18 @@ fn main() {
 
     let alone = threads == Some(1) && !with_candle;
     let now = if alone { on_core } else { on_wall };
-    let blocks = blocks_for(prompt + decode);
     let cache = options.text("cache", precision.cache_dtype().name());
     let cache: CacheDType = cache.parse().expect("a kind of cache");
+    let start = Instant::now();
     let ops = CpuOps::new(dtype, threads).expect("the CPU engine");
     let ops = ops.in_precision(Some(precision), &config).with_cache(cache);
-    let start = Instant::now();
     let variant = ops.variant().name();
-    let cpu = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(())).expect("a model");
-    let mut engines: Vec<(&str, Box<dyn Model>)> = vec![(variant, Box::new(cpu))];
+    let mut engines = vec![(variant, model(ops, &config, &checkpoint))];
     println!("loaded in {:.2} s", start.elapsed().as_secs_f64());
     if with_candle {
         let ops = CandleOps::new(candle_core::Device::Cpu, dtype);
         let ops = ops.with_cache(cache).expect("a cache that candle has");
-        let candle = Runtime::load(ops, &config, &checkpoint, blocks, &mut |_| Ok(()));
-        engines.push(("candle", Box::new(candle.expect("a model"))));
+        engines.push(("candle", model(ops, &config, &checkpoint)));
     }
 
     // Weights a row passes through: the embedding is only looked up.
@@ -115,6 +117,19 @@ fn main() {
             );
         }
     }
+}
+
+/// A model with room in its cache for a whole context.
+fn model<O>(ops: O, config: &ModelConfig, checkpoint: &Checkpoint) -> Box<dyn Model>
+where
+    O: Study + Send + 'static,
+    O::Matrix: Send,
+    O::Vector: Send,
+    O::Cache: Send,
+{
+    let blocks = blocks_for(config.max_position_embeddings);
+    let model = Runtime::load(ops, config, checkpoint, blocks, &mut |_| Ok(()));
+    Box::new(model.expect("a model"))
 }
 
 /// Seconds of the prompt from `start` on, and of one decode step.

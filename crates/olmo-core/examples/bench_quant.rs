@@ -35,70 +35,24 @@ fn main() {
     let text =
         |key: &str, default: &str| options.get(key).map_or(default.to_owned(), String::clone);
     let number = |key, default: &str| text(key, default).parse::<usize>().expect("a number");
-    let (rows, rounds) = (number("rows", "512"), number("rounds", "5"));
-    let threads = options.get("threads").map(|value| value.parse().expect("a number"));
+    let rows = number("rows", "512");
     let one_core = text("clock", "wall") == "core";
-    let now = if one_core { on_cores } else { on_wall };
-    let with_candle = text("candle", "yes") == "yes";
+    let settings = Settings {
+        rounds: number("rounds", "5"),
+        threads: options.get("threads").map(|value| value.parse().expect("a number")),
+        one_core,
+        now: if one_core { on_cores } else { on_wall },
+        with_candle: text("candle", "yes") == "yes",
+    };
 
-    let (wide, narrow) = peaks(now);
+    let (wide, narrow) = peaks(settings.now);
     println!("a core's peak: {wide:.1} GOP/s with 32-bit sums, {narrow:.1} with 16-bit sums");
     for scheme in text("types", "q8_0,q6_k,q5_k_m,q5_0,q4_k_m,q4_0").split(',') {
         let scheme = Scheme::parse(scheme).expect("a mix of blocks");
-        let precision = Precision::Mix(scheme);
         for [outputs, inputs] in SHAPES {
-            let (folder, mut random) = (Folder::new(), Random(1));
-            let mut tensor =
-                |name, shape: [usize; 2]| weight(name, &shape, random.numbers(shape[0] * shape[1]));
-            let weights = vec![tensor("w", [outputs, inputs]), tensor("x", [rows, inputs])];
-            let x = weights[1].values.clone();
-            let w = weights[0].values.clone();
-            let checkpoint = write_weights(&folder, weights, DType::F32);
-            let shape = Shape {
-                hidden: 8,
-                intermediate: 8,
-                layers: 1,
-                heads: 1,
-                kv_heads: 1,
-                vocab: 8,
-                context: 8,
-            };
-            let ops = CpuOps::new(DType::F32, threads).expect("the CPU engine");
-            let mut ops = ops.in_precision(Some(precision), &shape.config());
-            let mut floats = CpuOps::new(DType::F32, threads).expect("the CPU engine");
-            let matrix = ops.matrix(checkpoint.get("w").unwrap()).expect("a matrix");
-            let table = floats.matrix(checkpoint.get("x").unwrap()).expect("a matrix");
-            let rows_of = |count: usize| {
-                let ids: Vec<u32> = (0..count as u32).collect();
-                let mut batch = Batch::default();
-                batch.push(&ids, 0, &[], 0..0);
-                let pass = ops.begin(&batch, &[]).expect("a pass");
-                ops.embed(&table, &pass).expect("rows")
-            };
-            let (many, one) = (rows_of(rows), rows_of(1));
-            let ours = |x| drop(black_box(ops.project(x, [&matrix]).expect("a product")));
-
-            let candle = with_candle.then(|| {
-                let cpu = candle_core::Device::Cpu;
-                let w = Tensor::from_vec(w, (outputs, inputs), &cpu).unwrap();
-                let w = QTensor::quantize(&w, ggml(scheme.block_type())).unwrap();
-                let many = Tensor::from_vec(x, (rows, inputs), &cpu).unwrap();
-                let one = many.narrow(0, 0, 1).unwrap();
-                (QMatMul::from_qtensor(w).unwrap(), many, one)
-            });
-            let rival = |w: &QMatMul, x: &Tensor| drop(black_box(w.forward(x).unwrap()));
-            let mut best = [f64::INFINITY; 4];
-            for _ in 0..rounds {
-                note(&mut best[0], now, 1, || ours(&many));
-                note(&mut best[2], now, 200, || ours(&one));
-                if let Some((w, many, one)) = &candle {
-                    note(&mut best[1], now, 1, || rival(w, many));
-                    note(&mut best[3], now, 200, || rival(w, one));
-                }
-            }
+            let (best, cores) = measure(scheme, [rows, outputs, inputs], &settings);
             let products = 2.0 * (rows * outputs * inputs) as f64 / 1e9;
             let bytes = scheme.block_type().bytes(outputs * inputs).unwrap() as f64 / 1e9;
-            let cores = if one_core { 1 } else { ops.threads() };
             println!(
                 "{:>6} {outputs}×{inputs}: {rows} rows {:6.1} GOP/s ({:3.0}% / {:3.0}% of the peaks), candle {:6.1} ({:.2}×); one row {:5.2} GB/s, candle {:5.2}",
                 scheme.name(),
@@ -112,6 +66,73 @@ fn main() {
             );
         }
     }
+}
+
+struct Settings {
+    rounds: usize,
+    threads: Option<usize>,
+    one_core: bool,
+    now: fn() -> Duration,
+    with_candle: bool,
+}
+
+/// The best seconds of many rows, here and in candle, and of one row; and how many cores had a share.
+fn measure(
+    scheme: Scheme,
+    [rows, outputs, inputs]: [usize; 3],
+    settings: &Settings,
+) -> ([f64; 4], usize) {
+    let Settings { rounds, threads, one_core, now, with_candle } = *settings;
+    let (folder, mut random) = (Folder::new(), Random(1));
+    let mut tensor =
+        |name, shape: [usize; 2]| weight(name, &shape, random.numbers(shape[0] * shape[1]));
+    let weights = vec![tensor("w", [outputs, inputs]), tensor("x", [rows, inputs])];
+    let x = weights[1].values.clone();
+    let w = weights[0].values.clone();
+    let checkpoint = write_weights(&folder, weights, DType::F32);
+    let shape = Shape {
+        hidden: 8,
+        intermediate: 8,
+        layers: 1,
+        heads: 1,
+        kv_heads: 1,
+        vocab: 8,
+        context: 8,
+    };
+    let ops = CpuOps::new(DType::F32, threads).expect("the CPU engine");
+    let mut ops = ops.in_precision(Some(Precision::Mix(scheme)), &shape.config());
+    let mut floats = CpuOps::new(DType::F32, threads).expect("the CPU engine");
+    let matrix = ops.matrix(checkpoint.get("w").unwrap()).expect("a matrix");
+    let table = floats.matrix(checkpoint.get("x").unwrap()).expect("a matrix");
+    let rows_of = |count: usize| {
+        let ids: Vec<u32> = (0..count as u32).collect();
+        let mut batch = Batch::default();
+        batch.push(&ids, 0, &[], 0..0);
+        let pass = ops.begin(&batch, &[]).expect("a pass");
+        ops.embed(&table, &pass).expect("rows")
+    };
+    let (many, one) = (rows_of(rows), rows_of(1));
+    let ours = |x| drop(black_box(ops.project(x, [&matrix]).expect("a product")));
+
+    let candle = with_candle.then(|| {
+        let cpu = candle_core::Device::Cpu;
+        let w = Tensor::from_vec(w, (outputs, inputs), &cpu).unwrap();
+        let w = QTensor::quantize(&w, ggml(scheme.block_type())).unwrap();
+        let many = Tensor::from_vec(x, (rows, inputs), &cpu).unwrap();
+        let one = many.narrow(0, 0, 1).unwrap();
+        (QMatMul::from_qtensor(w).unwrap(), many, one)
+    });
+    let rival = |w: &QMatMul, x: &Tensor| drop(black_box(w.forward(x).unwrap()));
+    let mut best = [f64::INFINITY; 4];
+    for _ in 0..rounds {
+        note(&mut best[0], now, 1, || ours(&many));
+        note(&mut best[2], now, 200, || ours(&one));
+        if let Some((w, many, one)) = &candle {
+            note(&mut best[1], now, 1, || rival(w, many));
+            note(&mut best[3], now, 200, || rival(w, one));
+        }
+    }
+    (best, if one_core { 1 } else { ops.threads() })
 }
 
 fn note(best: &mut f64, now: fn() -> Duration, times: u32, body: impl Fn()) {

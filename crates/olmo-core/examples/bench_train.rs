@@ -45,30 +45,7 @@ fn run() {
     let micro = number("--micro", 1);
 
     let config = ModelConfig::from_json(CONFIG, "config.json".as_ref()).expect("config");
-    let folder = std::env::temp_dir().join(format!("olmo2-bench-train-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).expect("temporary folder");
-    let weights = initial_weights(&config, 0);
-    let views = weights.iter().map(|(name, shape, values)| {
-        // SAFETY: f32 has no padding and any bytes may be read.
-        let bytes =
-            unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), values.len() * 4) };
-        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("view"))
-    });
-    let file = folder.join("model.safetensors");
-    safetensors::serialize_to_file(views, None, &file).expect("weights");
-    let checkpoint = Checkpoint::open(&folder).expect("checkpoint");
-
-    let mut learner: Box<dyn Learner> = match options.get("--backend").copied() {
-        None | Some("fused") => {
-            Box::new(Network::load(FusedOps::new(), &config, &checkpoint).expect("loads"))
-        }
-        Some("autograd") => {
-            let ops = AutogradOps::new(candle_core::Device::Cpu);
-            Box::new(Network::load(ops, &config, &checkpoint).expect("loads"))
-        }
-        Some(other) => panic!("no backend {other}"),
-    };
-    std::fs::remove_dir_all(&folder).expect("temporary folder");
+    let mut learner = learner(&config, options.get("--backend").copied());
 
     let tokens: Vec<u32> =
         (0..instances * SEQUENCE).map(|i| (i as u32).wrapping_mul(2_654_435_761) >> 20).collect();
@@ -106,4 +83,33 @@ fn run() {
     }
     rates.sort_by(f64::total_cmp);
     println!("best {:.0}, median {:.0} tokens/s", rates[rates.len() - 1], rates[rates.len() / 2]);
+}
+
+/// A model of initial weights that learns on a backend.
+fn learner(config: &ModelConfig, backend: Option<&str>) -> Box<dyn Learner> {
+    let folder = std::env::temp_dir().join(format!("olmo2-bench-train-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("temporary folder");
+    let weights = initial_weights(config, 0);
+    let views = weights.iter().map(|(name, shape, values)| {
+        // SAFETY: f32 has no padding and any bytes may be read.
+        let bytes =
+            unsafe { std::slice::from_raw_parts(values.as_ptr().cast::<u8>(), values.len() * 4) };
+        (name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("view"))
+    });
+    let file = folder.join("model.safetensors");
+    safetensors::serialize_to_file(views, None, &file).expect("weights");
+    let checkpoint = Checkpoint::open(&folder).expect("checkpoint");
+
+    let learner: Box<dyn Learner> = match backend {
+        None | Some("fused") => {
+            Box::new(Network::load(FusedOps::new(), config, &checkpoint).expect("loads"))
+        }
+        Some("autograd") => {
+            let ops = AutogradOps::new(candle_core::Device::Cpu);
+            Box::new(Network::load(ops, config, &checkpoint).expect("loads"))
+        }
+        Some(other) => panic!("no backend {other}"),
+    };
+    std::fs::remove_dir_all(&folder).expect("temporary folder");
+    learner
 }

@@ -255,42 +255,20 @@ pub(super) fn backward(
                     let (q, dout) = (q.rows_from(first), dout.rows_from(first));
                     let k = k.rows_from(span.start);
 
-                    let size = (rows, head_dim, end);
-                    multiply(
-                        size,
-                        Target::new(dp.as_mut_ptr(), end, false),
-                        dout,
-                        v_turned.matrix(),
-                        1.0,
-                    );
+                    let target = Target::new(dp.as_mut_ptr(), end, false);
+                    let v_turned = v_turned.matrix();
+                    multiply((rows, head_dim, end), target, dout, v_turned, 1.0);
                     for (dp, p) in dp.chunks_mut(end).zip(p.chunks(end)).take(rows) {
                         softmax_row_gradient(dp, p, shape.scale());
                     }
 
                     let (p, ds) = (Matrix::rows(&p, end), Matrix::rows(&dp, end));
                     let size = (end, rows, head_dim);
-                    multiply(
-                        size,
-                        Target::new(dv.at(kv_offset), kv_width, add),
-                        p.transposed(),
-                        dout,
-                        1.0,
-                    );
-                    multiply(
-                        size,
-                        Target::new(dk.at(kv_offset), kv_width, add),
-                        ds.transposed(),
-                        q,
-                        1.0,
-                    );
-                    let dq = dq.at(first * query_width + column);
-                    multiply(
-                        (rows, end, head_dim),
-                        Target::new(dq, query_width, false),
-                        ds,
-                        k,
-                        1.0,
-                    );
+                    let (dv, dk) = (dv.at(kv_offset), dk.at(kv_offset));
+                    multiply(size, Target::new(dv, kv_width, add), p.transposed(), dout, 1.0);
+                    multiply(size, Target::new(dk, kv_width, add), ds.transposed(), q, 1.0);
+                    let dq = Target::new(dq.at(first * query_width + column), query_width, false);
+                    multiply((rows, end, head_dim), dq, ds, k, 1.0);
                 }
             }
         }
