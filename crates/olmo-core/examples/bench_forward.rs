@@ -69,23 +69,17 @@ fn main() {
     };
     let threads = options.0.get("threads").map(|value| value.parse().expect("a number"));
     let (_folder, config, checkpoint) = random_model(&shape, dtype, 1);
-    let params = config.num_params();
-    println!(
-        "{} layers, {:.0} M weights in {}",
-        shape.layers,
-        params as f64 / 1e6,
-        precision.name()
-    );
+    let (params, layers) = (config.num_params(), shape.layers);
+    println!("{layers} layers, {:.0} M weights in {}", params as f64 / 1e6, precision.name());
 
     let alone = threads == Some(1) && !with_candle;
     let now = if alone { on_core } else { on_wall };
     let cache = options.text("cache", precision.cache_dtype().name());
     let cache: CacheDType = cache.parse().expect("a kind of cache");
-    let start = Instant::now();
     let ops = CpuOps::new(dtype, threads).expect("the CPU engine");
     let ops = ops.in_precision(Some(precision), &config).with_cache(cache);
-    let variant = ops.variant().name();
-    let mut engines = vec![(variant, model(ops, &config, &checkpoint))];
+    let start = Instant::now();
+    let mut engines = vec![(ops.variant().name(), model(ops, &config, &checkpoint))];
     println!("loaded in {:.2} s", start.elapsed().as_secs_f64());
     if with_candle {
         let ops = CandleOps::new(candle_core::Device::Cpu, dtype);
