@@ -15,7 +15,22 @@ test('writes what transformers writes with the same folder', async (t) => {
   for (const { prompt, prompt_ids, ids, text } of entries) {
     t.deepEqual([...model.tokenizer.encode(prompt)], prompt_ids)
     const options = { maxNewTokens: ids.length, doSample: false }
-    t.is((await model.generate(prompt, options)).text, text, prompt)
+    // transformers leaves the stop string of generation_config.json in the text.
+    t.is((await model.generate(prompt, options)).text, text.replace(/\nUser:$/, ''), prompt)
+  }
+})
+
+test('its chat ends where its user would speak', async (t) => {
+  await using model = await Olmo2.load(embeddedModel)
+  for (const content of [
+    'I am looking for a restaurant in San Jose.',
+    'Hello',
+    'A taxi, please.',
+  ]) {
+    const options = { doSample: false, maxNewTokens: 120 }
+    const { text, finishReason } = await model.chat([{ role: 'user', content }], options)
+    t.is(finishReason, 'stop', text)
+    t.notRegex(text, /User:/)
   }
 })
 

@@ -35,9 +35,44 @@ export function explain(error: unknown, debug: boolean, flags: readonly string[]
   return `olmo2: ${inFlags(error, flags)}`
 }
 
+const REASONS: Record<string, (file: string) => string> = {
+  ENOENT: (file) => `there is no ${file}`,
+  EISDIR: (file) => `${file} is a folder, where a file has to be`,
+  ENOTDIR: (file) => `a part of ${file} is a file, where a folder has to be`,
+  EACCES: (file) => `the system does not allow it for ${file}`,
+  EPERM: (file) => `the system does not allow it for ${file}`,
+  EROFS: (file) => `${file} is on a disk that cannot be written to`,
+  ENOSPC: (file) => `there is no room left for ${file}`,
+  ELOOP: (file) => `links lead from ${file} in a circle`,
+  ENAMETOOLONG: (file) => `the name ${file} is too long for the system`,
+}
+
+/**
+ * A failure of the system in words that name the file and what was wanted of it.
+ *
+ * @param wanted As in `cannot read the text`
+ */
+export function fileFailure(cause: unknown, wanted: string, file: string): Error {
+  const code = codeOf(cause)
+  const reason = REASONS[code]?.(file) ?? `${file}: ${messageOf(cause)}`
+  return new Error(`${wanted}: ${reason}${code && ` (${code})`}`, { cause })
+}
+
+const codeOf = (error: unknown) =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+
+/** A failure of the system that nobody has put into words. */
+function inWords(error: Error): string {
+  const file = 'path' in error && typeof error.path === 'string' ? error.path : undefined
+  const isKnown = file !== undefined && codeOf(error) in REASONS
+  return isKnown ? fileFailure(error, 'cannot go on', file).message : error.message
+}
+
 /** The message with options named as they are written on the command line. */
 function inFlags(error: Error, flags: readonly string[]): string {
-  return error instanceof Olmo2Error ? error.wording(flagNaming(flags)) : error.message
+  return error instanceof Olmo2Error ? error.wording(flagNaming(flags)) : inWords(error)
 }
 
 /** The reader of our output has gone, as in `olmo2 … | head`: nothing is wrong. */

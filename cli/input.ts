@@ -2,8 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { buffer } from 'node:stream/consumers'
 
 import { decodeText } from '../src/index.js'
-import { UsageError } from './failure.js'
+import { fileFailure, UsageError } from './failure.js'
 import { isTyped } from './output.js'
+
+/** What stands for standard input where a file is named. */
+export const STANDARD_INPUT = '-'
 
 /**
  * The text a command works on: its argument, or else the file named by `--prompt-file`, or else
@@ -13,30 +16,30 @@ export async function readText(argument?: string, file?: string): Promise<string
   if (argument !== undefined && file !== undefined) {
     throw new UsageError('give the text as an argument or with --prompt-file, not both')
   }
-  if (argument !== undefined) return argument
-  if (file !== undefined) return withoutLineEnd(await readTextFile(file, '--prompt-file'))
-  if (isTyped()) {
-    throw new UsageError(
-      'there is no text: give it as an argument, with --prompt-file, or on standard input',
-    )
-  }
-  return withoutLineEnd(decodeText(await buffer(process.stdin), 'standard input'))
+  if (argument !== undefined && argument !== STANDARD_INPUT) return argument
+  return withoutLineEnd(await readTextFile(file ?? STANDARD_INPUT, 'the text of --prompt-file'))
 }
 
 /**
- * The text of a file, without the mark that some editors put before it.
+ * The text of a file, or of standard input for `-`, without the mark that some editors put before it.
  *
  * @param what What the file is, for the error
  */
 export async function readTextFile(file: string, what: string): Promise<string> {
-  let bytes: Buffer
-  try {
-    bytes = await readFile(file)
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new Error(`cannot read ${what}: ${reason}`, { cause })
-  }
+  if (file === STANDARD_INPUT) return readInput()
+  const bytes = await readFile(file).catch((cause) => {
+    throw fileFailure(cause, `cannot read ${what}`, file)
+  })
   return decodeText(bytes, file)
+}
+
+async function readInput(): Promise<string> {
+  if (isTyped()) {
+    throw new UsageError(
+      'there is no text: give it as an argument, in a file, or on standard input',
+    )
+  }
+  return decodeText(await buffer(process.stdin), 'standard input')
 }
 
 function withoutLineEnd(text: string): string {

@@ -3,7 +3,8 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { CheckpointError } from './errors.js'
+import { CheckpointError, OptionError } from './errors.js'
+import { reasonOf } from './realm.js'
 
 /** The system's name of a failure, as in `ENOENT`. */
 export function systemCode(error: unknown): string | undefined {
@@ -45,6 +46,77 @@ export async function writeAtomically(path: string, content: string): Promise<vo
   } catch (error) {
     await rm(temporary, { force: true })
     throw error
+  }
+}
+
+/** The first bytes of a file that are looked at to know who wrote it. */
+const HEAD = 4096
+
+/**
+ * Whether a result may go to a file: it is not there, or holds an earlier result.
+ *
+ * @param isOurs Whether a file that begins so is an earlier result
+ * @throws {CheckpointError} `IO` if it is no file, or cannot be read
+ */
+export async function isReplaceable(
+  path: string,
+  isOurs: (head: string) => boolean,
+): Promise<boolean> {
+  const head = await headOf(path)
+  return head === undefined || head === '' || isOurs(head)
+}
+
+/**
+ * Refuses to replace what {@link isReplaceable} says no of.
+ *
+ * @param option The option that names the file
+ * @throws {OptionError} `INVALID_OPTION`
+ */
+export async function checkReplaceable(
+  path: string,
+  option: string,
+  isOurs: (head: string) => boolean,
+): Promise<void> {
+  if (await isReplaceable(path, isOurs)) return
+  throw new OptionError(option, [
+    { kind: 'words', words: 'option ' },
+    { kind: 'subject', option },
+    { kind: 'words', words: ` leads to ${path}, which is there and holds something else: ` },
+    { kind: 'words', words: 'name another file, or set ' },
+    { kind: 'setting', option: 'force', value: 'true' },
+    { kind: 'words', words: ' to replace it' },
+  ])
+}
+
+/** The beginning of a file; undefined if it is not there. */
+async function headOf(path: string): Promise<string | undefined> {
+  const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)
+  let file: FileHandle | undefined
+  try {
+    file = await open(path, flags)
+    const found = await file.stat()
+    if (!found.isFile()) throw notAFile(path, found)
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(HEAD), position: 0 })
+    return buffer.toString('latin1', 0, bytesRead)
+  } catch (cause) {
+    if (cause instanceof CheckpointError) throw cause
+    if (systemCode(cause) === 'ENOENT') return undefined
+    throw new CheckpointError('IO', `cannot read ${path}: ${reasonOf(cause)}`, { cause })
+  } finally {
+    await file?.close()
+  }
+}
+
+/**
+ * As {@link writeAtomically}, for what a user asked to have written.
+ *
+ * @throws {CheckpointError} `IO` if it cannot be written
+ */
+export async function writeResult(path: string, content: string): Promise<void> {
+  try {
+    await writeAtomically(path, content)
+  } catch (cause) {
+    throw new CheckpointError('IO', `cannot write ${path}: ${reasonOf(cause)}`, { cause })
   }
 }
 

@@ -13,6 +13,13 @@ export {
   type RenderOptions,
   type TemplateOptions,
 } from './chat.js'
+export {
+  ChatAnswer,
+  ChatSession,
+  type ChatSessionOptions,
+  type Overflow,
+  type OverflowFacts,
+} from './chat-session.js'
 export { type DType, dtypes } from './dtypes.js'
 export {
   CancelledError,
@@ -27,6 +34,7 @@ export {
   PromptError,
   ResourceError,
 } from './errors.js'
+export { isReplaceable, writeResult } from './files.js'
 export {
   type Alternative,
   type Completion,

@@ -1,5 +1,6 @@
 import type { Evaluation as NativeEvaluation, Perplexity as NativePerplexity } from '#native'
 import { runJob } from './engine/job.js'
+import { checkReplaceable } from './files.js'
 import { checkOptions } from './options.js'
 
 /** Options of `Olmo2.perplexity`. */
@@ -28,6 +29,9 @@ export interface PerplexityOptions {
    * Default: none.
    */
   klBase?: string | undefined
+
+  /** Replace what `saveBase` leads to, even if it holds no log-probabilities. Default false. */
+  force?: boolean | undefined
 
   /** Stops the work, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined
@@ -94,6 +98,7 @@ export const perplexityKinds = {
   stride: 'count',
   saveBase: 'text',
   klBase: 'text',
+  force: 'flag',
   onProgress: 'listener',
 } as const
 
@@ -103,7 +108,10 @@ export async function evaluate(
   options: PerplexityOptions,
 ): Promise<Perplexity> {
   checkOptions(options, perplexityKinds, ['signal'])
-  const { ctx, stride, saveBase, klBase, signal, onProgress } = options
+  const { ctx, stride, saveBase, klBase, force = false, signal, onProgress } = options
+  if (saveBase !== undefined && !force) {
+    await checkReplaceable(saveBase, 'saveBase', (head) => head.startsWith('_logits_'))
+  }
   const found = await runJob(() => start({ ctx, stride, saveBase, klBase }), {
     signal,
     onEvent: onProgress,

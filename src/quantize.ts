@@ -4,7 +4,7 @@ import { runJob } from './engine/job.js'
 import { native } from './engine/native.js'
 import { checkSignal } from './engine/signal.js'
 import { crossingAsync, ResourceError } from './errors.js'
-import { formatBytes, freeSpace } from './files.js'
+import { checkReplaceable, formatBytes, freeSpace } from './files.js'
 import { locateModel } from './hub/locate.js'
 import { checkOptions, checkText, type OptionKind } from './options.js'
 
@@ -20,6 +20,9 @@ export interface QuantizeOptions {
    * `q8_0` has no use for it. Default: none, all inputs count the same.
    */
   imatrix?: string | undefined
+
+  /** Replace a file that is there and is no GGUF. Default false. */
+  force?: boolean | undefined
 
   /** Threads that compute. The file does not depend on their number. Default: one a core. */
   threads?: number | undefined
@@ -56,6 +59,7 @@ export interface Quantized {
 const kinds = {
   type: 'text',
   imatrix: 'text',
+  force: 'flag',
   threads: 'count',
   revision: 'text',
   onProgress: 'listener',
@@ -73,7 +77,7 @@ const kinds = {
  * @throws {CheckpointError} if the model cannot be used, holds numbers that the type cannot, or is in
  * blocks already
  * @throws {ResourceError} `NO_SPACE` if the file would not fit
- * @throws {OptionError} if an option is out of its range
+ * @throws {OptionError} if an option is out of its range, or `out` is there and no GGUF file
  * @throws the signal's reason, if it aborts
  */
 export async function quantize(
@@ -82,9 +86,10 @@ export async function quantize(
   options: QuantizeOptions,
 ): Promise<Quantized> {
   checkOptions(options, kinds, ['signal'])
-  const { type, imatrix, threads, revision, signal, onProgress } = options
+  const { type, imatrix, force = false, threads, revision, signal, onProgress } = options
   for (const [name, value] of Object.entries({ model, out, type })) checkText(name, value)
   checkSignal(signal)
+  if (!force) await checkReplaceable(out, 'out', (head) => head.startsWith('GGUF'))
   const { path } = await locateModel(model, {
     signal,
     revision,

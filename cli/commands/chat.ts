@@ -1,14 +1,10 @@
 import { createInterface, type Interface } from 'node:readline'
 
-import type { Command, OptionValues } from 'commander'
-import type { EngineOption } from '../../src/index.js'
-import {
-  type ChatMessage,
-  ChatTemplate,
-  type GenerateOptions,
-  type Olmo2,
-  PromptError,
-} from '../../src/index.js'
+import { type Command, Option, type OptionValues } from 'commander'
+import { ChatSession, ChatTemplate, type EngineOption, Olmo2Error } from '../../src/index.js'
+import { help, Leave, runCommand } from '../chat/commands.js'
+import { asTyped, Keyboard, linesOf } from '../chat/lines.js'
+import { MessageLines } from '../chat/messages.js'
 import { explain, Interrupted } from '../failure.js'
 import { addGenerationOptions, generationOptions, noteUnused } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
@@ -24,7 +20,13 @@ export function chat(program: Command): void {
     .command('chat')
     .description('talk with an Instruct checkpoint: a message a line')
     .option('--system <text>', 'instruct the assistant before')
+    .addOption(
+      new Option('--overflow <what>', 'what becomes of a conversation beyond the context')
+        .choices(['drop-oldest', 'error'])
+        .default('drop-oldest'),
+    )
     .option('--stats', 'say after each answer how long it took')
+    .addHelpText('after', `\nIn the conversation:\n${help()}`)
   addGenerationOptions(addLoadOptions(command), useless).action(run)
 }
 
@@ -33,116 +35,141 @@ async function run(values: OptionValues): Promise<void> {
   const folder = await interruptible((signal) => modelFolder(values, signal))
   await ChatTemplate.load(folder)
   await using model = await interruptible((signal) => loadModel(values, signal))
-  const conversation = new Conversation(model, values)
-  const terminal = isTyped() && isLive()
-  const lines = createInterface({
-    input: process.stdin,
-    output: editorOutput,
-    terminal,
-    prompt: '> ',
+  const { system, overflow } = values
+  const session = new ChatSession(model, {
+    ...generationOptions(values),
+    ...(system !== undefined && { system }),
+    overflow: overflow === 'error' ? 'error' : 'dropOldest',
   })
-  try {
-    await talk(conversation, lines, terminal)
-  } finally {
-    lines.close()
-  }
+  const talk = new Talk(session, Boolean(values.stats))
+  await (isTyped() && isLive() ? talk.withTerminal() : talk.withPipe())
 }
 
-/** Reads messages until the input ends; Ctrl-C stops the answer, and only without one the program. */
-async function talk(
-  conversation: Conversation,
-  lines: Interface,
-  terminal: boolean,
-): Promise<void> {
-  let leaving = false
-  let interrupted = false
-  let closed = false
-  lines.once('close', () => {
-    closed = true
-  })
-  const onInterrupt = () => {
-    if (conversation.interrupt()) return
-    if (terminal && !leaving) {
+/** A conversation over lines of text. */
+class Talk {
+  readonly #session: ChatSession
+  readonly #withStats: boolean
+  readonly #message = new MessageLines()
+  #answering: AbortController | undefined
+  #isFirst = true
+
+  constructor(session: ChatSession, withStats: boolean) {
+    this.#session = session
+    this.#withStats = withStats
+  }
+
+  /** Answers what comes until it ends. What fails ends it, as nobody is there to mend it. */
+  async withPipe(): Promise<void> {
+    const onInterrupt = () => {
+      if (!this.#interrupt()) process.stdin.destroy(new Interrupted())
+    }
+    process.on('SIGINT', onInterrupt)
+    try {
+      for await (const line of linesOf(process.stdin)) {
+        const message = this.#message.add(line)
+        if (message !== undefined) await this.#take(message)
+      }
+      const last = this.#message.end()
+      if (last !== undefined) await this.#take(last)
+    } catch (error) {
+      if (!(error instanceof Leave)) throw error
+    } finally {
+      process.off('SIGINT', onInterrupt)
+      process.stdin.destroy()
+    }
+  }
+
+  /** Ctrl-C stops the answer, and only without one the program. */
+  async withTerminal(): Promise<void> {
+    const keyboard = new Keyboard(process.stdin)
+    const lines = createInterface({ input: keyboard, output: editorOutput, terminal: true })
+    let leaving = false
+    let closed = false
+    let interrupted = false
+    lines.once('close', () => {
+      closed = true
+    })
+    // A terminal in raw mode gives Ctrl-C to readline.
+    lines.on('SIGINT', () => {
+      if (this.#interrupt()) return
+      interrupted = leaving
+      if (leaving) return lines.close()
       leaving = true
+      this.#message.forget()
       lines.write(null, { ctrl: true, name: 'u' })
       note('\nCtrl-C again leaves, and so does Ctrl-D')
-      lines.prompt()
-      return
+      this.#prompt(lines)
+    })
+    try {
+      note('a message a line; /help says more, Ctrl-D leaves', 'dim')
+      this.#prompt(lines)
+      for await (const line of lines) {
+        leaving = false
+        const message = this.#message.add(asTyped(line))
+        if (message !== undefined) await this.#take(message).catch(forgive)
+        // Ctrl-D may have come during the answer.
+        if (!closed) this.#prompt(lines)
+      }
+      if (interrupted) throw new Interrupted()
+      note('')
+    } catch (error) {
+      if (!(error instanceof Leave)) throw error
+    } finally {
+      lines.close()
+      keyboard.release()
     }
-    interrupted = true
-    lines.close()
-  }
-  // A terminal in raw mode gives Ctrl-C to readline; from elsewhere it comes as a signal.
-  lines.on('SIGINT', onInterrupt)
-  process.on('SIGINT', onInterrupt)
-  try {
-    if (terminal) note('a message a line; /clear forgets, Ctrl-D leaves', 'dim')
-    // Ctrl-D may have come during the answer.
-    const prompt = () => terminal && !closed && lines.prompt()
-    prompt()
-    for await (const line of lines) {
-      leaving = false
-      if (line.trim() === '/clear') conversation.clear()
-      else if (line.trim() !== '') await conversation.say(line, terminal)
-      prompt()
-    }
-    if (interrupted) throw new Interrupted()
-    if (terminal) note('')
-  } finally {
-    process.off('SIGINT', onInterrupt)
-  }
-}
-
-class Conversation {
-  readonly #model: Olmo2
-  readonly #options: GenerateOptions
-  readonly #withStats: boolean
-  readonly #beginning: ChatMessage[]
-  #messages: ChatMessage[]
-  #answering: AbortController | undefined
-
-  constructor(model: Olmo2, values: OptionValues) {
-    this.#model = model
-    this.#options = generationOptions(values)
-    this.#withStats = Boolean(values.stats)
-    this.#beginning =
-      values.system === undefined ? [] : [{ role: 'system', content: values.system }]
-    this.#messages = [...this.#beginning]
   }
 
-  clear(): void {
-    this.#messages = [...this.#beginning]
+  #prompt(lines: Interface): void {
+    lines.setPrompt(this.#message.isOpen ? '… ' : '> ')
+    lines.prompt()
   }
 
   /** Stops the answer that is being given; false if there is none. */
-  interrupt(): boolean {
+  #interrupt(): boolean {
     this.#answering?.abort(new Interrupted())
     return this.#answering !== undefined
   }
 
+  async #take(message: string): Promise<void> {
+    if (message.trim() === '' || (await runCommand(message, this.#session).catch(failed))) return
+    await this.#say(message.replace(/^\/\//, '/'))
+  }
+
   /** Answers a message. What was said before an interruption stays in the conversation. */
-  async say(content: string, forgiving: boolean): Promise<void> {
-    const messages: ChatMessage[] = [...this.#messages, { role: 'user', content }]
+  async #say(content: string): Promise<void> {
     this.#answering = new AbortController()
-    const { signal } = this.#answering
-    const generation = this.#model.chat(messages, { ...this.#options, signal })
-    let answer = ''
+    const answer = this.#session.say(content, { signal: this.#answering.signal })
+    const before = this.#session.messages.length + 1
     try {
-      for await (const { text } of generation) {
-        answer += text
-        if (text) await writeData(text)
-      }
+      const dropped = before - (await answer.messages()).length
+      if (dropped > 0)
+        note(`[the context is full: the oldest ${dropped} messages are forgotten]`, 'dim')
+      for await (const { text } of answer) if (text) await writeData(text)
       await writeData('\n')
-      if (this.#messages.length === this.#beginning.length) noteUnused(generation)
-      if (this.#withStats) note(stats(await generation), 'dim')
+      if (this.#isFirst) noteUnused({ warnings: await answer.warnings() })
+      this.#isFirst = false
+      if (this.#withStats) note(stats(await answer), 'dim')
     } catch (error) {
-      if (error instanceof PromptError && forgiving) return note(explain(error, false))
       if (!(error instanceof Interrupted)) throw error
       await writeData('\n')
       note('[stopped]', 'dim')
     } finally {
       this.#answering = undefined
     }
-    this.#messages = [...messages, { role: 'assistant', content: answer }]
   }
+}
+
+/** A file that cannot be read or written ends no conversation, but a script learns of it. */
+function failed(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof Leave) throw error
+  note(explain(error, false))
+  if (!isTyped()) process.exitCode = 1
+  return true
+}
+
+/** On a terminal a message that cannot be answered ends nothing. */
+function forgive(error: unknown): void {
+  if (!(error instanceof Olmo2Error)) throw error
+  note(explain(error, false))
 }

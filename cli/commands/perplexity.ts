@@ -27,6 +27,7 @@ export function perplexity(program: Command): void {
     .option('--ctx <n>', 'tokens of a window; its second half counts (default: 512)', toNumber)
     .option('--stride <n>', 'let windows overlap, beginning this many tokens apart', toNumber)
     .option('--save-base <file>', 'keep the log-probabilities as a reference')
+    .option('--force', 'replace a file that is there and holds no log-probabilities')
     .option('--kl-base <file>', "compare with a reference; llama.cpp's will do")
     .option(
       '--types <list>',
@@ -101,8 +102,8 @@ function optionsOf({ types, reference, dtype, ...values }: OptionValues): Compar
   if (types && dtype) throw new UsageError('give --types or --dtype, not both')
   if (reference && (!types || values.klBase))
     throw new UsageError('--reference goes with --types, and without --kl-base')
-  const { ctx, stride, saveBase, klBase, cacheDtype, device, threads } = values
+  const { ctx, stride, saveBase, klBase, force, cacheDtype, device, threads } = values
   const chosen = types ? { types, reference } : dtype && { types: [dtype], reference: dtype }
-  const given = { ...chosen, ctx, stride, saveBase, klBase, cacheDtype, device, threads }
+  const given = { ...chosen, ctx, stride, saveBase, klBase, force, cacheDtype, device, threads }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }

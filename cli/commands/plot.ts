@@ -1,4 +1,3 @@
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Command } from 'commander'
@@ -8,7 +7,7 @@ import {
   readMetrics,
   type TrainCurves,
   trainCurves,
-  trainPlot,
+  writeTrainPlot,
 } from '../../src/train/index.js'
 import { columns, note, write } from '../output.js'
 import { count } from '../ui/format.js'
@@ -21,13 +20,19 @@ export function plot(program: Command): void {
     .description('draw the curves of a training run, here and as SVG')
     .argument('<run>', 'folder of the run: `output` in its config')
     .option('-o, --out <file>', 'where the SVG goes (default: plot.svg in the run)')
+    .option('--force', 'replace a file that is there and is no such plot')
     .action(run)
 }
 
-async function run(folder: string, { out }: { out?: string }): Promise<void> {
+interface Options {
+  out?: string
+  force?: boolean
+}
+
+async function run(folder: string, { out, force = false }: Options): Promise<void> {
   const metrics = await readMetrics(folder)
   const file = out ?? join(folder, 'plot.svg')
-  await writeFile(file, trainPlot(metrics, folder))
+  await writeTrainPlot(metrics, file, { title: folder, force })
   const width = Math.min(columns() ?? 80, 120)
   const curves = trainCurves(metrics)
   await write(`${curves.steps === 0 ? 'no step is done yet' : charts(curves, width)}\n`)

@@ -26,6 +26,7 @@ export function quantize(program: Command): void {
         .makeOptionMandatory(),
     )
     .option('--imatrix <file>', 'text to learn from what matters, or a file of llama-imatrix')
+    .option('--force', 'replace a file that is there and is no GGUF')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
     .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
     .option('--json', 'write a JSON object instead of the table')
@@ -33,13 +34,13 @@ export function quantize(program: Command): void {
 }
 
 async function run(model: string, out: string, values: OptionValues): Promise<void> {
-  const { type, imatrix, threads, json } = values
+  const { type, imatrix, threads, force, json } = values
   const found = await interruptible(async (signal) => {
     const folder = await modelFolder({ ...values, model }, signal)
     const display = progressDisplay()
     try {
       const onProgress = display.update
-      const options = { type, imatrix, threads, signal, onProgress }
+      const options = { type, imatrix, threads, force, signal, onProgress }
       return await quantizeModel(folder ?? model, out, options)
     } finally {
       display.clear()

@@ -49,6 +49,7 @@ export function trace(program: Command): void {
       'write name.json, name.csv and name.svg; goes on with what is there',
       'trace',
     )
+    .option('--force', 'replace files of these names that hold something else')
     .option('--log-x', 'plot tokens on a log scale')
     .option('--json', 'write a JSON object a line instead of the table')
   addHubOptions(addComputeOptions(command)).action(run)
@@ -130,10 +131,11 @@ function fetching(loaded: number, total: number, speed: number): string {
 }
 
 function optionsOf(values: OptionValues): TraceToFilesOptions {
-  const { revisions, stage, keep, dtype, device, threads, out, logX } = values
+  const { revisions, stage, keep, dtype, device, threads, out, logX, force } = values
   return {
     out,
     logX: Boolean(logX),
+    force: Boolean(force),
     hub: hubOptions(values),
     keep,
     revisions,

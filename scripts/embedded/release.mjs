@@ -57,6 +57,8 @@ async function copyModel(from, to) {
     temperature: 0.5,
     top_p: 0.9,
     repetition_penalty: 1.3,
+    // It would go on with the dialogue and ask itself.
+    stop_strings: ['\nUser:'],
   })
   await writeJson(join(to, 'generation_config.json'), generation)
   // The dialogues it has read say `User:` and `Assistant:`, nothing else marks a turn.

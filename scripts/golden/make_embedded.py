@@ -31,6 +31,8 @@ def main():
         inputs = tokenizer(prompt, return_tensors="pt", return_token_type_ids=False)
         made = model.generate(
             **inputs,
+            # generation_config.json has stop strings.
+            tokenizer=tokenizer,
             max_new_tokens=NEW_TOKENS,
             do_sample=False,
             output_scores=True,

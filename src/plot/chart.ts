@@ -109,6 +109,11 @@ export function drawChart({
   ].join('\n')
 }
 
+/** Whether a file that begins so is a chart of this library. */
+export function isChart(head: string): boolean {
+  return head.startsWith('<svg ') && head.includes(STYLE)
+}
+
 const STYLE = `<style>
 .title{font-size:18px;font-weight:bold;fill:#111}.subtitle{fill:#555}.label{fill:#333}
 .grid{stroke:#e4e4e4}.axis{stroke:#888}.stage{stroke:#999}.failed{stroke:#bbb;stroke-dasharray:2 4}.cross{stroke:#b00;stroke-width:1.5}

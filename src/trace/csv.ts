@@ -21,6 +21,11 @@ export function traceCsv(results: readonly TraceResult[]): string {
   return [HEADS, ...rows].map((row) => `${row.map(cell).join(',')}\n`).join('')
 }
 
+/** Whether a file that begins so is such a table, or one of an earlier version. */
+export function isTraceCsv(head: string): boolean {
+  return head.startsWith(HEADS.slice(0, 6).join(','))
+}
+
 /** Measure, rank, text and value. */
 function measures(result: TraceResult): Cell[][] {
   if (isFailure(result)) return [['error', null, result.error.message, null]]

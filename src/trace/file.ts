@@ -26,14 +26,21 @@ export class TraceFile {
   /**
    * Opens the file, or begins it.
    *
+   * @param options.force Begin it anew if it holds something else. Default false.
    * @throws {OptionError} if it holds the trace of something else
    */
-  static async open(path: string, source: string, request: TraceRequest): Promise<TraceFile> {
+  static async open(
+    path: string,
+    source: string,
+    request: TraceRequest,
+    { force = false } = {},
+  ): Promise<TraceFile> {
     const fresh: Kept = { format: 'olmo2-trace-1', source, request, results: [] }
-    const kept = await read(path)
+    const kept = await read(path, force)
     if (kept === undefined) return new TraceFile(path, fresh)
     const same = kept.source === source && JSON.stringify(kept.request) === JSON.stringify(request)
     if (same) return new TraceFile(path, kept)
+    if (force) return new TraceFile(path, fresh)
     const message = `leads to ${path}, which holds another trace, of ${kept.source} with the prompt ${JSON.stringify(kept.request.prompt)}: name another file, or remove that one`
     throw new OptionError('out', message)
   }
@@ -61,7 +68,7 @@ export class TraceFile {
   }
 }
 
-async function read(path: string): Promise<Kept | undefined> {
+async function read(path: string, force: boolean): Promise<Kept | undefined> {
   let text: string
   try {
     text = await readFile(path, 'utf8')
@@ -70,7 +77,7 @@ async function read(path: string): Promise<Kept | undefined> {
     throw error
   }
   const kept = parse(text)
-  if (kept) return kept
+  if (kept || force) return kept
   throw new OptionError('out', `leads to ${path}, which is there and holds no trace`)
 }
 

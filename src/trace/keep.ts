@@ -1,5 +1,6 @@
-import { writeAtomically } from '../files.js'
-import { traceCsv } from './csv.js'
+import { checkReplaceable, writeResult } from '../files.js'
+import { isChart } from '../plot/chart.js'
+import { isTraceCsv, traceCsv } from './csv.js'
 import { TraceFile } from './file.js'
 import { tracePlot } from './plot.js'
 import { type TraceOptions, trace } from './trace.js'
@@ -11,6 +12,8 @@ export interface TraceToFilesOptions extends Omit<TraceOptions, 'onStart' | 'ski
   out: string
   /** Plot tokens on a logarithmic scale. Default false. */
   logX?: boolean | undefined
+  /** Replace what is there and is not this trace. Default false. */
+  force?: boolean | undefined
   /**
    * Is told which checkpoints will be asked, before the first is, and what the file has already answered
    * of an earlier trace.
@@ -25,19 +28,23 @@ export interface TraceToFilesOptions extends Omit<TraceOptions, 'onStart' | 'ski
  * already, the trace goes on: checkpoints that have answered aren't asked again, those that failed are.
  * Each result is on the disk before it comes out, and what there is stays when the trace is stopped.
  *
- * @throws {OptionError} if the JSON file holds the trace of another source or request
+ * @throws {OptionError} if a file of these names holds something else, such as the trace of another request
  */
 export async function* traceToFiles(
   source: string,
   request: TraceRequest,
   options: TraceToFilesOptions,
 ): AsyncGenerator<TraceResult, void> {
-  const { out, logX = false, onStart, ...others } = options
-  const file = await TraceFile.open(`${out}.json`, source, request)
+  const { out, logX = false, force = false, onStart, ...others } = options
+  if (!force) {
+    await checkReplaceable(`${out}.csv`, 'out', isTraceCsv)
+    await checkReplaceable(`${out}.svg`, 'out', isChart)
+  }
+  const file = await TraceFile.open(`${out}.json`, source, request, { force })
   const writeTables = async () => {
     if (file.results.length === 0) return
-    await writeAtomically(`${out}.csv`, traceCsv(file.results))
-    await writeAtomically(`${out}.svg`, tracePlot(source, request, file.results, { logX }))
+    await writeResult(`${out}.csv`, traceCsv(file.results))
+    await writeResult(`${out}.svg`, tracePlot(source, request, file.results, { logX }))
   }
   const start = (checkpoints: readonly TracedCheckpoint[]) =>
     onStart?.(

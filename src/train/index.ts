@@ -29,6 +29,7 @@ export type {
 } from './events.js'
 export { readMetrics } from './metrics.js'
 export { trainPlot } from './plot.js'
+export { writeTrainPlot } from './plot-file.js'
 export {
   type Baseline,
   type BaselineScore,

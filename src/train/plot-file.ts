@@ -1,0 +1,21 @@
+import { checkReplaceable, writeResult } from '../files.js'
+import { isChart } from '../plot/chart.js'
+import type { TrainMetric } from './events.js'
+import { trainPlot } from './plot.js'
+
+/**
+ * Draws a run, as {@link trainPlot} does, into an SVG file, which is there whole or not at all.
+ *
+ * @param options.title Default: none but what it is
+ * @param options.force Replace a file that is there and is no chart of this library. Default false.
+ * @throws {OptionError} if such a file is there
+ * @throws {CheckpointError} `IO` if it cannot be written
+ */
+export async function writeTrainPlot(
+  metrics: readonly TrainMetric[],
+  out: string,
+  { title, force = false }: { title?: string; force?: boolean } = {},
+): Promise<void> {
+  if (!force) await checkReplaceable(out, 'out', isChart)
+  await writeResult(out, trainPlot(metrics, title))
+}
