@@ -70,6 +70,7 @@ export {
   type Prompt,
   type Score,
 } from './model.js'
+export { nearestName } from './nearest-name.js'
 export type {
   CacheDType,
   LoadOptions,

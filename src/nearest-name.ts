@@ -2,11 +2,22 @@
 export function nearestName(name: string, names: readonly string[]): string | undefined {
   // What is much longer than a name is none, and costs time.
   if (name.length > 200) return undefined
+  const asked = name.toLowerCase()
   const scored = names
-    .map((known) => ({ known, distance: editDistance(known.toLowerCase(), name.toLowerCase()) }))
-    .sort((a, b) => a.distance - b.distance)
+    .map((known) => ({ known, ...likeness(known.toLowerCase(), asked) }))
+    .sort((a, b) => a.distance - b.distance || b.beginning - a.beginning)
   const [best] = scored
   return best && best.distance <= Math.max(2, name.length / 3) ? best.known : undefined
+}
+
+/** Shortest beginning that counts as the name: `--temp`. */
+const BEGINNING = 4
+
+function likeness(known: string, asked: string): { distance: number; beginning: number } {
+  const differs = [...known].findIndex((character, index) => character !== asked[index])
+  const beginning = differs < 0 ? known.length : differs
+  const isBeginning = beginning === asked.length && beginning >= BEGINNING
+  return { distance: isBeginning ? 1 : editDistance(known, asked), beginning }
 }
 
 /** Characters to put in, take out or change to make one text the other (Levenshtein). */

@@ -41,8 +41,8 @@ export class TraceFile {
     const same = kept.source === source && JSON.stringify(kept.request) === JSON.stringify(request)
     if (same) return new TraceFile(path, kept)
     if (force) return new TraceFile(path, fresh)
-    const message = `leads to ${path}, which holds another trace, of ${kept.source} with the prompt ${JSON.stringify(kept.request.prompt)}: name another file, or remove that one`
-    throw new OptionError('out', message)
+    const what = `another trace, of ${kept.source} with the prompt ${JSON.stringify(kept.request.prompt)}`
+    throw holds(path, what)
   }
 
   /** What there is, in the order of training. */
@@ -78,7 +78,17 @@ async function read(path: string, force: boolean): Promise<Kept | undefined> {
   }
   const kept = parse(text)
   if (kept || force) return kept
-  throw new OptionError('out', `leads to ${path}, which is there and holds no trace`)
+  throw holds(path, 'no trace')
+}
+
+function holds(path: string, what: string): OptionError {
+  return new OptionError('out', [
+    { kind: 'words', words: 'option ' },
+    { kind: 'subject', option: 'out' },
+    { kind: 'words', words: ` leads to ${path}, which holds ${what}: name another file, or set ` },
+    { kind: 'setting', option: 'force', value: 'true' },
+    { kind: 'words', words: ' to replace it' },
+  ])
 }
 
 function parse(text: string): Kept | undefined {
