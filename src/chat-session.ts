@@ -1,4 +1,4 @@
-import type { ChatMessage } from './chat.js'
+import type { ChatMessage, ChatOptions } from './chat.js'
 import { OptionError, PromptError } from './errors.js'
 import type { Completion, Generation, Piece } from './generate.js'
 import type { GenerateOptions } from './generation-options.js'
@@ -27,14 +27,17 @@ export type Overflow =
     ) => readonly ChatMessage[] | Promise<readonly ChatMessage[]>)
 
 /** Options of a {@link ChatSession}, and what each of its answers is generated with. */
-export interface ChatSessionOptions extends Omit<GenerateOptions, 'signal'> {
+export interface ChatSessionOptions extends Omit<GenerateOptions, 'signal'>, ChatOptions {
   /** Instructs the assistant before the conversation. */
-  system?: string
+  system?: string | undefined
   /** What was said before. Default: nothing. */
-  messages?: readonly ChatMessage[]
+  messages?: readonly ChatMessage[] | undefined
   /** Default `error`. */
-  overflow?: Overflow
+  overflow?: Overflow | undefined
 }
+
+/** Options of one answer. */
+type AnswerOptions = GenerateOptions & ChatOptions
 
 /** Room that is kept for an answer where the caller names no length: a part of the context. */
 const ANSWER_SHARE = 1 / 4
@@ -45,7 +48,7 @@ const MARKS = 8
 /** A conversation that remembers itself. */
 export class ChatSession {
   readonly #model: Olmo2
-  readonly #options: Omit<GenerateOptions, 'signal'>
+  readonly #options: Omit<AnswerOptions, 'signal'>
   readonly #overflow: Overflow
   #messages: readonly ChatMessage[]
   #answering = false
@@ -102,7 +105,7 @@ export class ChatSession {
    * @param options Go before those of the session
    * @throws {PromptError} `PROMPT_TOO_LONG` if the message does not fit, whatever else is dropped
    */
-  say(content: string, options: GenerateOptions = {}): ChatAnswer {
+  say(content: string, options: AnswerOptions = {}): ChatAnswer {
     checkText('content', content)
     return new ChatAnswer({
       start: () => this.#start(content, { ...this.#options, ...options }),
@@ -111,7 +114,7 @@ export class ChatSession {
     })
   }
 
-  async #start(content: string, options: GenerateOptions): Promise<Started> {
+  async #start(content: string, options: AnswerOptions): Promise<Started> {
     if (this.#answering) {
       const message = 'the session is still answering: wait for it, or stop it'
       throw new PromptError('INVALID_PROMPT', message)
@@ -130,7 +133,7 @@ export class ChatSession {
   /** Shortens a conversation that would leave hardly any room for its answer, as far as is known. */
   async #makeRoom(
     before: readonly ChatMessage[],
-    { maxNewTokens }: GenerateOptions,
+    { maxNewTokens }: AnswerOptions,
   ): Promise<readonly ChatMessage[]> {
     if (this.#overflow === 'error') return before
     const context = this.#model.info.config.maxPositionEmbeddings
@@ -164,12 +167,13 @@ export class ChatSession {
 
   /** Sees from a prompt that was run what the template adds. */
   async #learn(messages: readonly ChatMessage[], promptTokens: number): Promise<void> {
+    if (this.#overflow === 'error') return
     const added = promptTokens - (await this.#contents(messages))
     this.#marks = Math.max(MARKS, Math.ceil(added / messages.length))
   }
 
   /** Starts the answer, of a conversation that is shortened until it fits. */
-  async #accepted(before: readonly ChatMessage[], options: GenerateOptions): Promise<Started> {
+  async #accepted(before: readonly ChatMessage[], options: AnswerOptions): Promise<Started> {
     let messages = before
     let least = Number.POSITIVE_INFINITY
     for (;;) {
