@@ -83,11 +83,16 @@ impl ModelSource {
     pub fn generation_defaults(&self, config: &ModelConfig) -> Result<GenerationDefaults> {
         match self {
             ModelSource::Gguf(gguf) if !self.dir().join("generation_config.json").is_file() => {
-                let json = gguf.generation_config().to_string();
+                let json = gguf.generation_config()?.to_string();
                 Ok(GenerationDefaults::from_json(&json, gguf.path(), config)?.in_gguf())
             }
-            ModelSource::Gguf(_) => {
-                Ok(GenerationDefaults::from_dir(self.dir(), config)?.beside_gguf())
+            ModelSource::Gguf(gguf) => {
+                // Without an end of its own the folder's file leaves those of the GGUF file.
+                let json = gguf.generation_config()?.to_string();
+                let own = GenerationDefaults::from_json(&json, gguf.path(), config)?;
+                let eos_token_ids = own.options.eos_token_ids.unwrap_or_default();
+                let config = ModelConfig { eos_token_ids, ..config.clone() };
+                Ok(GenerationDefaults::from_dir(self.dir(), &config)?.beside_gguf())
             }
             ModelSource::Folder(dir) => GenerationDefaults::from_dir(dir, config),
         }
@@ -119,10 +124,9 @@ impl ModelSource {
     pub fn chat(&self) -> Chat {
         match self {
             ModelSource::Folder(_) => Chat::default(),
-            ModelSource::Gguf(gguf) => Chat {
-                template: gguf.chat_template().map(str::to_owned),
-                special_tokens: gguf.special_tokens(),
-            },
+            ModelSource::Gguf(gguf) => {
+                Chat { template: gguf.chat_template(), special_tokens: gguf.special_tokens() }
+            }
         }
     }
 

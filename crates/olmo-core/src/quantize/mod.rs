@@ -18,7 +18,9 @@ use crate::dtype::{DType, TensorType};
 use crate::precision::Precision;
 use crate::quant::Unquantizable;
 use crate::shapes::weight_shapes;
-use crate::weights::gguf::{convert_metadata, names, GgufWriter, Metadata, NewTensor, Value};
+use crate::weights::gguf::{
+    convert_metadata, lay_over, names, GgufWriter, Metadata, NewTensor, Value,
+};
 use crate::weights::{read_f32, Access, TensorData};
 use crate::{Error, Result};
 use importance::Importance;
@@ -146,7 +148,8 @@ fn plan(config: &ModelConfig, target: Precision) -> Vec<Planned> {
     names::all(config).into_iter().map(planned).collect()
 }
 
-/// The metadata of the file: of a GGUF file its own, else made of the folder's files.
+/// The metadata of the file: of a GGUF file its own, with what lies beside it laid over,
+/// else made of the folder's files.
 fn metadata(source: &ModelSource, target: Precision) -> Result<Metadata> {
     match source {
         ModelSource::Folder(dir) => convert_metadata(dir, target.file_type()),
@@ -154,6 +157,8 @@ fn metadata(source: &ModelSource, target: Precision) -> Result<Metadata> {
             let mut metadata = gguf.metadata().clone();
             metadata.set("general.file_type", Value::U32(target.file_type()));
             metadata.set("general.quantization_version", Value::U32(2));
+            let defaults = source.generation_defaults(&source.config()?)?;
+            lay_over(&mut metadata, source.dir(), &defaults)?;
             Ok(metadata)
         }
     }

@@ -33,7 +33,7 @@ fn use_all(gguf: &Gguf, with_tokenizer: bool) -> Result<()> {
     }
     let mut checkpoint = Checkpoint::of_gguf(gguf)?;
     let config = config?;
-    let json = gguf.generation_config().to_string();
+    let json = gguf.generation_config()?.to_string();
     GenerationDefaults::from_json(&json, gguf.path(), &config)?;
     checkpoint.check(&weight_shapes(&config))?;
     tokenizer.map_or(Ok(()), |tokenizer| tokenizer?.check(config.vocab_size))

@@ -3,11 +3,8 @@
 //! Source: `hparams` in llama.cpp's `llama-model.cpp`, its `olmo2.cpp`, and `set_gguf_parameters` of
 //! its converter.
 
-use serde_json::Value as Json;
-
-use super::{names, vocabulary, Gguf, Metadata, Value};
+use super::{generation, names, vocabulary, Gguf, Metadata, Value};
 use crate::config::{AttentionKind, ModelConfig, LARGEST_SIZE, MOST_LAYERS};
-use crate::sampling::{Kind, OPTIONS};
 use crate::{Error, Result};
 
 pub(super) const ARCHITECTURE: &str = "olmo2";
@@ -44,7 +41,7 @@ pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
     }
     let vocab_size = keys.vocab_size()?;
     let mut eos_token_ids = Vec::new();
-    for key in ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"] {
+    for key in generation::END_IDS {
         let id = keys.token_id(key, vocab_size)?;
         eos_token_ids.extend(id.filter(|id| !eos_token_ids.contains(id)));
     }
@@ -64,29 +61,9 @@ pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
         tie_word_embeddings: gguf.shape(names::OUTPUT).is_none(),
         dtype: None,
         eos_token_ids,
-        pad_token_id: keys.token_id("tokenizer.ggml.padding_token_id", vocab_size)?,
+        pad_token_id: keys.token_id(vocabulary::PAD_ID, vocab_size)?,
         warnings: Vec::new(),
     })
-}
-
-/// What the makers suggest, as `generation_config.json` would say it. That sampling is meant at all
-/// has no key.
-pub(super) fn generation_config(metadata: &Metadata) -> Json {
-    let mut json = serde_json::Map::new();
-    let options = OPTIONS.iter().filter_map(|entry| Some((entry.gguf?, entry.name, entry.kind)));
-    for (key, name, kind) in options.chain([(vocabulary::BOS_ID, "bos_token_id", Kind::Ids)]) {
-        let Some(value) = metadata.get(key) else { continue };
-        // To llama.cpp a count of 0 or less is off.
-        let off = match value {
-            Value::I8(..=-1) | Value::I16(..=-1) | Value::I32(..=-1) | Value::I64(..=-1) => {
-                (kind == Kind::Count).then(|| Json::from(0))
-            }
-            _ => None,
-        };
-        let number = off.or(value.as_u64().map(Json::from));
-        json.insert(name.to_owned(), number.or(value.as_f64().map(Json::from)).into());
-    }
-    json.into()
 }
 
 /// Adds the keys that describe a model's shape, in the converter's order.

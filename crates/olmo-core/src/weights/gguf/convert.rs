@@ -3,18 +3,20 @@
 //! Source: `conversion/base.py` of llama.cpp; `vocab.py` and `metadata.py` of the package gguf 0.19.0.
 //! What those guess from a model's name and card (its version, its base models, tags) is left out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value as Json};
 
 use super::vocabulary::{self, Words};
-use super::{config, Array, Metadata, Value};
+use super::{config, generation, Array, Metadata, Value};
 use crate::config::{read_required, ModelConfig};
 use crate::files;
-use crate::sampling::{Kind, OPTIONS};
+use crate::sampling::GenerationDefaults;
 use crate::tokenizer::{GPT4_WORDS, MOST_BYTES};
 use crate::weights::license;
 use crate::{Error, Result};
+
+const GENERATION_CONFIG: &str = "generation_config.json";
 
 /// Version of the block formats.
 const QUANTIZATION_VERSION: u32 = 2;
@@ -31,7 +33,8 @@ pub fn metadata(dir: &Path, file_type: u32) -> Result<Metadata> {
     let text = |text: &str| Value::String(text.to_owned());
     metadata.set(config::ARCHITECTURE_KEY, text(config::ARCHITECTURE));
     metadata.set("general.type", text("model"));
-    sampling(&mut metadata, &read_optional(&dir.join("generation_config.json"))?);
+    let defaults = GenerationDefaults::from_dir(dir, &config)?;
+    generation::write_sampling(&mut metadata, &read_optional(&dir.join(GENERATION_CONFIG))?);
     metadata.set("general.name", Value::String(name(dir)));
     metadata.set("general.size_label", Value::String(size_label(config.num_params())));
     if let Some(license) = license(dir) {
@@ -41,21 +44,24 @@ pub fn metadata(dir: &Path, file_type: u32) -> Result<Metadata> {
     metadata.set("general.file_type", Value::U32(file_type));
     metadata.set("general.quantization_version", Value::U32(QUANTIZATION_VERSION));
     tokenizer(&mut metadata, dir, &config)?;
+    generation::write_rest(&mut metadata, &defaults);
     Ok(metadata)
 }
 
-/// What the makers of the checkpoint suggest.
-fn sampling(metadata: &mut Metadata, generation: &Map<String, Json>) {
-    for entry in OPTIONS {
-        let (Some(key), Some(value)) = (entry.gguf, generation.get(entry.name)) else { continue };
-        let value = match entry.kind {
-            Kind::Count => value.as_i64().map(|k| Value::I32(k as i32)),
-            _ => value.as_f64().map(|x| Value::F32(x as f32)),
-        };
-        if let Some(value) = value {
-            metadata.set(key, value);
-        }
+/// Lays a `generation_config.json` in a GGUF file's folder, if there is one, over the metadata of the file;
+/// `defaults` are what a load makes of both.
+pub(crate) fn lay_over(
+    metadata: &mut Metadata,
+    dir: &Path,
+    defaults: &GenerationDefaults,
+) -> Result<()> {
+    let file = dir.join(GENERATION_CONFIG);
+    if file.is_file() {
+        generation::remove(metadata);
+        generation::write_sampling(metadata, &read_optional(&file)?);
+        generation::write_rest(metadata, defaults);
     }
+    Ok(())
 }
 
 /// The folder's name in words that begin with capitals. In the hub's cache, where a folder is called
@@ -133,10 +139,7 @@ fn tokenizer(metadata: &mut Metadata, dir: &Path, config: &ModelConfig) -> Resul
             metadata.set(&format!("tokenizer.ggml.{key}"), Value::Bool(flag));
         }
     }
-    if let Some(template) = chat_template(dir, &settings)? {
-        metadata.set(vocabulary::CHAT_TEMPLATE, Value::String(template));
-    }
-    Ok(())
+    chat_templates(metadata, dir, &settings)
 }
 
 /// A token that is found in a text before words are split.
@@ -284,19 +287,53 @@ fn content(token: Option<&Json>) -> Option<&str> {
     }
 }
 
-/// `chat_template` in `tokenizer_config.json`, or else `chat_template.jinja`. Of several the default.
-fn chat_template(dir: &Path, settings: &Map<String, Json>) -> Result<Option<String>> {
-    match settings.get("chat_template") {
-        Some(Json::String(template)) => return Ok(Some(template.clone())),
-        Some(Json::Array(several)) => {
-            let default = several.iter().find(|template| template["name"] == "default");
-            return Ok(default.and_then(|template| Some(template["template"].as_str()?.into())));
-        }
-        _ => {}
+/// Adds a folder's chat templates, by their names. As in transformers `chat_template.jinja` and the folder
+/// beside it go before `chat_template` in `tokenizer_config.json`.
+fn chat_templates(metadata: &mut Metadata, dir: &Path, settings: &Map<String, Json>) -> Result<()> {
+    let mut templates = template_files(dir)?;
+    if templates.is_empty() {
+        templates = match settings.get("chat_template") {
+            Some(Json::String(template)) => vec![(vocabulary::DEFAULT.into(), template.clone())],
+            Some(Json::Array(several)) => several.iter().filter_map(named).collect(),
+            _ => Vec::new(),
+        };
     }
-    let file = dir.join("chat_template.jinja");
-    let template = files::read_if_there(&file, files::MOST_CONFIG)?;
-    template.map(|template| files::text(&file, template)).transpose()
+    let names: Vec<String> = templates.iter().map(|(name, _)| name.clone()).collect();
+    for (name, template) in templates {
+        metadata.set(&vocabulary::template_key(&name), Value::String(template));
+    }
+    let others = names.into_iter().filter(|name| name != vocabulary::DEFAULT);
+    let others = Array::of_strings(others);
+    if !others.is_empty() {
+        metadata.set(vocabulary::CHAT_TEMPLATES, Value::Array(others));
+    }
+    Ok(())
+}
+
+/// The templates that are files of their own: `chat_template.jinja` and `additional_chat_templates/*.jinja`.
+fn template_files(dir: &Path) -> Result<Vec<(String, String)>> {
+    let mut files = vec![(vocabulary::DEFAULT.to_owned(), dir.join("chat_template.jinja"))];
+    let entries = std::fs::read_dir(dir.join("additional_chat_templates"));
+    let mut others: Vec<PathBuf> =
+        entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    others.sort();
+    for file in others.into_iter().filter(|file| file.extension().is_some_and(|end| end == "jinja"))
+    {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        files.push((name, file));
+    }
+    let mut templates = Vec::new();
+    for (name, file) in files {
+        if let Some(template) = files::read_if_there(&file, files::MOST_CONFIG)? {
+            templates.push((name, files::text(&file, template)?));
+        }
+    }
+    Ok(templates)
+}
+
+/// One of a list of templates.
+fn named(template: &Json) -> Option<(String, String)> {
+    Some((template["name"].as_str()?.into(), template["template"].as_str()?.into()))
 }
 
 /// A JSON object in a file; an empty one if there is no such file.

@@ -242,6 +242,13 @@ impl Metadata {
         }
     }
 
+    /// Removes a key, if it is there.
+    pub fn remove(&mut self, key: &str) {
+        let Some(place) = self.places.remove(key) else { return };
+        self.entries.remove(place);
+        self.places.values_mut().filter(|other| **other > place).for_each(|other| *other -= 1);
+    }
+
     pub fn contains(&self, key: &str) -> bool {
         self.places.contains_key(key)
     }

@@ -14,6 +14,7 @@
 
 mod config;
 mod convert;
+mod generation;
 mod metadata;
 pub mod names;
 mod read;
@@ -31,6 +32,7 @@ use crate::config::ModelConfig;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
+pub(crate) use self::convert::lay_over;
 pub use self::convert::metadata as convert_metadata;
 pub use self::metadata::{Array, Kind, Metadata, Value};
 pub use self::types::code;
@@ -100,14 +102,22 @@ impl Gguf {
         vocabulary::read(self)
     }
 
-    /// What the makers suggest, with the keys of `generation_config.json`.
-    pub fn generation_config(&self) -> serde_json::Value {
-        config::generation_config(&self.metadata)
+    /// What the makers suggest, with the keys of `generation_config.json`. The ends are those of
+    /// llama.cpp, unless the file was made here and has others.
+    pub fn generation_config(&self) -> Result<serde_json::Value> {
+        generation::read(&self.metadata)
+            .map_err(|problem| Error::InvalidFile { file: self.path().to_owned(), problem })
     }
 
-    /// How a conversation is written, in Jinja.
-    pub fn chat_template(&self) -> Option<&str> {
-        self.metadata.get(vocabulary::CHAT_TEMPLATE)?.as_str()
+    /// How a conversation is written unless another template is asked for, in Jinja.
+    pub fn chat_template(&self) -> Option<String> {
+        let default = self.chat_templates().into_iter().find(|(name, _)| name == "default");
+        default.map(|(_, template)| template)
+    }
+
+    /// All templates by their names.
+    pub fn chat_templates(&self) -> Vec<(String, String)> {
+        vocabulary::chat_templates(&self.metadata)
     }
 
     /// `bos_token` and the like, with their texts.

@@ -21,8 +21,13 @@ pub(super) const PRE: &str = "tokenizer.ggml.pre";
 pub(super) const TOKENS: &str = "tokenizer.ggml.tokens";
 pub(super) const TOKEN_TYPES: &str = "tokenizer.ggml.token_type";
 pub(super) const MERGES: &str = "tokenizer.ggml.merges";
-pub(super) const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+const CHAT_TEMPLATE: &str = "tokenizer.chat_template";
+/// The names of templates beside the default one.
+pub(super) const CHAT_TEMPLATES: &str = "tokenizer.chat_templates";
+/// The name of the template that is used unless another is asked for.
+pub(super) const DEFAULT: &str = "default";
 pub(super) const BOS_ID: &str = "tokenizer.ggml.bos_token_id";
+pub(super) const PAD_ID: &str = "tokenizer.ggml.padding_token_id";
 pub(super) const ADD_BOS: &str = "tokenizer.ggml.add_bos_token";
 
 /// Byte-level BPE, in the words of the format.
@@ -110,11 +115,32 @@ pub(super) fn special_tokens(metadata: &Metadata) -> Vec<(&'static str, String)>
         (BOS_ID, "bos_token"),
         ("tokenizer.ggml.eos_token_id", "eos_token"),
         ("tokenizer.ggml.unknown_token_id", "unk_token"),
-        ("tokenizer.ggml.padding_token_id", "pad_token"),
+        (PAD_ID, "pad_token"),
     ]
     .into_iter()
     .filter_map(|(key, name)| Some((name, text(key)?)))
     .collect()
+}
+
+/// The key of a chat template. In keys llama.cpp's converter has `_` for what is no letter or digit.
+pub(super) fn template_key(name: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
+    match name {
+        DEFAULT => CHAT_TEMPLATE.to_owned(),
+        name => format!("{CHAT_TEMPLATE}.{}", name.chars().map(plain).collect::<String>()),
+    }
+}
+
+/// The chat templates by their names, the default one first.
+pub(super) fn chat_templates(metadata: &Metadata) -> Vec<(String, String)> {
+    let others = metadata.get(CHAT_TEMPLATES).and_then(Value::as_array);
+    let others = others.and_then(|names| names.strings());
+    let names = [DEFAULT].into_iter().chain(others.into_iter().flatten());
+    let template = |name: &str| {
+        let template = metadata.get(&template_key(name))?.as_str()?;
+        Some((name.to_owned(), template.to_owned()))
+    };
+    names.filter_map(template).collect()
 }
 
 fn pre_tokenizer(words: Words) -> Result<PreTokenizerWrapper, tokenizers::Error> {
