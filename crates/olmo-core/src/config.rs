@@ -167,7 +167,9 @@ impl Keys<'_> {
             self.optional_size("num_key_value_heads")?.unwrap_or(num_attention_heads);
         let head_dim = match self.optional_size("head_dim")? {
             Some(head_dim) => head_dim,
-            None if hidden_size % num_attention_heads == 0 => hidden_size / num_attention_heads,
+            None if hidden_size.is_multiple_of(num_attention_heads) => {
+                hidden_size / num_attention_heads
+            }
             None => {
                 let problem = format!(
                     "is {num_attention_heads}, which does not divide hidden_size {hidden_size}"

@@ -150,7 +150,7 @@ fn candle_keeps_the_same_caches() {
             let error = candle.err().expect("candle has no such tensors");
             assert_eq!(
                 error.to_string(),
-                "option `cacheDtype` is q8_0, but on this device it must be f32, f16 or bf16"
+                "option `cache_dtype` is q8_0, but on this device it must be f32, f16 or bf16"
             );
             continue;
         }
@@ -168,7 +168,7 @@ fn heads_that_are_not_whole_groups_are_an_error() {
     let error = ops.cache(&shape).err().expect("an error");
     assert_eq!(
         error.to_string(),
-        "option `cacheDtype` is q8_0, but it stores heads in groups of 32 numbers, and this \
+        "option `cache_dtype` is q8_0, but it stores heads in groups of 32 numbers, and this \
          model's have 48: use f16"
     );
     assert_eq!(error.code(), "INVALID_OPTION");

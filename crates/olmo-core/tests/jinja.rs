@@ -160,7 +160,7 @@ fn a_failure_says_its_line() {
         ("{% macro m() %}\n\n{{ raise_exception('no') }}{% endmacro %}\n{{ m() }}", 3, "no"),
         ("{% if x %}\n", 1, "endif"),
     ] {
-        let fault = render(&source).unwrap_err();
+        let fault = render(source).unwrap_err();
         assert!(fault.message.contains(word), "{source}: {fault:?}");
         assert_eq!(fault.line, line, "{source}: {fault:?}");
     }

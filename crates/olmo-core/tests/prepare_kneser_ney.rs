@@ -79,8 +79,8 @@ fn faults_are_named() {
     assert_eq!(train(&TEXT, 9).to_string(), expected);
     assert_eq!(train(&TEXT, 0).code(), "INVALID_OPTION");
     assert_eq!(train(&[4, 0], 2).code(), "INVALID_TOKEN");
-    assert_eq!(train(&[1, 2], 2).code(), "INVALID_OPTION", "the last document is cut off");
-    assert_eq!(train(&[], 2).code(), "INVALID_OPTION");
+    assert_eq!(train(&[1, 2], 2).code(), "INVALID_FILE", "the last document is cut off");
+    assert_eq!(train(&[], 2).code(), "INVALID_FILE");
 }
 
 proptest! {

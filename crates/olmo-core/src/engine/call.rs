@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// What a call wants of its texts.
 pub(super) enum Goal {
     /// Continue each.
-    Generate(GenerationOptions),
+    Generate(Box<GenerationOptions>),
     /// How likely the tokens from this position on are.
     Score { from: usize },
     /// Logits, and what else a forward pass has to show.

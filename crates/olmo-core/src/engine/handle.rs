@@ -85,7 +85,7 @@ impl Engine {
         options: GenerationOptions,
     ) -> Result<Generation> {
         options.validate(self.info.config.vocab_size)?;
-        self.start(prompts, Goal::Generate(options))
+        self.start(prompts, Goal::Generate(options.into()))
     }
 
     fn start(&self, prompts: Vec<Vec<u32>>, goal: Goal) -> Result<Generation> {

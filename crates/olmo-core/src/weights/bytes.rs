@@ -81,7 +81,7 @@ fn read_all(path: &Path, file: File) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let available = available_memory();
     let room = usize::try_from(length).ok().filter(|_| length <= available);
-    if !room.is_some_and(|room| bytes.try_reserve_exact(room).is_ok()) {
+    if room.is_none_or(|room| bytes.try_reserve_exact(room).is_err()) {
         return Err(Error::NotEnoughMemory {
             what: format!("the whole of {}", path.display()),
             need: Amount::Bytes(length),

@@ -33,7 +33,7 @@ struct Request {
 impl Request {
     fn goal(&self) -> Goal {
         match &self.options {
-            Some(options) => Goal::Generate(options.clone()),
+            Some(options) => Goal::Generate(options.clone().into()),
             None => Goal::Score { from: self.prompts[0].len() / 2 },
         }
     }
@@ -227,9 +227,9 @@ fn paused_readers_hold_neither_places_nor_blocks() {
     assert!(result.try_recv().expect("a forward pass over all of it").is_ok());
     assert_eq!(bench.scheduler.preempted.len(), 64);
     // They go on when they are read.
-    let before: usize = paused.iter().map(|call| drain(call)).sum();
+    let before: usize = paused.iter().map(drain).sum();
     bench.scheduler.step();
-    let after: usize = paused.iter().map(|call| drain(call)).sum();
+    let after: usize = paused.iter().map(drain).sum();
     assert!(before == 32 && after > 0, "a chunk holds 32 of their prompts; {before} then {after}");
 }
 
@@ -242,7 +242,7 @@ fn many_answers_do_not_keep_other_calls_waiting() {
         num_return_sequences: 16_384,
         ..GenerationOptions::default()
     };
-    let many = bench.call(vec![vec![1; 40]], Goal::Generate(options), 0);
+    let many = bench.call(vec![vec![1; 40]], Goal::Generate(options.into()), 0);
     for _ in 0..10 {
         bench.scheduler.step();
         drain(&many);

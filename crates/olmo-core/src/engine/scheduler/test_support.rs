@@ -92,7 +92,7 @@ impl Bench {
 
     pub fn add(&mut self, prompt: Vec<u32>, max_new_tokens: usize) -> Generation {
         let options = GenerationOptions { max_new_tokens, ..GenerationOptions::default() };
-        self.call(vec![prompt], Goal::Generate(options), 0)
+        self.call(vec![prompt], Goal::Generate(options.into()), 0)
     }
 
     pub fn call(&mut self, prompts: Vec<Vec<u32>>, goal: Goal, seed: u64) -> Generation {

@@ -72,7 +72,7 @@ fn outcome(prompts: &[Vec<u32>], options: &GenerationOptions) -> (Outcome, usize
     let mut bench = Bench::with(model, 64 * 10, Limits::default());
     bench.context = 300;
     let call = |(seed, prompt): (usize, &Vec<u32>)| {
-        bench.call(vec![prompt.clone()], Goal::Generate(options.clone()), seed as u64)
+        bench.call(vec![prompt.clone()], Goal::Generate(options.clone().into()), seed as u64)
     };
     let generations: Vec<Generation> = prompts.iter().enumerate().map(call).collect();
     let mut events = vec![Vec::new(); prompts.len()];
