@@ -29,15 +29,8 @@ const SLIDING: LayerSpec = LayerSpec { index: 1, kind: 1 };
 fn kinds() -> [LayerKind; 2] {
     let rope = |theta: f64| {
         let half_dim = HEAD_DIM / 2;
-        let angle = move |i: usize| {
-            (i / half_dim) as f64 / theta.powf((i % half_dim) as f64 / half_dim as f64)
-        };
-        let angles = || (0..TOKENS * half_dim).map(angle);
-        RopeTable {
-            half_dim,
-            cos: angles().map(|angle| angle.cos() as f32).collect(),
-            sin: angles().map(|angle| angle.sin() as f32).collect(),
-        }
+        let frequency = |i| theta.powf(-(i as f64) / half_dim as f64) as f32;
+        RopeTable::of_frequencies((0..half_dim).map(frequency).collect(), TOKENS)
     };
     [
         LayerKind { attention: AttentionKind::Full, rope: rope(10_000.0) },
@@ -80,10 +73,10 @@ impl Numbers {
             let kv_head = head * KV_HEADS / HEADS;
             let q = rotated(&self.q, HEADS, row, head, &kind.rope);
             let mut p = vec![0.0; TOKENS];
-            for position in first..=row {
+            for (position, p) in p.iter_mut().enumerate().take(row + 1).skip(first) {
                 let k = rotated(&self.k, KV_HEADS, position, kv_head, &kind.rope);
                 let dot: f64 = q.iter().zip(&k).map(|(q, k)| q * k).sum();
-                p[position] = (dot / (HEAD_DIM as f64).sqrt()).exp();
+                *p = (dot / (HEAD_DIM as f64).sqrt()).exp();
             }
             let total: f64 = p.iter().sum();
             p.iter_mut().for_each(|p| *p /= total);

@@ -55,11 +55,7 @@ impl Numbers {
         let blocks: Vec<u32> = (0..blocks as u32).rev().collect();
         let ids: Vec<u32> = (0..TOKENS as u32).collect();
         batch.push(&ids, 0, &blocks, 0..0);
-        let rope = RopeTable {
-            half_dim: HEAD_DIM / 2,
-            cos: vec![1.0; TOKENS * HEAD_DIM / 2],
-            sin: vec![0.0; TOKENS * HEAD_DIM / 2],
-        };
+        let rope = RopeTable::of_frequencies(vec![0.0; HEAD_DIM / 2], TOKENS);
         let kinds = [LayerKind { attention: AttentionKind::Full, rope }];
         let tables =
             ["q", "k", "v"].map(|name| ops.matrix(self.checkpoint.get(name).unwrap()).unwrap());

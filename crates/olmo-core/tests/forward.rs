@@ -179,3 +179,22 @@ fn rope_angles_are_the_reference_s() {
         assert!(max_difference(sin, expected("sin")) <= 1e-6, "sin at {position}");
     }
 }
+
+/// A config may name a context far beyond what any text will have.
+#[test]
+fn a_huge_context_costs_no_angles_before_they_are_needed() {
+    let json = r#"{"model_type": "olmo2", "hidden_size": 64, "intermediate_size": 64,
+        "num_attention_heads": 2, "num_hidden_layers": 1, "vocab_size": 64, "rope_theta": 500000,
+        "max_position_embeddings": 16777216, "eos_token_id": 1}"#;
+    let mut config =
+        olmo_core::config::ModelConfig::from_json(json, "config.json".as_ref()).unwrap();
+    let huge = RopeTable::new(&config);
+    config.max_position_embeddings = 4096;
+    let small = RopeTable::new(&config);
+    assert_eq!(huge.positions(), 1 << 24);
+    for position in [0, 255, 256, 4095] {
+        assert_eq!(huge.at(position), small.at(position), "{position}");
+    }
+    let (cos, sin) = huge.at((1 << 24) - 1);
+    assert!(cos.iter().zip(sin).all(|(cos, sin)| (cos * cos + sin * sin - 1.0).abs() < 1e-5));
+}

@@ -52,7 +52,9 @@ fn a_good_file_of_version_2_or_3_is_read() {
 const HUGE: u64 = u64::MAX;
 
 /// What is done to a good file, and what is said of it then.
-const DAMAGE: &[(fn(&mut Raw), &str)] = &[
+type Damage = fn(&mut Raw);
+
+const DAMAGE: &[(Damage, &str)] = &[
     (|raw| raw.version = 1, "is of version 1; only 2 and 3"),
     (|raw| raw.version = 3 << 24, "this GGUF file is big-endian"),
     (|raw| raw.tensors = Some(HUGE), "there are 18446744073709551615 in `tensors`"),
