@@ -12,7 +12,7 @@
 //! ```
 //!
 //! A pass of a few rows takes little longer than one of a single row, since both read all weights. The
-//! tokens are those of generation one by one, as rows are the same bits in any company.
+//! tokens are those of generation one by one, as rows are the same bits whatever else is in the pass.
 //!
 //! Where the text differs from a passage of the prompt in one token, as at a correction, the passage is
 //! followed on behind it: waiting for two tokens that agree would take two passes of one. Not so where the
@@ -57,9 +57,9 @@ impl Lookup {
     }
 
     /// The tokens that may follow `tokens`: some that followed their end before. At most `room`, and
-    /// no more than the account allows in a pass that `company` sequences share.
-    pub fn guess<'a>(&mut self, tokens: &'a [u32], room: usize, company: usize) -> &'a [u32] {
-        let affordable = (self.account / (COST * company as f64)) as usize; // none of a negative
+    /// no more than the account allows in a pass that `concurrent` sequences share.
+    pub fn guess<'a>(&mut self, tokens: &'a [u32], room: usize, concurrent: usize) -> &'a [u32] {
+        let affordable = (self.account / (COST * concurrent as f64)) as usize; // none of a negative
         let count = self.most.min(room).min(affordable);
         if count == 0 {
             return &[];
@@ -75,13 +75,13 @@ impl Lookup {
     }
 
     /// Takes note that `right` of `guessed` tokens came, and one more.
-    pub fn learn(&mut self, guessed: usize, right: usize, company: usize) {
-        // In company the cost is everybody's, the gain this sequence's alone.
+    pub fn learn(&mut self, guessed: usize, right: usize, concurrent: usize) {
+        // With others in the pass the cost is everybody's, the gain this sequence's alone.
         self.passage = (right > 0).then_some(self.taken + right + 1);
-        let cost = COST * (guessed * company) as f64;
+        let cost = COST * (guessed * concurrent) as f64;
         self.account += ALLOWANCE * (right + 1) as f64 + right as f64 - cost;
         // What long copying earned must not be spent on long guessing in vain.
-        self.account = self.account.min(COST * (self.most * company) as f64 + ADVANCE);
+        self.account = self.account.min(COST * (self.most * concurrent) as f64 + ADVANCE);
     }
 
     /// Behind which token the text's end stood before: the place where most tokens agree, of equal
@@ -155,16 +155,19 @@ mod tests {
     #[test]
     fn guesses_are_given_up_where_they_are_wrong() {
         let text = [1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2];
-        for company in [1, 2, 7] {
+        for concurrent in [1, 2, 7] {
             let mut lookup = Lookup::new(7, 8, 12);
             let (mut cost, tokens) = (0.0, 100);
             for _ in 0..tokens {
-                let guessed = lookup.guess(&text, 9, company).len();
-                cost += COST * (guessed * company) as f64;
-                lookup.learn(guessed, 0, company);
+                let guessed = lookup.guess(&text, 9, concurrent).len();
+                cost += COST * (guessed * concurrent) as f64;
+                lookup.learn(guessed, 0, concurrent);
             }
-            assert!(cost <= 0.05 * tokens as f64, "{cost} passes in {tokens}, {company} together");
-            assert!(company > 1 || cost > 0.0);
+            assert!(
+                cost <= 0.05 * tokens as f64,
+                "{cost} passes in {tokens}, {concurrent} together"
+            );
+            assert!(concurrent > 1 || cost > 0.0);
         }
         let mut lookup = Lookup::new(7, 8, 12);
         for _ in 0..20 {

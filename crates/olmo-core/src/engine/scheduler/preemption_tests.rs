@@ -88,7 +88,7 @@ fn request() -> impl Strategy<Value = Request> {
     )
 }
 
-/// The events of each answer of a call, without what depends on the company: times, and how much
+/// The events of each answer of a call, without what depends on the others: times, and how much
 /// others had left in the cache.
 fn answers(request: &Request, events: Vec<Event>) -> Vec<Vec<Event>> {
     let mut answers = vec![Vec::new(); request.prompts.len() * request.goal().answers()];
