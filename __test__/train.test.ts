@@ -149,6 +149,7 @@ test('a model is trained from text, loads, generates and is drawn', async (t) =>
   const finished = await olmo2(['train', file, '--resume'])
   t.is(finished.exitCode, 0)
   t.is(finished.stdout, stdout)
+  t.regex(finished.stderr, /the run was at its end already: nothing was left to train/)
 })
 
 for (const [signal, code] of [

@@ -36,10 +36,11 @@ export function explain(error: unknown, debug: boolean, flags: readonly string[]
 }
 
 const REASONS: Record<string, (file: string) => string> = {
-  ENOENT: (file) => `there is no ${file}`,
+  ENOENT: (file) => (file === 'it' ? 'it is not there' : `there is no ${file}`),
   EISDIR: (file) => `${file} is a folder, where a file has to be`,
-  ENOTDIR: (file) => `a part of ${file} is a file, where a folder has to be`,
-  EACCES: (file) => `the system does not allow it for ${file}`,
+  ENOTDIR: (file) =>
+    `a part of ${file === 'it' ? 'its path' : file} is a file, where a folder has to be`,
+  EACCES: (file) => `this user may not open ${file}`,
   EPERM: (file) => `the system does not allow it for ${file}`,
   EROFS: (file) => `${file} is on a disk that cannot be written to`,
   ENOSPC: (file) => `there is no room left for ${file}`,
@@ -53,9 +54,16 @@ const REASONS: Record<string, (file: string) => string> = {
  * @param wanted As in `cannot read the text`
  */
 export function fileFailure(cause: unknown, wanted: string, file: string): Error {
+  return new Error(`${wanted}: ${reasonOf(cause, file) ?? `${file}: ${messageOf(cause)}`}`, {
+    cause,
+  })
+}
+
+/** Why the system failed; undefined if there are no words for it here. */
+function reasonOf(cause: unknown, file: string): string | undefined {
   const code = codeOf(cause)
-  const reason = REASONS[code]?.(file) ?? `${file}: ${messageOf(cause)}`
-  return new Error(`${wanted}: ${reason}${code && ` (${code})`}`, { cause })
+  const reason = REASONS[code]?.(file)
+  return reason && `${reason} (${code})`
 }
 
 const codeOf = (error: unknown) =>
@@ -66,13 +74,22 @@ const messageOf = (error: unknown) => (error instanceof Error ? error.message : 
 /** A failure of the system that nobody has put into words. */
 function inWords(error: Error): string {
   const file = 'path' in error && typeof error.path === 'string' ? error.path : undefined
-  const isKnown = file !== undefined && codeOf(error) in REASONS
-  return isKnown ? fileFailure(error, 'cannot go on', file).message : error.message
+  const reason = file === undefined ? undefined : reasonOf(error, file)
+  return reason ?? error.message
 }
 
 /** The message with options named as they are written on the command line. */
 function inFlags(error: Error, flags: readonly string[]): string {
-  return error instanceof Olmo2Error ? error.wording(flagNaming(flags)) : inWords(error)
+  if (!(error instanceof Olmo2Error)) return inWords(error)
+  const { cause } = error
+  const message = error.wording(flagNaming(flags))
+  // Why is in the words of the system, which name no flag.
+  return cause instanceof Error ? message.replace(cause.message, () => inShort(cause)) : message
+}
+
+/** What the system says, without its name of the call: the message names the file. */
+function inShort(cause: Error): string {
+  return reasonOf(cause, 'it') ?? cause.message
 }
 
 /** The reader of our output has gone, as in `olmo2 … | head`: nothing is wrong. */

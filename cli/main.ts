@@ -6,6 +6,7 @@ import { bench } from './commands/bench.js'
 import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
 import { generate } from './commands/generate.js'
+import { help } from './commands/help.js'
 import { info } from './commands/info.js'
 import { perplexity } from './commands/perplexity.js'
 import { plot } from './commands/plot.js'
@@ -16,8 +17,10 @@ import { revisions } from './commands/revisions.js'
 import { tokenize } from './commands/tokenize.js'
 import { trace } from './commands/trace.js'
 import { train } from './commands/train.js'
+import { examplesOf } from './examples.js'
 import { exitCode, explain, Interrupted } from './failure.js'
-import { isLive, note, writeHelp } from './output.js'
+import { columns, isLive, note, writeHelp } from './output.js'
+import { calledCommand, withSuggestion } from './suggestions.js'
 
 const commands = [
   generate,
@@ -34,13 +37,12 @@ const commands = [
   prepare,
   train,
   plot,
+  help,
 ]
 
 /** The options of the command that was called, by the library's names. */
-function flagsOf([name]: readonly string[]): string[] {
-  const command = program.commands.find((command) => command.name() === name)
-  const all = [...(command?.options ?? []), ...(command?.commands ?? []).flatMap((c) => c.options)]
-  return all.map((option) => option.attributeName())
+function flagsOf(command: Command): string[] {
+  return command.options.map((option) => option.attributeName())
 }
 
 const program = new Command('olmo2')
@@ -49,15 +51,24 @@ const program = new Command('olmo2')
   .option('--debug', 'show where an error came from')
   .helpCommand(false)
   .showHelpAfterError('(--help lists what there is)')
-  .configureOutput({ writeOut: writeHelp, writeErr: (text) => note(text.trimEnd()) })
+  .showSuggestionAfterError(false)
+  .configureHelp({ helpWidth: columns() ?? 80, minWidthToWrap: 20 })
+  .configureOutput({
+    writeOut: writeHelp,
+    writeErr: (text) => note(text.trimEnd()),
+    outputError: (text, write) => write(withSuggestion(program, text)),
+  })
   .exitOverride()
 for (const add of commands) add(program)
+for (const command of program.commands) {
+  if (command.name() !== 'help') command.addHelpText('after', examplesOf(command.name()))
+}
 
 try {
   await program.parseAsync()
 } catch (error) {
   process.exitCode = exitCode(error)
-  const text = explain(error, process.argv.includes('--debug'), flagsOf(program.args))
+  const text = explain(error, process.argv.includes('--debug'), flagsOf(calledCommand(program)))
   if (text) note(text)
   // So that the shell's prompt does not stand behind half an answer.
   else if (error instanceof Interrupted && isLive()) note('')

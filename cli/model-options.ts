@@ -1,5 +1,6 @@
 import { type Command, Option, type OptionValues } from 'commander'
 import { dtypes, embeddedModel, type LoadOptions, locateModel, Olmo2 } from '../src/index.js'
+import { UsageError } from './failure.js'
 import { toNumber } from './flags.js'
 import { note } from './output.js'
 import { progressBar } from './ui/progress.js'
@@ -13,6 +14,47 @@ export function addModelOption(command: Command): Command {
       'checkpoint folder, GGUF file, or model on the hub (default: the embedded one)',
     )
     .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
+}
+
+/**
+ * The model that a command was given, as its argument or with `--model`.
+ *
+ * @throws {UsageError} if it was given both ways, and not the same
+ */
+export function givenModel(
+  argument: string | undefined,
+  { model }: OptionValues,
+): string | undefined {
+  if (argument !== undefined && model !== undefined && argument !== model)
+    throw new UsageError('give the model as an argument or with --model, not both')
+  return argument ?? model
+}
+
+/** As {@link givenModel}, for a command that cannot do without. */
+export function neededModel(argument: string | undefined, values: OptionValues): string {
+  const model = givenModel(argument, values)
+  if (model === undefined)
+    throw new UsageError(
+      'name a model, as in allenai/OLMo-2-0425-1B, as an argument or with --model',
+    )
+  return model
+}
+
+/**
+ * The model and the argument after it, of a command that takes both.
+ *
+ * @param what What the other argument is, for the error
+ */
+export function modelAndOther(
+  [first, second]: readonly (string | undefined)[],
+  { model }: OptionValues,
+  what: string,
+): { model: string | undefined; other: string } {
+  const other = model === undefined ? second : first
+  if (model !== undefined && second !== undefined)
+    throw new UsageError('give the model as an argument or with --model, not both')
+  if (other === undefined) throw new UsageError(`name the model and ${what}`)
+  return { model: model ?? first, other }
 }
 
 /** The folder or file of the model that a command was asked for; fetched first, if it is on the hub. */

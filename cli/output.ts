@@ -1,6 +1,6 @@
 import type { WriteStream } from 'node:tty'
 
-import { cut } from './ui/format.js'
+import { cut, wrap } from './ui/format.js'
 import { onOneLine, visible, visibleJson } from './ui/visible.js'
 
 // Everything that the command says goes through here, so that no name, no error and no text from
@@ -44,7 +44,10 @@ export function writeData(text: string): Promise<void> {
 
 /** Writes what commander says of a command; it waits for nobody. */
 export function writeHelp(text: string): void {
-  stdout.write(visible(text))
+  const width = columns() ?? 80
+  // A call that can be copied stays in one piece.
+  const fitted = (line: string) => (line.startsWith('  olmo2 ') ? line : wrap(line, width))
+  stdout.write(visible(text).split('\n').map(fitted).join('\n'))
 }
 
 /** Writes one JSON object and a line end to standard output. */

@@ -8,7 +8,13 @@ import {
 import { formatBytes } from '../../src/hub/index.js'
 import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
-import { addCacheDtype, addComputeOptions, modelFolder } from '../model-options.js'
+import {
+  addCacheDtype,
+  addComputeOptions,
+  addModelOption,
+  givenModel,
+  modelFolder,
+} from '../model-options.js'
 import { write, writeJson } from '../output.js'
 import { Progress } from '../ui/progress.js'
 import { table } from '../ui/table.js'
@@ -21,16 +27,16 @@ export function bench(program: Command): void {
     .option('--metrics <list>', 'as in prefill512,decode@512,firstToken,load,peakRss', toList)
     .option('--rounds <n>', 'how often to measure each (default: 3)', toNumber)
     .option('--decode-tokens <n>', 'tokens that a decode generates (default: 32)', toNumber)
-    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
     .option('--json', 'write a JSON object')
-  addCacheDtype(addComputeOptions(command)).action(run)
+  addCacheDtype(addComputeOptions(addModelOption(command))).action(run)
 }
 
 function toList(text: string): string[] {
   return text.split(',').map((name) => name.trim())
 }
 
-async function run(model: string | undefined, values: OptionValues): Promise<void> {
+async function run(argument: string | undefined, values: OptionValues): Promise<void> {
+  const model = givenModel(argument, values)
   const status = new Progress()
   const report = await interruptible(async (signal) => {
     const folder = await modelFolder({ ...values, model }, signal)

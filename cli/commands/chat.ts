@@ -8,7 +8,7 @@ import { MessageLines } from '../chat/messages.js'
 import { explain, Interrupted } from '../failure.js'
 import { addGenerationOptions, generationOptions, noteUnused } from '../generation-options.js'
 import { interruptible } from '../interrupt.js'
-import { addLoadOptions, loadModel, modelFolder } from '../model-options.js'
+import { addLoadOptions, givenModel, loadModel, modelFolder } from '../model-options.js'
 import { editorOutput, isLive, isTyped, note, writeData } from '../output.js'
 import { stats } from '../ui/stats.js'
 
@@ -19,6 +19,7 @@ export function chat(program: Command): void {
   const command = program
     .command('chat')
     .description('talk with an Instruct checkpoint: a message a line')
+    .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
     .option('--system <text>', 'instruct the assistant before')
     .addOption(
       new Option('--overflow <what>', 'what becomes of a conversation beyond the context')
@@ -30,7 +31,8 @@ export function chat(program: Command): void {
   addGenerationOptions(addLoadOptions(command), useless).action(run)
 }
 
-async function run(values: OptionValues): Promise<void> {
+async function run(argument: string | undefined, options: OptionValues): Promise<void> {
+  const values: OptionValues = { ...options, model: givenModel(argument, options) }
   // Before the long load: does it chat at all?
   const folder = await interruptible((signal) => modelFolder(values, signal))
   await ChatTemplate.load(folder)

@@ -9,29 +9,30 @@ import {
 } from '../../src/index.js'
 import { toFlag } from '../flags.js'
 import { interruptible } from '../interrupt.js'
-import { modelFolder } from '../model-options.js'
-import { write, writeJson } from '../output.js'
-import { count } from '../ui/format.js'
-import { table } from '../ui/table.js'
+import { addModelOption, givenModel, modelFolder } from '../model-options.js'
+import { columns, write, writeJson } from '../output.js'
+import { count, wrap } from '../ui/format.js'
+import { facts, table } from '../ui/table.js'
 import { onOneLine } from '../ui/visible.js'
 
 export function info(program: Command): void {
-  program
+  const command = program
     .command('info')
     .description('show what a checkpoint is and what it needs to run')
     .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
-    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
     .option('--json', 'write a JSON object')
-    .action(run)
+  addModelOption(command).action(run)
 }
 
-async function run(model: string | undefined, values: OptionValues): Promise<void> {
+async function run(argument: string | undefined, values: OptionValues): Promise<void> {
+  const model = givenModel(argument, values)
   const folder = await interruptible((signal) => modelFolder({ ...values, model }, signal))
   const found = await inspect(folder)
   if (values.json) return writeJson(found)
+  const width = columns()
   for (const { title, text } of page(found)) {
     await write(`\n${title}\n`, 'bold')
-    await write(`${text}\n`)
+    await write(`${width === undefined ? text : wrap(text, width)}\n`)
   }
 }
 
@@ -79,7 +80,7 @@ function page({
     'together',
   ]
   return [
-    { title: onOneLine(path), text: table(shape) },
+    { title: onOneLine(path), text: facts(shape) },
     {
       title: 'Memory needed',
       text: `${table([heads, ...needs])}\n${formatBytes(rest.availableMemory)} are free here.`,

@@ -11,7 +11,14 @@ import { UsageError } from '../failure.js'
 import { toFlag, toNumber } from '../flags.js'
 import { readTextFile } from '../input.js'
 import { interruptible } from '../interrupt.js'
-import { addCacheDtype, addComputeOptions, loadModel, modelFolder } from '../model-options.js'
+import {
+  addCacheDtype,
+  addComputeOptions,
+  addModelOption,
+  loadModel,
+  modelAndOther,
+  modelFolder,
+} from '../model-options.js'
 import { write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
 import { heldOutTable } from '../ui/held-out-table.js'
@@ -22,8 +29,8 @@ export function perplexity(program: Command): void {
   const command = program
     .command('perplexity')
     .description('measure how well a model knows a text, and what a type of weights changes')
-    .argument('<model>', 'a checkpoint, or a model on the hub')
-    .argument('<text>', 'a text file, or a folder that `olmo2 prepare` wrote')
+    .argument('[model]', 'a checkpoint, or a model on the hub; or --model')
+    .argument('[text]', 'a text file, - for standard input, or a folder that `olmo2 prepare` wrote')
     .option('--ctx <n>', 'tokens of a window; its second half counts (default: 512)', toNumber)
     .option('--stride <n>', 'let windows overlap, beginning this many tokens apart', toNumber)
     .option('--save-base <file>', 'keep the log-probabilities as a reference')
@@ -35,24 +42,29 @@ export function perplexity(program: Command): void {
       toTypes,
     )
     .option('--reference <type>', 'with --types, the type to compare with (default: f32)')
-    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
     .option('--json', 'write a JSON object for each type instead of the table')
-  addCacheDtype(addComputeOptions(command)).action(run)
+  addCacheDtype(addComputeOptions(addModelOption(command))).action(run)
 }
 
 function toTypes(text: string): string[] {
   return text.split(',').map((type) => type.trim())
 }
 
-async function run(model: string, file: string, values: OptionValues): Promise<void> {
-  if (await isPrepared(file)) return await runHeldOut(model, file, values)
+async function run(
+  first: string | undefined,
+  second: string | undefined,
+  options: OptionValues,
+): Promise<void> {
+  const { model, other: file } = modelAndOther([first, second], options, 'a text')
+  const values: OptionValues = { ...options, model }
+  if (await isPrepared(file)) return await runHeldOut(file, values)
   const text = await readTextFile(file, 'the text')
-  const found = await interruptible((signal) => evaluate(model, text, values, signal))
+  const found = await interruptible((signal) => evaluate(text, values, signal))
   if (!values.json) await write(`${perplexityTable(found)}\n`)
 }
 
 /** By source, beside the n-gram models: what a model trained here has to be better than. */
-async function runHeldOut(model: string, data: string, values: OptionValues): Promise<void> {
+async function runHeldOut(data: string, values: OptionValues): Promise<void> {
   for (const name of ['ctx', 'stride', 'saveBase', 'klBase', 'types', 'reference']) {
     if (values[name] !== undefined)
       throw new UsageError(`${toFlag(name)} is for a text file, not for a prepared folder`)
@@ -62,7 +74,7 @@ async function runHeldOut(model: string, data: string, values: OptionValues): Pr
     status.set(`${count(tokens)} of ${count(total)} tokens`)
   try {
     const found = await interruptible(async (signal) => {
-      await using loaded = await loadModel({ ...values, model }, signal)
+      await using loaded = await loadModel(values, signal)
       return await scoreHeldOut(loaded, data, { signal, onProgress })
     })
     status.clear()
@@ -74,12 +86,11 @@ async function runHeldOut(model: string, data: string, values: OptionValues): Pr
 }
 
 async function evaluate(
-  model: string,
   text: string,
   values: OptionValues,
   signal: AbortSignal,
 ): Promise<ComparedType[]> {
-  const folder = await modelFolder({ ...values, model }, signal)
+  const folder = await modelFolder(values, signal)
   const status = new Progress()
   const options = { ...optionsOf(values), signal }
   options.onProgress = ({ dtype, windows, total, perplexity }) =>

@@ -3,6 +3,7 @@ import type { Command, OptionValues } from 'commander'
 import { type PulledModel, type PullOptions, pull as pullModel } from '../../src/index.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
+import { neededModel } from '../model-options.js'
 import { note, writeData, writeJson } from '../output.js'
 import { pullDisplay } from '../ui/pull-progress.js'
 
@@ -10,14 +11,16 @@ export function pull(program: Command): void {
   const command = program
     .command('pull')
     .description('fetch a model from the hub into the cache, and print its folder')
-    .argument('<id>', 'the model, as in allenai/OLMo-2-0425-1B')
+    .argument('[id]', 'the model, as in allenai/OLMo-2-0425-1B')
+    .option('-m, --model <id>', 'the model, instead of the argument')
     .option('--revision <name>', 'branch, tag, commit, tokens=1T, latest-stage1 (default: main)')
     .option('--file <name>', 'fetch this file alone, such as a GGUF')
     .option('--json', 'write a JSON object')
   addHubOptions(command).action(run)
 }
 
-async function run(id: string, values: OptionValues): Promise<void> {
+async function run(argument: string | undefined, values: OptionValues): Promise<void> {
+  const id = neededModel(argument, values)
   const { revision, file } = values
   const options = { ...hubOptions(values), revision, file }
   const model = await interruptible((signal) => pullWithDisplay(id, { ...options, signal }))

@@ -8,18 +8,18 @@ import {
 } from '../../src/quantize.js'
 import { toNumber } from '../flags.js'
 import { interruptible } from '../interrupt.js'
-import { modelFolder } from '../model-options.js'
+import { addModelOption, modelAndOther, modelFolder } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
 import { Progress, progressBar } from '../ui/progress.js'
 import { table } from '../ui/table.js'
 
 export function quantize(program: Command): void {
-  program
+  const command = program
     .command('quantize')
     .description('write a model as a GGUF file of another type')
-    .argument('<model>', 'a checkpoint, a GGUF file, or a model on the hub')
-    .argument('<out>', 'the file to write')
+    .argument('[model]', 'a checkpoint, a GGUF file, or a model on the hub; or --model')
+    .argument('[out]', 'the file to write')
     .addOption(
       new Option('--type <type>', 'type of the matrices; norms stay f32')
         .choices(dtypes)
@@ -28,12 +28,16 @@ export function quantize(program: Command): void {
     .option('--imatrix <file>', 'text to learn from what matters, or a file of llama-imatrix')
     .option('--force', 'replace a file that is there and is no GGUF')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
-    .option('--revision <name>', "the model's branch, tag or commit, tokens=1T, latest-stage1")
     .option('--json', 'write a JSON object instead of the table')
-    .action(run)
+  addModelOption(command).action(run)
 }
 
-async function run(model: string, out: string, values: OptionValues): Promise<void> {
+async function run(
+  first: string | undefined,
+  second: string | undefined,
+  values: OptionValues,
+): Promise<void> {
+  const { model = '', other: out } = modelAndOther([first, second], values, 'the file to write')
   const { type, imatrix, threads, force, json } = values
   const found = await interruptible(async (signal) => {
     const folder = await modelFolder({ ...values, model }, signal)

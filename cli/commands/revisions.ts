@@ -4,6 +4,7 @@ import { filterRevisions, listRevisions, parseCount, type Revision } from '../..
 import { toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
+import { neededModel } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
 import { retryLine } from '../ui/pull-progress.js'
@@ -13,7 +14,8 @@ export function revisions(program: Command): void {
   const command = program
     .command('revisions')
     .description("list a model's training checkpoints, branches and tags, in the order of training")
-    .argument('<id>', 'the model, as in allenai/OLMo-2-0425-1B')
+    .argument('[id]', 'the model, as in allenai/OLMo-2-0425-1B')
+    .option('-m, --model <id>', 'the model, instead of the argument')
     .option('--stage <n>', 'only those of this stage', toNumber)
     .option('--every <steps>', 'only those whose step is a multiple of this', toNumber)
     .option('--near-tokens <n>', 'only the one nearest to so many tokens, as in 1T or 50B', toCount)
@@ -29,7 +31,8 @@ export function toCount(text: string): number {
   return number
 }
 
-async function run(id: string, values: OptionValues): Promise<void> {
+async function run(argument: string | undefined, values: OptionValues): Promise<void> {
+  const id = neededModel(argument, values)
   const all = await interruptible((signal) =>
     listRevisions(id, {
       ...hubOptions(values),

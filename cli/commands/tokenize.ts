@@ -6,6 +6,7 @@ import { readText } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { addModelOption, modelFolder } from '../model-options.js'
 import { write, writeData, writeJson } from '../output.js'
+import { TokenTexts } from '../ui/token-text.js'
 import { visibleJson } from '../ui/visible.js'
 
 export function tokenize(program: Command): void {
@@ -37,7 +38,8 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   } else if (values.ids) {
     await write(`${ids.join(' ')}\n`)
   } else {
-    const lines = ids.map((id) => `${id}\t${visibleJson(tokenizer.decode([id]))}\n`)
+    const texts = new TokenTexts(tokenizer)
+    const lines = ids.map((id) => `${id}\t${visibleJson(texts.of(id))}\n`)
     await write(lines.join(''))
   }
 }

@@ -6,6 +6,7 @@ import {
   embeddedRunFolder,
   isFailure,
   type TraceRequest,
+  type TraceResult,
   type TraceToFilesOptions,
   traceToFiles,
 } from '../../src/trace/index.js'
@@ -13,7 +14,7 @@ import { UsageError } from '../failure.js'
 import { toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
-import { addComputeOptions } from '../model-options.js'
+import { addComputeOptions, givenModel } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
 import { Progress } from '../ui/progress.js'
 import { TraceTable } from '../ui/trace-table.js'
@@ -29,6 +30,7 @@ export function trace(program: Command): void {
       'a model on the hub, or a folder with a folder for each checkpoint ' +
         "(default: the embedded model's own)",
     )
+    .option('-m, --model <run>', 'the run, instead of the argument')
     .requiredOption('-p, --prompt <text>', 'the prompt')
     .option(
       '-c, --continuation <text>',
@@ -60,7 +62,7 @@ function append(text: string, before: string[] = []): string[] {
 }
 
 async function run(given: string | undefined, values: OptionValues): Promise<void> {
-  const source = given ?? (await ownRun())
+  const source = givenModel(given, values) ?? (await ownRun())
   const status = new Progress()
   let answered = false
   try {
@@ -118,11 +120,18 @@ async function follow(
     await head
     answered ||= !isFailure(result)
     if (isFailure(result)) note(`warning: ${result.revision} is skipped: ${result.error.message}`)
-    if (values.json) await writeJson(result)
+    if (values.json) await writeJson(line(result))
     else if (!isFailure(result)) await write(`${table?.row(result)}\n`)
   }
   await head
   return answered
+}
+
+/** In JSON a token's number is its `id` everywhere. */
+function line(result: TraceResult): object {
+  if (isFailure(result)) return { type: 'failure', ...result }
+  const top = result.top.map(({ token, ...rest }) => ({ id: token, ...rest }))
+  return { type: 'point', ...result, top }
 }
 
 function fetching(loaded: number, total: number, speed: number): string {

@@ -4,6 +4,7 @@ import {
   readTrainConfig,
   stepsBefore,
   type TrainEvent,
+  type TrainSummary,
   totalSteps,
   train as trainModel,
 } from '../../src/train/index.js'
@@ -51,8 +52,7 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
     await written
     display?.clear()
     if (json) return await writeJson({ type: 'done', ...summary })
-    const loss = summary.loss === null ? '' : `, loss ${summary.loss.toFixed(4)} in the last step`
-    note(`trained on ${count(summary.tokens)} tokens${loss}`)
+    note(outcome(summary))
     await writeData(`${summary.model}\n`)
   } catch (error) {
     display?.clear()
@@ -61,4 +61,10 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
     }
     throw error
   }
+}
+
+function outcome({ tokens, loss }: TrainSummary): string {
+  if (tokens === 0) return 'the run was at its end already: nothing was left to train'
+  const last = loss === null ? '' : `, loss ${loss.toFixed(4)} in the last step`
+  return `trained on ${count(tokens)} tokens${last}`
 }

@@ -22,3 +22,24 @@ export function duration(seconds: number): string {
 export function cut(line: string, width: number): string {
   return [...line].slice(0, Math.max(0, width)).join('')
 }
+
+/** A text in lines of so many characters at most, broken at spaces where it has some. */
+export function wrap(text: string, width: number): string {
+  return text
+    .split('\n')
+    .map((line) => wrapLine(line, Math.max(width, 1)))
+    .join('\n')
+}
+
+function wrapLine(line: string, width: number): string {
+  const lines: string[] = []
+  let rest = [...line]
+  while (rest.length > width) {
+    const space = rest.lastIndexOf(' ', width)
+    const indented = rest.findIndex((character) => character !== ' ')
+    const end = space > indented ? space : width
+    lines.push(rest.slice(0, end).join('').trimEnd())
+    rest = rest.slice(rest[end] === ' ' ? end + 1 : end)
+  }
+  return [...lines, rest.join('')].join('\n')
+}

@@ -1,0 +1,72 @@
+/** What a command can be called with, and what that does: at the end of its help. */
+const examples: Record<string, readonly (readonly [call: string, about: string])[]> = {
+  generate: [
+    ['generate "Once upon a time"', 'continue a text with the embedded model'],
+    [
+      'generate --prompt-file story.txt --model allenai/OLMo-2-0425-1B',
+      'a file, with a model of the hub',
+    ],
+    ['generate -- "-5 is a number"', 'a text that begins with a dash'],
+    ['generate "Hello" --chat --json', 'answer a message, as JSON lines'],
+  ],
+  chat: [
+    ['chat', 'talk with the embedded model'],
+    ['chat allenai/OLMo-2-0425-1B-Instruct --system "Be brief."', 'with a model of the hub'],
+  ],
+  tokenize: [
+    ['tokenize "Hello, world"', 'an id and a text a line'],
+    ['tokenize "Hello, world" --ids | olmo2 tokenize --decode', 'there and back'],
+  ],
+  info: [
+    ['info', 'the embedded model'],
+    ['info allenai/OLMo-2-1124-7B --json', 'a model of the hub, as JSON'],
+  ],
+  pull: [
+    ['pull allenai/OLMo-2-0425-1B', 'fetch a model, and print its folder'],
+    ['pull allenai/OLMo-2-0425-1B --revision tokens=1T', 'as it was after so many tokens'],
+  ],
+  cache: [
+    ['cache', 'what is there'],
+    ['cache verify --fix', 'remove what is damaged'],
+    ['cache remove allenai/OLMo-2-0425-1B --dry-run', 'say what would go'],
+  ],
+  revisions: [
+    ['revisions allenai/OLMo-2-0425-1B --stage 1 --every 100000', 'some checkpoints of stage 1'],
+    ['revisions allenai/OLMo-2-0425-1B --near-tokens 1T', 'the nearest to so many tokens'],
+  ],
+  trace: [
+    ['trace -p "Once upon a" -c " time" -c " king"', "over the embedded model's checkpoints"],
+    [
+      'trace allenai/OLMo-2-0425-1B -p "Paris is in" -c " France" -r every:20 --no-keep',
+      'over those of a model of the hub',
+    ],
+  ],
+  perplexity: [
+    ['perplexity DIR text.txt', 'of one model'],
+    ['perplexity DIR text.txt --types q8_0,q4_k_m', 'what smaller types change'],
+    ['perplexity --model DIR - < text.txt', 'of standard input'],
+  ],
+  bench: [
+    ['bench DIR --metrics prefill512,decode@512', 'how fast a model reads and writes'],
+    ['bench --rounds 5 --json', 'the embedded model, as JSON'],
+  ],
+  quantize: [
+    ['quantize DIR model.gguf --type q4_k_m', 'a smaller file'],
+    [
+      'quantize DIR model.gguf --type q4_0 --imatrix text.txt',
+      'that keeps what matters for a text',
+    ],
+  ],
+  prepare: [['prepare --text text/ --out data/ --vocab-size 4096', 'token files and a tokenizer']],
+  train: [
+    ['train run.yaml', 'train as the file says'],
+    ['train run.yaml --resume', 'go on where it stopped'],
+  ],
+  plot: [['plot run/', 'draw the curves here, and into run/plot.svg']],
+}
+
+/** The examples of a command, as its help shows them. */
+export function examplesOf(name: string): string {
+  const lines = (examples[name] ?? []).map(([call, about]) => `  # ${about}\n  olmo2 ${call}`)
+  return `\nExamples:\n${lines.join('\n')}`
+}
