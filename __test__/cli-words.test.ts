@@ -68,8 +68,8 @@ test('a file that cannot be read is named, with what was wanted of it', async (t
     [join(file, 'x'), /a part of .* is a file.*ENOTDIR/],
   ]
   const calls: [(path: string) => string[], RegExp][] = [
-    [(path) => ['generate', '-f', path, '--model', tiny], /cannot read the text of --prompt-file/],
-    [(path) => ['tokenize', '-f', path, '--model', tiny], /cannot read the text of --prompt-file/],
+    [(path) => ['generate', '-f', path, '--model', tiny], /cannot read --prompt-file/],
+    [(path) => ['tokenize', '-f', path, '--model', tiny], /cannot read --prompt-file/],
     [(path) => ['perplexity', tiny, path], /cannot read the text/],
     [(path) => ['train', path], /cannot read .*/],
   ]

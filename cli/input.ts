@@ -17,7 +17,7 @@ export async function readText(argument?: string, file?: string): Promise<string
     throw new UsageError('give the text as an argument or with --prompt-file, not both')
   }
   if (argument !== undefined && argument !== STANDARD_INPUT) return argument
-  return withoutLineEnd(await readTextFile(file ?? STANDARD_INPUT, 'the text of --prompt-file'))
+  return withoutLineEnd(await readTextFile(file ?? STANDARD_INPUT, '--prompt-file'))
 }
 
 /**
