@@ -9,7 +9,7 @@ import { execa, execaNode } from 'execa'
 import * as esm from 'olmo2'
 
 import { packageVersion } from '../src/package.js'
-import { longWinded, root, tiny } from './support.js'
+import { longWinded, root, temporaryFolder, tiny } from './support.js'
 
 const PROMPT = 'She read the word'
 
@@ -50,24 +50,47 @@ test('what require gives works', async (t) => {
   await t.throwsAsync(cjs.Olmo2.load('/no/such'), { instanceOf: cjs.CheckpointError })
 })
 
-test('all entry points share one class of each error', async (t) => {
-  for (const load of [(entry: string) => import(entry), async (entry: string) => require(entry)]) {
-    const { CheckpointError, OptionError } = await load('olmo2')
-    const { readMetrics } = await load('olmo2/train')
-    const { checkRepoId } = await load('olmo2/hub')
-    await t.throwsAsync(readMetrics('/no/such'), { instanceOf: CheckpointError })
-    t.throws(() => checkRepoId('no id'), { instanceOf: OptionError })
+test('require and import give the same classes, at every entry point', async (t) => {
+  for (const entry of entries) {
+    const [required, imported] = [require(entry), await import(entry)]
+    for (const name of Object.keys(imported)) t.is(required[name], imported[name], name)
   }
+  const { CheckpointError, OptionError } = require('olmo2')
+  const { readMetrics } = await import('olmo2/train')
+  const { checkRepoId } = await import('olmo2/hub')
+  await t.throwsAsync(readMetrics('/no/such'), { instanceOf: CheckpointError })
+  t.throws(() => checkRepoId('no id'), { instanceOf: OptionError })
 })
 
+/** What a compiler says of a program that uses the package. */
+async function compile(compiler: string, project: string, ...flags: string[]): Promise<string> {
+  const tsc = join(root, 'node_modules', compiler, 'bin/tsc')
+  const run = { cwd: root, all: true, reject: false } as const
+  return (await execaNode(tsc, ['-p', `__test__/types/${project}`, ...flags], run)).all
+}
+
 test('the types hold for import and for require', async (t) => {
-  const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  const { all } = await execaNode(tsc, ['-p', '__test__/types'], {
-    cwd: root,
-    all: true,
-    reject: false,
-  })
-  t.is(all, '')
+  t.is(await compile('typescript', 'tsconfig.json'), '')
+})
+
+test('the types hold with TypeScript 5.6, and have none of undici', async (t) => {
+  const files = await compile('typescript-5.6', 'tsconfig.import.json', '--listFiles')
+  t.notRegex(files, /error TS/)
+  t.regex(files, /dist\/src\/hub\/index\.d\.ts/)
+  t.notRegex(files, /node_modules\/undici\//)
+})
+
+test('publint and arethetypeswrong find nothing in the packed package', async (t) => {
+  const folder = await temporaryFolder()
+  await execa('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root })
+  const tarball = join(folder, `olmo2-${packageVersion}.tgz`)
+  const run = { cwd: root, all: true, reject: false, preferLocal: true } as const
+  const linted = await execa('publint', [tarball, '--strict'], run)
+  t.is(linted.exitCode, 0, linted.all)
+  // Every Node that the package takes can require() ES modules, which this rule does not know.
+  const options = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm']
+  const checked = await execa('attw', [tarball, ...options, '--no-emoji'], run)
+  t.is(checked.exitCode, 0, checked.all)
 })
 
 test('every symbol is there and has its name', (t) => {

@@ -1,5 +1,5 @@
-// Builds the Rust addon for this machine into `native/`, with its loader and its types. Arguments
-// go to cargo: `npm run build:native -- --features cuda`.
+// Builds the Rust addon for this machine into `native/`, with its types. Arguments go to cargo:
+// `npm run build:native -- --features cuda`.
 //
 // `napi build` would do, were it not for its `--target`: cargo then keeps a second copy of all
 // dependencies beside the one that the Rust tests use. For another platform it is the right tool.
@@ -8,9 +8,9 @@ import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
-import { generateTypeDef, parseTriple, writeJsBinding } from '@napi-rs/cli'
+import { generateTypeDef, parseTriple } from '@napi-rs/cli'
 
-const { name: packageName, version, napi } = JSON.parse(await readFile('package.json', 'utf8'))
+const { napi } = JSON.parse(await readFile('package.json', 'utf8'))
 const host = run('rustc', ['-vV']).match(/^host: (.+)$/m)[1]
 const typeDefDir = resolve('target/napi-types')
 await mkdir(typeDefDir, { recursive: true })
@@ -28,15 +28,6 @@ const dts = types.dts.replaceAll(/^export interface \w+Options \{.*?^\}/gms, (op
   options.replaceAll(/^( +\w+\?: )(.+)$/gm, '$1$2 | undefined'),
 )
 await writeFile('native/index.d.cts', dts)
-await writeJsBinding({
-  platform: true,
-  binaryName: napi.binaryName,
-  packageName: napi.packageName ?? packageName,
-  version,
-  idents: types.exports,
-  jsBinding: 'index.cjs',
-  outputDir: 'native',
-})
 await import('./generate-dtypes.mjs')
 
 /** The path of the library that cargo has built. */

@@ -1,10 +1,11 @@
 // Writes `src/dtypes.ts`: the types of weights that the built addon names, as TypeScript must know them
 // before anything runs. `npm run build:native` ends with this; a test holds the file against the addon.
 import { readFile, writeFile } from 'node:fs/promises'
-import { createRequire } from 'node:module'
+
+import { addon } from './addon.mjs'
 
 const file = 'src/dtypes.ts'
-const names = createRequire(import.meta.url)('../native/index.cjs').dtypes()
+const names = addon.dtypes()
 const text = `// Written by scripts/generate-dtypes.mjs from the engine's list of formats.
 
 /** All types of weights: numbers, and blocks of ever fewer bits. */

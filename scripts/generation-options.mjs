@@ -5,12 +5,12 @@
 // With `--check` nothing is written, and the exit code is 1 if anything would change.
 import { execFileSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { resolve } from 'node:path'
 
+import { addon } from './addon.mjs'
+
 const root = resolve(import.meta.dirname, '..')
-const native = createRequire(import.meta.url)('../native/index.cjs')
-const options = JSON.parse(native.generationOptions())
+const options = JSON.parse(addon.generationOptions())
 
 const camelCase = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase())
 const names = new Map(options.map(({ name }) => [name, camelCase(name)]))

@@ -1,17 +1,31 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
-const require = createRequire(import.meta.url)
-const manifest = require.resolve('olmo2/package.json')
+import { version } from './version.js'
 
-/** The folder this package is installed in. */
-export const packageRoot: string = dirname(manifest)
+/** This module's address. A bundler that writes CommonJS leaves `import.meta` empty: then it is the bundle's. */
+const here: string = import.meta.url ?? pathToFileURL(__filename).href
+
+/**
+ * The folder this package is installed in. In a bundle it is that of the package which the bundle finds;
+ * where it finds none, its own: binary and model may lie beside it as they do in the package.
+ */
+export const packageRoot: string = findRoot()
 
 /** The version of this package. */
-export const packageVersion: string = require(manifest).version
+export const packageVersion: string = version
 
 /** The folder of the model that is used where no path is given. */
 export const embeddedModel: string = join(packageRoot, 'models/olmo2-5m')
 
 /** The folder of the run that made it: some checkpoints, in the repository only, not in npm's package. */
 export const embeddedRun: string = join(packageRoot, 'models/olmo2-5m-checkpoints')
+
+function findRoot(): string {
+  try {
+    return dirname(createRequire(here).resolve('olmo2/package.json'))
+  } catch {
+    return dirname(fileURLToPath(here))
+  }
+}

@@ -1,8 +1,6 @@
-import { createRequire } from 'node:module'
-
-import { ResourceError } from '../errors.js'
-
-type Binding = typeof import('#native')
+import { packageRoot, packageVersion } from '../package.js'
+import { type Binding, loadAddon } from './addon.js'
+import { thisHost } from './host.js'
 
 let binding: Binding | undefined
 
@@ -11,19 +9,6 @@ let binding: Binding | undefined
  * binary gets a typed error from the call that needs one.
  */
 export function native(): Binding {
-  binding ??= load()
+  binding ??= loadAddon({ root: packageRoot, version: packageVersion, host: thisHost() })
   return binding
-}
-
-function load(): Binding {
-  try {
-    return createRequire(import.meta.url)('#native')
-  } catch (cause) {
-    throw new ResourceError(
-      'NO_BINARY',
-      `olmo2 has no working binary for ${process.platform} on ${process.arch} here; ` +
-        'reinstall without --omit=optional, or run `npm run build` in a clone with Rust installed',
-      { cause },
-    )
-  }
 }

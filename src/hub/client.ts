@@ -1,5 +1,3 @@
-import type { Response } from 'undici'
-
 import { HubError } from '../errors.js'
 import { packageVersion } from '../package.js'
 import { defaultRetryPolicy, type RetryPolicy, retrying } from './backoff.js'
@@ -7,7 +5,7 @@ import { readJson } from './json-body.js'
 import { checkRelativePath, isCommit, isRefName } from './names.js'
 import { type Asked, responseError } from './response-error.js'
 import { type HubOptions, type HubSettings, readSettings } from './settings.js'
-import { discard, type Timeouts, Transport, unreachable } from './transport.js'
+import { discard, type Response, type Timeouts, Transport, unreachable } from './transport.js'
 
 /** A file of a repository at a commit. */
 export interface HubFile {

@@ -1,4 +1,4 @@
-import type { Response } from 'undici'
+import type { Response } from './transport.js'
 
 /** The most bytes of one answer of the hub's API: a page of a list has a tenth of it. */
 const LARGEST_ANSWER = 16 * 2 ** 20

@@ -1,8 +1,6 @@
-import type { Response } from 'undici'
-
 import { HubError, type HubErrorFacts } from '../errors.js'
 import type { HubSettings } from './settings.js'
-import { redact } from './transport.js'
+import { type Response, redact } from './transport.js'
 
 /** What was asked for. */
 export interface Asked {

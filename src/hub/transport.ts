@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-import type { Dispatcher, Response } from 'undici'
+import type { Dispatcher } from 'undici'
 
 import { HubError } from '../errors.js'
 import { proxyFor } from './proxies.js'
@@ -12,6 +12,17 @@ export interface Request {
   method?: 'GET' | 'HEAD' | undefined
   headers?: Record<string, string> | undefined
   signal?: AbortSignal | undefined
+}
+
+/** What of an answer is used here. undici's own type would be part of what this package declares. */
+export interface Response {
+  readonly ok: boolean
+  readonly status: number
+  /** Where it came from; empty if no one says. */
+  readonly url: string
+  readonly headers: { get(name: string): string | null }
+  text(): Promise<string>
+  readonly body: (AsyncIterable<Uint8Array> & { cancel(): Promise<void> }) | null
 }
 
 /** Milliseconds without news after which a connection counts as dead. */

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises'
 
-import { parseDocument } from 'yaml'
 import { CheckpointError, OptionError } from '../errors.js'
 import { reasonOf } from '../realm.js'
 import { decodeText } from '../text-file.js'
@@ -19,6 +18,8 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
     const reason = reasonOf(cause)
     throw new CheckpointError('IO', `cannot read ${path}: ${reason}`, { cause })
   }
+  // Loaded here: who trains nothing needs no YAML.
+  const { parseDocument } = await import('yaml')
   const document = parseDocument(decodeText(bytes, path))
   const [problem] = document.errors
   // The first line of the message has the line's number; those after it show the line.

@@ -56,36 +56,52 @@ impl Device {
     /// Turns [`Device::Auto`] into a device there is.
     pub fn resolve(self) -> Device {
         match self {
-            Device::Auto if Device::Cuda(0).candle().is_ok() => Device::Cuda(0),
-            Device::Auto if Device::Metal.candle().is_ok() => Device::Metal,
-            Device::Auto => Device::Cpu,
+            Device::Auto => {
+                let gpus = [Device::Cuda(0), Device::Metal];
+                gpus.into_iter().find(|gpu| gpu.is_there()).unwrap_or(Device::Cpu)
+            }
             device => device,
         }
     }
 
+    #[cfg(not(feature = "candle"))]
+    fn is_there(self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "candle")]
+    fn is_there(self) -> bool {
+        self.candle().is_ok()
+    }
+
     /// candle's handle for the device, or the reason why there is none.
+    #[cfg(feature = "candle")]
     pub fn candle(self) -> Result<candle_core::Device> {
-        let unavailable =
-            |reason: Message| Error::DeviceUnavailable { device: self.to_string(), reason };
         match self {
             Device::Auto => self.resolve().candle(),
             Device::Cpu => Ok(candle_core::Device::Cpu),
-            Device::Cuda(_) if !cfg!(feature = "cuda") => Err(unavailable(
-                Message::from(
-                    "this binary was built without CUDA; build it with `cargo build --features cuda`, or use ",
-                )
-                .setting("device", "cpu"),
-            )),
+            Device::Cuda(_) if !cfg!(feature = "cuda") => Err(self.left_out()),
             Device::Cuda(ordinal) => candle_core::Device::new_cuda(ordinal).map_err(|error| {
-                unavailable(format!("the NVIDIA driver or the GPU is missing ({error})").into())
+                let reason = format!("the NVIDIA driver or the GPU is missing ({error})");
+                self.unavailable(reason.into())
             }),
-            Device::Metal if !cfg!(feature = "metal") => Err(unavailable(
-                Message::from("this binary was built without Metal, which only macOS has; use ")
-                    .setting("device", "cpu"),
-            )),
+            Device::Metal if !cfg!(feature = "metal") => Err(self.left_out()),
             Device::Metal => candle_core::Device::new_metal(0).map_err(|error| {
-                unavailable(format!("macOS reports no Metal GPU ({error})").into())
+                self.unavailable(format!("macOS reports no Metal GPU ({error})").into())
             }),
         }
+    }
+
+    /// The error of a device that this build cannot use.
+    pub(crate) fn left_out(self) -> Error {
+        let what = match self {
+            Device::Metal => "this binary was built without Metal, which only macOS has; use ",
+            _ => "this binary was built without CUDA; build it with `cargo build --features cuda`, or use ",
+        };
+        self.unavailable(Message::from(what).setting("device", "cpu"))
+    }
+
+    fn unavailable(self, reason: Message) -> Error {
+        Error::DeviceUnavailable { device: self.to_string(), reason }
     }
 }

@@ -84,13 +84,3 @@ impl std::str::FromStr for DType {
         })
     }
 }
-
-impl From<DType> for candle_core::DType {
-    fn from(dtype: DType) -> Self {
-        match dtype {
-            DType::F32 => candle_core::DType::F32,
-            DType::F16 => candle_core::DType::F16,
-            DType::BF16 => candle_core::DType::BF16,
-        }
-    }
-}

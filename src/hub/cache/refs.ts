@@ -74,9 +74,7 @@ export async function listCachedRefs(folder: RepoFolder): Promise<Map<string, st
   const refs = new Map<string, string>()
   for (const entry of entries) {
     if (!entry.isFile() || entry.name.endsWith('.tmp')) continue
-    // Node 20.17 knows `path` only, which later ones call `parentPath`.
-    const parent = entry.parentPath ?? entry.path
-    const name = relative(folder.refs, join(parent, entry.name)).split(sep).join('/')
+    const name = relative(folder.refs, join(entry.parentPath, entry.name)).split(sep).join('/')
     const commit = await readRef(folder, name)
     if (commit !== undefined) refs.set(name, commit)
   }

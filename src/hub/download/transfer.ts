@@ -1,10 +1,8 @@
-import type { Response } from 'undici'
-
 import { HubError } from '../../errors.js'
 import { Backoff } from '../backoff.js'
 import type { HubClient, HubFile } from '../client.js'
 import type { Asked } from '../response-error.js'
-import { discard, unreachable } from '../transport.js'
+import { discard, type Response, unreachable } from '../transport.js'
 import { type Limit, together } from './limit.js'
 import type { PartialFile } from './partial.js'
 import type { Range } from './ranges.js'

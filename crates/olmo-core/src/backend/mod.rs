@@ -1,5 +1,6 @@
 //! The implementations of [`Ops`](crate::ops::Ops).
 
+#[cfg(feature = "candle")]
 pub mod candle;
 pub mod cpu;
 pub mod fused;

@@ -4,13 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::ModelSource;
-use crate::backend::candle::CandleOps;
 use crate::backend::cpu::CpuOps;
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::dtype::{DType, TensorType};
-use crate::error::Message;
 use crate::limits::Limits;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{Model, Runtime};
@@ -18,6 +16,8 @@ use crate::precision::Precision;
 use crate::sampling::GenerationDefaults;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{Access, Checkpoint};
+#[cfg(feature = "candle")]
+use crate::{backend::candle::CandleOps, error::Message};
 use crate::{Error, Result};
 
 /// What to load, and how.
@@ -168,13 +168,19 @@ fn load_weights(
     report(0)?;
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
     if device != Device::Cpu {
-        let Precision::Float(dtype) = dtype else {
-            let expected = Message::from(format!("device {device} runs f32, f16 and bf16; use "))
-                .setting("device", "cpu");
-            return Err(Error::option("dtype", dtype.name(), expected));
-        };
-        let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
-        return Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut report)?));
+        #[cfg(not(feature = "candle"))]
+        return Err(device.left_out());
+        #[cfg(feature = "candle")]
+        {
+            let Precision::Float(dtype) = dtype else {
+                let expected =
+                    Message::from(format!("device {device} runs f32, f16 and bf16; use "))
+                        .setting("device", "cpu");
+                return Err(Error::option("dtype", dtype.name(), expected));
+            };
+            let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
+            return Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut report)?));
+        }
     }
     // A file in blocks keeps its own mix, which may be another than the one of that name.
     let keeps = options.dtype.is_none() && matches!(dtype, Precision::Mix(_));

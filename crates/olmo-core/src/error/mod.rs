@@ -229,10 +229,3 @@ fn not_finite(position: usize, dtype: &str) -> Message {
     ))
     .setting("dtype", "f32")
 }
-
-/// candle fails only where this crate passed it something wrong, or where a device gave up.
-impl From<candle_core::Error> for Error {
-    fn from(error: candle_core::Error) -> Self {
-        Error::Internal(format!("candle: {error}"))
-    }
-}

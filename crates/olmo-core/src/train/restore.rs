@@ -7,6 +7,7 @@ use super::config::TrainConfig;
 use super::network::{Learner, Network};
 use super::optimizer::AdamW;
 use super::state;
+#[cfg(feature = "candle")]
 use crate::backend::candle::AutogradOps;
 use crate::backend::fused::FusedOps;
 use crate::config::ModelConfig;
@@ -25,7 +26,10 @@ pub fn open_learner(
     checkpoint.check(&weight_shapes(model))?;
     Ok(match config.device.parse::<Device>()?.resolve() {
         Device::Cpu => Box::new(Network::load(FusedOps::new(), model, &checkpoint)?),
+        #[cfg(feature = "candle")]
         device => Box::new(Network::load(AutogradOps::new(device.candle()?), model, &checkpoint)?),
+        #[cfg(not(feature = "candle"))]
+        device => return Err(device.left_out()),
     })
 }
 

@@ -212,3 +212,20 @@ fn store(x: &Tensor, cache: &Tensor, span: &SpanPass) -> Result<()> {
     }
     Ok(())
 }
+
+impl From<DType> for candle_core::DType {
+    fn from(dtype: DType) -> Self {
+        match dtype {
+            DType::F32 => candle_core::DType::F32,
+            DType::F16 => candle_core::DType::F16,
+            DType::BF16 => candle_core::DType::BF16,
+        }
+    }
+}
+
+/// candle fails only where this crate passed it something wrong, or where a device gave up.
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Error::Internal(format!("candle: {error}"))
+    }
+}

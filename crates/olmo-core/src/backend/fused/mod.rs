@@ -3,7 +3,7 @@
 //! candle's autograd would start every gradient with zeros and add to them, in new memory, on a
 //! second pool of threads. Here gradients of weights are added inside their matrix products, those
 //! of activations move from operation to operation, and all memory is used again. The twin that
-//! lets candle differentiate is [`AutogradOps`](crate::backend::candle::AutogradOps); the tests
+//! lets candle differentiate is `AutogradOps` of `backend/candle`; the tests
 //! hold one against the other.
 //!
 //! Work is shared out among the threads of the current rayon pool. Sums are cut at fixed places,
