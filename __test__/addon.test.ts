@@ -89,7 +89,7 @@ test('a package without its binary is told from a binary that does not load', as
 
 test('a bundle that has nothing beside it is told so', async (t) => {
   const { message } = refusal(t, await temporaryFolder(), linux)
-  t.regex(message, /where this bundle finds it.*external.*lay its native/)
+  t.regex(message, /where this bundle finds it.*external.*docs\/deploying\.md/)
 })
 
 test("a damaged binary gives the loader's own reason, and the file", async (t) => {

@@ -50,7 +50,7 @@ test('what require gives works', async (t) => {
   await t.throwsAsync(cjs.Olmo2.load('/no/such'), { instanceOf: cjs.CheckpointError })
 })
 
-test('require and import give the same classes, at every entry point', async (t) => {
+test.serial('require and import give the same classes, at every entry point', async (t) => {
   for (const entry of entries) {
     const [required, imported] = [require(entry), await import(entry)]
     for (const name of Object.keys(imported)) t.is(required[name], imported[name], name)
@@ -91,6 +91,12 @@ test('publint and arethetypeswrong find nothing in the packed package', async (t
   const options = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm']
   const checked = await execa('attw', [tarball, ...options, '--no-emoji'], run)
   t.is(checked.exitCode, 0, checked.all)
+})
+
+test('all parts are of one version', async (t) => {
+  const cargo = await readFile(join(root, 'Cargo.toml'), 'utf8')
+  t.is(/^version = "(.+)"/m.exec(cargo)?.[1], manifest.version)
+  t.is(packageVersion, manifest.version)
 })
 
 test('every symbol is there and has its name', (t) => {

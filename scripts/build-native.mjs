@@ -3,20 +3,20 @@
 //
 // `napi build` would do, were it not for its `--target`: cargo then keeps a second copy of all
 // dependencies beside the one that the Rust tests use. For another platform it is the right tool.
-import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 
 import { generateTypeDef, parseTriple } from '@napi-rs/cli'
 
+import { buildAddon, hostTriple } from './cargo.mjs'
+
 const { napi } = JSON.parse(await readFile('package.json', 'utf8'))
-const host = run('rustc', ['-vV']).match(/^host: (.+)$/m)[1]
 const typeDefDir = resolve('target/napi-types')
 await mkdir(typeDefDir, { recursive: true })
 
 const library = build()
-const node = `native/${napi.binaryName}.${parseTriple(host).platformArchABI}.node`
+const node = `native/${napi.binaryName}.${parseTriple(hostTriple()).platformArchABI}.node`
 await mkdir('native', { recursive: true })
 // Replaced, not overwritten: a process that has the old one loaded keeps it.
 await copyFile(library, `${node}.new`)
@@ -32,33 +32,8 @@ await import('./generate-dtypes.mjs')
 
 /** The path of the library that cargo has built. */
 function build() {
-  const args = ['build', '--release', '--package', 'olmo-node', ...process.argv.slice(2)]
   const env = { ...process.env, NAPI_TYPE_DEF_TMP_FOLDER: typeDefDir }
   // The types are written while the crate compiles; it must, if they are gone.
   if (!existsSync(`${typeDefDir}/olmo-node`)) env.NAPI_FORCE_BUILD_OLMO_NODE = String(Date.now())
-  const messages = run('cargo', [...args, '--message-format=json-render-diagnostics'], env)
-  const artifacts = messages
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line))
-  const addon = artifacts.find(({ target }) => target?.name === 'olmo_node')
-  return addon.filenames.find((file) => /\.(so|dylib|dll)$/.test(file))
-}
-
-/** What a program prints; its standard error is ours. Ends this process if it fails. */
-function run(program, args, env = process.env) {
-  const options = {
-    env,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'inherit'],
-    maxBuffer: 2 ** 28,
-  }
-  const { error, status, stdout } = spawnSync(program, args, options)
-  if (error?.code === 'ENOENT') {
-    console.error(`${program} was not found: building olmo2 takes Rust, see https://rustup.rs`)
-    process.exit(1)
-  }
-  if (error) throw error
-  if (status !== 0) process.exit(status ?? 1)
-  return stdout
+  return buildAddon(['--release', ...process.argv.slice(2)], env)
 }

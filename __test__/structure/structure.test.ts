@@ -39,11 +39,8 @@ const tables = layersIn(read('ARCHITECTURE.md'))
 
 /** The package's entry points, as package.json lists them, by their sources. */
 const { exports } = JSON.parse(read('package.json'))
-const entries = Object.values<{ import?: { default: string } } | string>(exports).flatMap(
-  (entry) =>
-    typeof entry === 'string'
-      ? []
-      : [entry.import?.default.replace(/^\.\/dist\/(.*)\.js$/, '$1') ?? ''],
+const entries = Object.values<{ default: string } | string>(exports).flatMap((entry) =>
+  typeof entry === 'string' ? [] : [entry.default.replace(/^\.\/dist\/(.*)\.js$/, '$1')],
 )
 
 test('the sources are found, and a table for each tree', (t) => {

@@ -63,13 +63,13 @@ function open(require: NodeJS.Require, file: string, host: Host, wayOut: string)
     return require(file)
   } catch (cause) {
     const reason = reasonOf(cause).trim()
-    const message = `${file} cannot be loaded: ${reason}; ${explain(file, cause, host) ?? wayOut}`
+    const message = `${file} cannot be loaded: ${reason}; ${explain(file, cause, host, wayOut)}`
     throw failure(message, cause)
   }
 }
 
 /** What a loader's error means, where its text does not say what to do. */
-function explain(file: string, cause: unknown, host: Host): string | undefined {
+function explain(file: string, cause: unknown, host: Host, wayOut: string): string {
   const reason = reasonOf(cause)
   if (typeof cause === 'object' && cause && 'code' in cause) {
     if (cause.code === 'ERR_DLOPEN_DISABLED')
@@ -85,9 +85,9 @@ function explain(file: string, cause: unknown, host: Host): string | undefined {
     return 'the folder must allow programs to run: look at its rights, and for `noexec` at its mount'
   const kind = existsSync(file) ? binaryKind(file) : undefined
   if (kind && (kind.platform !== host.platform || (kind.arch && kind.arch !== host.arch)))
-    return `it is for ${kind.platform} on ${kind.arch}, and this is ${hostName(host)}: ${REINSTALL} here`
-  if (existsSync(file) && !kind) return `the file is damaged: ${REINSTALL}`
-  return undefined
+    return `it is for ${kind.platform} on ${kind.arch}, and this is ${hostName(host)}: ${wayOut}`
+  if (existsSync(file) && !kind) return `the file is damaged: ${wayOut}`
+  return wayOut
 }
 
 function unsupported(host: Host): ResourceError {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 
 import { camelCaseKeys } from '../camel-case.js'
 import { CheckpointError } from '../errors.js'
@@ -24,7 +24,15 @@ export async function readMetrics(run: string): Promise<TrainMetric[]> {
     throw new CheckpointError('IO', message, { cause })
   }
   const lines = text.split('\n').slice(0, -1)
-  return lines.flatMap((line, index) => (line === '' ? [] : [parse(line, file, index + 1)]))
+  return lines
+    .flatMap((line, index) => (line === '' ? [] : [parse(line, file, index + 1)]))
+    .map((metric) => withFolder(metric, run))
+}
+
+/** Paths in the file start from the run's folder. */
+function withFolder(metric: TrainMetric, run: string): TrainMetric {
+  if (metric.type !== 'checkpoint' || typeof metric.path !== 'string') return metric
+  return { ...metric, path: isAbsolute(metric.path) ? metric.path : join(run, metric.path) }
 }
 
 function parse(line: string, file: string, number: number): TrainMetric {

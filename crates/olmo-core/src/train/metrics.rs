@@ -63,11 +63,13 @@ pub struct CheckpointMetrics {
     pub stage: u32,
     pub ingredient: u32,
     pub step: u64,
+    /// Its folder; in the log from the run's folder on.
     pub path: PathBuf,
 }
 
 /// The log of a run.
 pub struct MetricsLog {
+    output: PathBuf,
     path: PathBuf,
     file: File,
     validated: Option<Moment>,
@@ -99,7 +101,7 @@ impl MetricsLog {
             .append(true)
             .open(&path)
             .map_err(|error| Error::write(&path, error))?;
-        Ok(MetricsLog { path, file, validated })
+        Ok(MetricsLog { output: output.to_owned(), path, file, validated })
     }
 
     /// When the last validation in the log was.
@@ -111,7 +113,18 @@ impl MetricsLog {
         if let Progress::Validation(ValidationMetrics { stage, ingredient, step, .. }) = *progress {
             self.validated = Some(Moment { stage, ingredient, step });
         }
-        let line = serde_json::to_string(progress).expect("numbers and names can be written");
+        let line = match progress {
+            // The folder of a run can be moved and given away.
+            Progress::Checkpoint(checkpoint) => {
+                let mut checkpoint = checkpoint.clone();
+                if let Ok(inside) = checkpoint.path.strip_prefix(&self.output) {
+                    checkpoint.path = inside.to_owned();
+                }
+                serde_json::to_string(&Progress::Checkpoint(checkpoint))
+            }
+            progress => serde_json::to_string(progress),
+        };
+        let line = line.expect("numbers and names can be written");
         writeln!(self.file, "{line}").map_err(|error| Error::write(&self.path, error))
     }
 }

@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+
+import { run } from '../cargo.mjs'
+
+const MIB = 2 ** 20
+
+/** Bytes that a package may have: of the library its tarball, of a platform what is unpacked. */
+const limits = { library: 12 * MIB, platform: 8 * MIB, development: 14 * MIB }
+
+/**
+ * Prints what the packages weigh and need.
+ *
+ * @param released Whether the addons are built as they are published: small, without a path of this machine
+ * @returns What is wrong with them, a line each
+ */
+export async function checkPackages(packages, { released = true } = {}) {
+  const problems = []
+  for (const { name, size, unpackedSize, folder, target } of packages) {
+    console.log(`${name}: ${mib(size)} packed, ${mib(unpackedSize)} unpacked`)
+    const [bytes, limit] = target
+      ? [unpackedSize, released ? limits.platform : limits.development]
+      : [size, limits.library]
+    if (bytes > limit) problems.push(`${name} has ${mib(bytes)}, more than ${mib(limit)}`)
+    for (const file of ['LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.txt'])
+      if (!existsSync(join(folder, file))) problems.push(`${name} has no ${file}`)
+    if (target && released) problems.push(...(await pathsIn(name, folder, target)))
+    if (target) problems.push(...(await checkAddon(name, folder, target)))
+  }
+  return problems
+}
+
+const mib = (bytes) => `${(bytes / MIB).toFixed(1)} MiB`
+
+async function checkAddon(name, folder, target) {
+  const file = join(folder, `olmo2.${target}.node`)
+  const { libc } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+  const problems = []
+  if (!target.startsWith('linux')) return problems
+  const { needed, glibc } = elfNeeds(file)
+  console.log(`${name}: needs ${needed.join(', ')}; symbols of glibc ${glibc ?? 'none'}`)
+  const musl = needed.some((library) => library.includes('musl'))
+  const expected = musl || glibc === undefined ? 'musl' : 'glibc'
+  if (libc?.join() !== expected) problems.push(`${name} says libc ${libc}, and needs ${expected}`)
+  const foreign = needed.filter((library) => !/^(lib(c|m|dl|pthread|rt|gcc_s)\.|ld-)/.test(library))
+  if (foreign.length > 0)
+    problems.push(`${name} needs ${foreign.join(', ')}, which a system may lack`)
+  return problems
+}
+
+/** Libraries that an ELF file needs, and the newest version of glibc that its symbols take. */
+export function elfNeeds(file) {
+  const text = run('readelf', ['--dynamic', '--version-info', '--wide', file])
+  const needed = [...text.matchAll(/\(NEEDED\).*\[(.+)\]/g)].map(([, library]) => library)
+  const versions = [...text.matchAll(/GLIBC_(\d+)\.(\d+)/g)]
+    .map(([, major, minor]) => [Number(major), Number(minor)])
+    .sort((a, b) => a[0] - b[0] || a[1] - b[1])
+  return { needed, glibc: versions.at(-1)?.join('.') }
+}
+
+/** Paths of this machine that an addon has in it. */
+async function pathsIn(name, folder, target) {
+  const text = (await readFile(join(folder, `olmo2.${target}.node`))).toString('latin1')
+  const places = [process.cwd(), homedir(), process.env.CARGO_HOME].filter(
+    (place) => place?.length > 1,
+  )
+  return places
+    .filter((place) => text.includes(`${place}/`))
+    .map((place) => `${name} has a path of this machine in it: ${place}`)
+}

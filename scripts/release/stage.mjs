@@ -1,0 +1,108 @@
+import { copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+import { NapiCli, parseTriple } from '@napi-rs/cli'
+
+import { run } from '../cargo.mjs'
+import { crateNotices, npmNotices } from './notices.mjs'
+
+const NOTICES = 'THIRD-PARTY-NOTICES.txt'
+
+/** What only a clone needs of package.json. */
+const OF_CLONE = ['devDependencies', 'scripts', 'ava', 'napi', 'allowScripts']
+
+/**
+ * Lays out the packages as they are published and packs them.
+ *
+ * @param out The folder that they go to, inside the project; emptied before
+ * @param addons Files of the addon, by the names of their platforms
+ * @returns Each with its tarball, its folder and what npm says of it
+ */
+export async function stage(out, addons) {
+  await rm(out, { recursive: true, force: true })
+  await mkdir(out, { recursive: true })
+  const manifest = published(JSON.parse(await readFile('package.json', 'utf8')))
+  const folders = [await stageLibrary(out, manifest)]
+  await new NapiCli().createNpmDirs({ cwd: process.cwd(), npmDir: join(out, 'npm') })
+  for (const [target, file] of addons)
+    folders.push(await stagePlatform({ out, target, file, manifest }))
+  return folders.map(({ folder, target }) => pack(folder, out, target))
+}
+
+/** package.json as npm gets it: with the platforms' packages, which a clone has no use for. */
+function published(manifest) {
+  const { name, version, napi } = manifest
+  const targets = napi.targets.map(platformOf)
+  const kept = Object.entries(manifest).filter(([key]) => !OF_CLONE.includes(key))
+  return {
+    ...Object.fromEntries(kept),
+    ...addresses(manifest),
+    optionalDependencies: Object.fromEntries(
+      targets.map((target) => [`${name}-${target}`, version]),
+    ),
+  }
+}
+
+/** Where the project lives: package.json says it or, in a workflow, GitHub. */
+function addresses({ repository }) {
+  const { GITHUB_SERVER_URL: server, GITHUB_REPOSITORY: path } = process.env
+  const home = repository?.url?.replace(/^git\+|\.git$/g, '') ?? (path && `${server}/${path}`)
+  if (!home) return {}
+  return {
+    repository: { type: 'git', url: `git+${home}.git` },
+    homepage: `${home}#readme`,
+    bugs: `${home}/issues`,
+  }
+}
+
+async function stageLibrary(out, manifest) {
+  const folder = join(out, 'olmo2')
+  // npm knows which files belong to it, by `files` of package.json.
+  const [{ files }] = JSON.parse(run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts']))
+  for (const { path } of files) {
+    await mkdir(dirname(join(folder, path)), { recursive: true })
+    await cp(path, join(folder, path))
+  }
+  await writeJson(join(folder, 'package.json'), { ...manifest, files: undefined })
+  const readme = await readFile('README.md', 'utf8')
+  await writeFile(join(folder, 'README.md'), withAddresses(readme, manifest))
+  await writeFile(join(folder, NOTICES), await npmNotices())
+  return { folder }
+}
+
+/** Links of the README lead to the repository, of which the package has no docs. */
+function withAddresses(markdown, { homepage, version }) {
+  if (!homepage) return markdown
+  const home = homepage.replace('#readme', '')
+  return markdown
+    .replace(/(!\[[^\]]*\]\()(?!https?:)/g, `$1${home}/raw/v${version}/`)
+    .replace(/((?<!!)\[[^\]]*\]\()(?!https?:|#)/g, `$1${home}/blob/v${version}/`)
+}
+
+/** A platform as napi-rs calls it, of a triple of Rust's. */
+const platformOf = (triple) => parseTriple(triple).platformArchABI
+
+async function stagePlatform({ out, target, file, manifest }) {
+  const folder = join(out, 'npm', target)
+  const path = join(folder, 'package.json')
+  const { repository, homepage, bugs } = manifest
+  const own = JSON.parse(await readFile(path, 'utf8'))
+  const files = [...own.files, NOTICES]
+  await writeJson(path, { ...own, files, repository, homepage, bugs })
+  await copyFile(file, join(folder, `olmo2.${target}.node`))
+  await copyFile('LICENSE', join(folder, 'LICENSE'))
+  const { napi } = JSON.parse(await readFile('package.json', 'utf8'))
+  const triple = napi.targets.find((triple) => platformOf(triple) === target)
+  await writeFile(join(folder, NOTICES), await crateNotices(triple))
+  return { folder, target }
+}
+
+function writeJson(file, value) {
+  return writeFile(file, `${JSON.stringify(value, undefined, 2)}\n`)
+}
+
+function pack(folder, out, target) {
+  const args = ['pack', `./${folder}`]
+  const [facts] = JSON.parse(run('npm', [...args, '--json', '--pack-destination', out]))
+  return { ...facts, folder, target, tarball: join(out, facts.filename) }
+}
