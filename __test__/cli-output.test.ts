@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { execaNode } from 'execa'
 
+import { Progress } from '../cli/ui/progress.js'
 import { onOneLine, visible, visibleJson } from '../cli/ui/visible.js'
 import { makeRun } from './hub/run-folder.js'
 import { COMMIT, fakeCheckpoint, ID, OTHER_COMMIT, repo, startHub } from './hub/setup.js'
@@ -140,3 +141,26 @@ test("a model's own text is for the eyes on a terminal, and itself elsewhere", a
   t.notRegex(json.stdout, HARMFUL)
   t.is(JSON.parse(json.stdout.split('\n')[0] ?? '').text, '\x1b')
 })
+
+test.serial(
+  'long work says how far it is where there is no terminal, the less often the longer',
+  (t) => {
+    let now = 0
+    const said: number[] = []
+    const write = process.stderr.write
+    process.stderr.write = () => said.push(now / 1000) > 0
+    try {
+      const progress = new Progress(() => now)
+      for (; now <= 240_000; now += 500) progress.set('half of it')
+    } finally {
+      process.stderr.write = write
+    }
+    const gaps = said.map((at, index) => at - (said[index - 1] ?? 0))
+    t.is(gaps[0], 5, 'short work says nothing')
+    t.true(said.length >= 8 && said.length <= 15, String(said))
+    t.true(
+      gaps.every((gap, index) => gap >= (gaps[index - 1] ?? 0) - 0.5 && gap <= 30.5),
+      String(gaps),
+    )
+  },
+)

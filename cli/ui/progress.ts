@@ -12,8 +12,15 @@ const MOST = 30
  * longer it takes, so that a short work says nothing and no log fills up.
  */
 export class Progress {
+  readonly #clock: () => number
   #patience = FIRST
-  #last = performance.now()
+  #last: number
+
+  /** @param clock Milliseconds */
+  constructor(clock = () => performance.now()) {
+    this.#clock = clock
+    this.#last = clock()
+  }
 
   set(text: string): void {
     if (isLive()) live.show([text])
@@ -21,7 +28,7 @@ export class Progress {
   }
 
   #nowAndThen(text: string): void {
-    const now = performance.now()
+    const now = this.#clock()
     if (now - this.#last < this.#patience * 1000) return
     this.#last = now
     this.#patience = Math.min(this.#patience * 1.5, MOST)
