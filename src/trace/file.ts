@@ -94,8 +94,45 @@ function holds(path: string, what: string): OptionError {
 function parse(text: string): Kept | undefined {
   try {
     const kept = JSON.parse(text)
-    return kept?.format === 'olmo2-trace-1' && Array.isArray(kept.results) ? kept : undefined
+    return kept?.format === 'olmo2-trace-1' &&
+      typeof kept.source === 'string' &&
+      typeof kept.request?.prompt === 'string' &&
+      Array.isArray(kept.results) &&
+      kept.results.every(isResult)
+      ? kept
+      : undefined
   } catch {
     return undefined
   }
+}
+
+function isResult(result: unknown): result is TraceResult {
+  if (!isRecord(result) || typeof result.revision !== 'string') return false
+  const places = [result.stage, result.ingredient, result.step, result.tokens, result.seen]
+  if (!places.every((place) => place === null || typeof place === 'number')) return false
+  if ('error' in result) {
+    const { error } = result
+    return isRecord(error) && typeof error.code === 'string' && typeof error.message === 'string'
+  }
+  const { continuations, top, perplexity, greedy } = result
+  return (
+    areRecords(continuations, { text: 'string', tokens: 'number' }) &&
+    areRecords(top, { token: 'number', text: 'string' }) &&
+    (perplexity === null || typeof perplexity === 'number') &&
+    (greedy === null || typeof greedy === 'string')
+  )
+}
+
+/** Whether something is a list of objects with a log-probability whose other keys have values of these types. */
+function areRecords(list: unknown, types: Record<string, string>): boolean {
+  const fits = (item: unknown) =>
+    isRecord(item) &&
+    Object.entries(types).every(([key, type]) => typeof item[key] === type) &&
+    // JSON has null for minus infinity.
+    (item.logprob === null || typeof item.logprob === 'number')
+  return Array.isArray(list) && list.every(fits)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
 }
