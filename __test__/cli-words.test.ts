@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
@@ -112,6 +112,15 @@ test('a dash is standard input', async (t) => {
     t.is(found.stderr, '')
     t.is(found.stdout, (await olmo2(whole)).stdout, dash.join(' '))
   }
+  const folder = await temporaryFolder()
+  const quantized = async (from: string, out: string) => {
+    const args = ['quantize', tiny, join(folder, out), '--type', 'q4_0', '--imatrix', from]
+    const { exitCode, stderr } = await olmo2(args, { input: text })
+    t.is(exitCode, 0, stderr)
+    // The metadata before the weights name the file.
+    return (await readFile(join(folder, out))).subarray(-90_000)
+  }
+  t.deepEqual(await quantized('-', 'a.gguf'), await quantized(file, 'b.gguf'))
 })
 
 test('the model is an argument or --model', async (t) => {

@@ -1,5 +1,9 @@
-import { readFile } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { pipeline } from 'node:stream/promises'
 
 import { decodeText } from '../src/index.js'
 import { fileFailure, UsageError } from './failure.js'
@@ -40,6 +44,25 @@ async function readInput(): Promise<string> {
     )
   }
   return decodeText(await buffer(process.stdin), 'standard input')
+}
+
+/**
+ * Works on a file that has to be one: for `-` standard input is kept in one for as long as the work lasts.
+ */
+export async function withFile<T>(
+  file: string | undefined,
+  work: (file: string | undefined) => Promise<T>,
+): Promise<T> {
+  if (file !== STANDARD_INPUT) return work(file)
+  if (isTyped()) throw new UsageError('- is standard input, where nothing comes from')
+  const folder = await mkdtemp(join(tmpdir(), 'olmo2-input-'))
+  try {
+    const kept = join(folder, 'standard-input')
+    await pipeline(process.stdin, createWriteStream(kept))
+    return await work(kept)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 }
 
 function withoutLineEnd(text: string): string {

@@ -7,6 +7,7 @@ import {
   quantize as quantizeModel,
 } from '../../src/quantize.js'
 import { toNumber } from '../flags.js'
+import { withFile } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { addModelOption, modelAndOther, modelFolder } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
@@ -44,8 +45,10 @@ async function run(
     const display = progressDisplay()
     try {
       const onProgress = display.update
-      const options = { type, imatrix, threads, force, signal, onProgress }
-      return await quantizeModel(folder ?? model, out, options)
+      return await withFile(imatrix, (imatrix) => {
+        const options = { type, imatrix, threads, force, signal, onProgress }
+        return quantizeModel(folder ?? model, out, options)
+      })
     } finally {
       display.clear()
     }
