@@ -50,7 +50,7 @@ test('its weights are as spread as those of a new OLMo 2, and its logits are fin
   t.true(Math.abs(Math.sqrt(square) - 0.02) < 2e-4)
 
   await using model = await Olmo2.load(checkpoint)
-  const logits = await model.forward([5, 900, 1023, 77])
+  const { logits } = await model.forward([5, 900, 1023, 77])
   t.true(logits.every(Number.isFinite))
   t.true(Math.max(...logits) - Math.min(...logits) > 0.1)
 })

@@ -231,7 +231,6 @@ test('a prompt that cannot be run is a PromptError', async (t) => {
 
 test('options are checked, and named as JavaScript names them', async (t) => {
   const wrong: object[] = [
-    { maxNewTokens: 0 },
     { maxNewTokens: -1 },
     { maxNewTokens: 2.5 },
     { maxNewTokens: '5' },

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 import { Olmo2, OptionError, PromptError } from 'olmo2'
 
-import { copyOfTiny, readGolden, readTensors, tiny } from './support.js'
+import { copyOfTiny, longWinded, readGolden, readTensors, tiny } from './support.js'
 
 const model = await Olmo2.load(tiny)
 test.after.always(() => model.dispose())
@@ -29,7 +29,7 @@ function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
 
 test('logits are those of transformers', async (t) => {
   for (const length of [1, 2, 7, 33, 128]) {
-    const logits = await model.forward(tensor(`p${length}.ids`).data)
+    const { logits } = await model.forward(tensor(`p${length}.ids`).data)
     t.true(logits instanceof Float32Array)
     t.is(logits.length, length * 517)
     t.true(distance(logits, tensor(`p${length}.logits`).data) < 1e-4)
@@ -47,6 +47,61 @@ test('hidden states and attentions are those of transformers', async (t) => {
   t.true(distance(result.logits, tensor('p33.logits').data) < 1e-4)
 })
 
+test('logits are given of all positions, of the last, or not', async (t) => {
+  const ids = tensor('p33.ids').data
+  const { logits, ...all } = await model.forward(ids, { hiddenStates: true, attentions: true })
+  t.is(logits.length, 33 * 517)
+  t.deepEqual([...all.attentions.keys()], [0, 1])
+  t.deepEqual((await model.forward(ids, { logits: 'all' })).logits, logits)
+  const last = await model.forward(ids, { logits: 'last' })
+  t.deepEqual(last.logits, logits.slice(-517))
+  t.deepEqual([last.hiddenStates, last.attentions.size], [[], 0])
+  const none = await model.forward(ids, { logits: false, hiddenStates: [2, 0] })
+  t.is(none.logits.length, 0)
+  t.deepEqual(none.hiddenStates, [all.hiddenStates[2], all.hiddenStates[0]])
+  t.deepEqual((await model.forward(ids, { hiddenStates: false, attentions: false })).logits, logits)
+})
+
+test('a signal takes a pass or a score back', async (t) => {
+  await using long = await Olmo2.load(longWinded)
+  const ids = new Array(19_000).fill(5)
+  const reason = { any: 'value' }
+  for (const work of [
+    (signal: AbortSignal) => long.forward(ids, { signal, logits: false }),
+    (signal: AbortSignal) => long.score(ids, [ids.slice(0, 5), 'a'], { signal }),
+  ]) {
+    const controller = new AbortController()
+    const failed = t.throwsAsync(work(controller.signal), { any: true, is: reason as never })
+    await new Promise((done) => setTimeout(done, 20))
+    const start = performance.now()
+    controller.abort(reason)
+    await failed
+    t.true(performance.now() - start < 1000)
+    await t.throwsAsync(work(AbortSignal.abort(new Error('before'))), { message: 'before' })
+  }
+  // The engine has let go of them.
+  t.is((await long.score('the', ' dog')).tokens.length, 1)
+})
+
+test('continuations are scored together as each alone', async (t) => {
+  const { tokens } = await model.generate('She read the word', { maxNewTokens: 3 })
+  const best = tokens.map(({ token }) => token)
+  const continuations = [best, ' dog', ' again', '', Uint32Array.from(best)]
+  const scores = await model.score('She read the word', continuations)
+  t.deepEqual(
+    scores.map(({ isGreedy }) => isGreedy),
+    [true, false, true, true, true],
+  )
+  for (const [index, score] of scores.entries()) {
+    t.deepEqual(await model.score('She read the word', continuations[index] ?? ''), score)
+  }
+  t.deepEqual(await model.score('the', [' dog']), [await model.score('the', ' dog')])
+  await t.throwsAsync(model.score('the', ['a', new Array(128).fill(1)]), {
+    code: 'PROMPT_TOO_LONG',
+    message: /1/,
+  })
+})
+
 test('only what is asked for is given', async (t) => {
   const { hiddenStates, attentions } = await model.forward('the dog', { attentions: [1] })
   t.deepEqual(hiddenStates, [])
@@ -55,6 +110,12 @@ test('only what is asked for is given', async (t) => {
 })
 
 test('forward checks what it is given', async (t) => {
+  for (const hiddenStates of [[3], [-1], [0.5]]) {
+    const error = await t.throwsAsync(model.forward('the dog', { hiddenStates }), {
+      instanceOf: OptionError,
+    })
+    t.is(error.option, 'hiddenStates')
+  }
   for (const attentions of [[2], [-1], [0.5]]) {
     const error = await t.throwsAsync(model.forward('the dog', { attentions }), {
       instanceOf: OptionError,
@@ -63,7 +124,7 @@ test('forward checks what it is given', async (t) => {
   }
   await t.throwsAsync(model.forward('the dog', { attentions: 0 } as object), {
     instanceOf: OptionError,
-    message: /`attentions` is 0, but must be a list/,
+    message: /`attentions` is 0, but must be true, false or a list/,
   })
   const misspelt = await t.throwsAsync(model.forward('the dog', { hiddenState: true } as object), {
     instanceOf: OptionError,
@@ -96,7 +157,7 @@ test('ids that only fill up the vocabulary have no text', async (t) => {
 })
 
 test('a score of nothing is 0, and a first token has none', async (t) => {
-  t.deepEqual(await model.score('the dog', ''), { logprob: 0, tokens: [] })
+  t.deepEqual(await model.score('the dog', ''), { logprob: 0, isGreedy: true, tokens: [] })
   const [first, second] = (await model.score('', 'the dog')).tokens
   t.is(first?.logprob, undefined)
   t.true((second?.logprob ?? 0) < 0)

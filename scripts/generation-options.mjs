@@ -83,8 +83,15 @@ import type { TokenIds } from './tokens.js'
  */
 export interface GenerateOptions {
 ${one.map(member).join('\n')}
-  /** Stops the generation, which then rejects with the signal's reason. */
-  signal?: AbortSignal
+  /** Stops the generation, which then rejects with the signal's reason; or see \`onAbort\`. */
+  signal?: AbortSignal | undefined
+
+  /**
+   * What happens when the signal aborts: \`throw\` rejects at once with its reason; \`return\` ends the
+   * answers with what there is after the pass that is running, with the \`finishReason\` \`abort\`.
+   * Default: \`throw\`.
+   */
+  onAbort?: 'throw' | 'return' | undefined
 }
 
 /** Options of a generation that gives several answers. */
@@ -92,7 +99,7 @@ export interface GenerateManyOptions extends GenerateOptions {
 ${many.map(member).join('\n')}}
 
 /** Options that go into the engine: all but those that JavaScript itself looks after. */
-export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal'>
+export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal' | 'onAbort'>
 
 /** What is known of an option beside its type. */
 export interface GenerationOption {

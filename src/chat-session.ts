@@ -1,9 +1,10 @@
-import type { ChatMessage, ChatOptions } from './chat.js'
-import { OptionError, PromptError } from './errors.js'
+import { checkArgument, checkObject, type Shape } from './arguments.js'
+import { type ChatMessage, type ChatOptions, chatShape } from './chat.js'
+import { PromptError } from './errors.js'
 import type { Completion, Generation, Piece } from './generate.js'
 import type { GenerateOptions } from './generation-options.js'
 import type { Olmo2 } from './model.js'
-import { checkText } from './options.js'
+import { generationShape } from './options.js'
 
 /** By how much a conversation is too long. */
 export interface OverflowFacts {
@@ -45,6 +46,15 @@ const ANSWER_SHARE = 1 / 4
 /** Tokens that a template writes around a message, before the true number has been seen. */
 const MARKS = 8
 
+const answerShape = { ...generationShape, ...chatShape }
+const { signal: _, ...shared }: Shape = answerShape
+const sessionShape: Shape = {
+  ...shared,
+  system: 'text',
+  messages: 'objects',
+  overflow: 'overflow',
+}
+
 /** A conversation that remembers itself. */
 export class ChatSession {
   readonly #model: Olmo2
@@ -55,12 +65,11 @@ export class ChatSession {
   /** Tokens that the template writes around a message. */
   #marks = MARKS
 
-  /** @throws {OptionError} if `overflow` or `system` is of the wrong kind */
+  /** @throws {OptionError} if an argument or an option is of the wrong kind */
   constructor(model: Olmo2, options: ChatSessionOptions = {}) {
+    checkArgument('model', model, 'model')
+    checkObject('options', options, sessionShape)
     const { system, messages = [], overflow = 'error', ...others } = options
-    if (overflow !== 'error' && overflow !== 'dropOldest' && typeof overflow !== 'function') {
-      throw new OptionError('overflow', "must be 'error', 'dropOldest' or a function")
-    }
     this.#model = model
     this.#options = others
     this.#overflow = overflow
@@ -75,6 +84,7 @@ export class ChatSession {
 
   /** Goes on from another conversation. */
   set messages(messages: readonly ChatMessage[]) {
+    checkArgument('messages', messages, 'objects')
     this.#messages = [...messages]
   }
 
@@ -88,7 +98,7 @@ export class ChatSession {
     const rest = this.#messages.slice(this.#messages[0]?.role === 'system' ? 1 : 0)
     if (content === undefined) this.messages = rest
     else {
-      checkText('system', content)
+      checkArgument('system', content, 'text')
       this.messages = [{ role: 'system', content }, ...rest]
     }
   }
@@ -106,7 +116,8 @@ export class ChatSession {
    * @throws {PromptError} `PROMPT_TOO_LONG` if the message does not fit, whatever else is dropped
    */
   say(content: string, options: AnswerOptions = {}): ChatAnswer {
-    checkText('content', content)
+    checkArgument('content', content, 'text')
+    checkObject('options', options, answerShape)
     return new ChatAnswer({
       start: () => this.#start(content, { ...this.#options, ...options }),
       learn: (messages, promptTokens) => this.#learn(messages, promptTokens),

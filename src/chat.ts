@@ -1,9 +1,9 @@
 import type { Conversation, ChatTemplate as NativeChatTemplate } from '#native'
 
+import { checkArgument, checkObject, type Shape } from './arguments.js'
 import { native } from './engine/native.js'
 import { watch } from './engine/signal.js'
 import { CancelledError, crossing, crossingAsync, OptionError, PromptError } from './errors.js'
-import { checkOptions, checkText, type OptionKind } from './options.js'
 import { embeddedModel } from './package.js'
 import type { Tokenizer } from './tokenizer.js'
 
@@ -57,8 +57,8 @@ export interface ChatOptions extends TemplateOptions {
   parseSpecialTokens?: boolean
 }
 
-/** The kinds of the options of a chat that are checked here. */
-const kinds = {
+/** The kind of each option of a chat that is not one of the generation. */
+export const chatShape = {
   templateArgs: 'object',
   tools: 'objects',
   documents: 'objects',
@@ -66,7 +66,7 @@ const kinds = {
   addGenerationPrompt: 'flag',
   continueFinalMessage: 'flag',
   parseSpecialTokens: 'flag',
-} as const
+} as const satisfies Shape
 
 /** How a checkpoint writes a conversation as one text: its chat template, in Jinja. */
 export class ChatTemplate {
@@ -85,7 +85,7 @@ export class ChatTemplate {
    * there is no such checkpoint; `INVALID_FILE` if it has a template that cannot be read
    */
   static async load(path: string = embeddedModel): Promise<ChatTemplate> {
-    checkText('path', path)
+    checkArgument('path', path, 'path')
     return new ChatTemplate(await crossingAsync(() => native().loadChatTemplate(path)))
   }
 
@@ -99,6 +99,8 @@ export class ChatTemplate {
    * @throws the signal's reason, if it aborts
    */
   async render(messages: readonly ChatMessage[], options: RenderOptions = {}): Promise<string> {
+    const { parseSpecialTokens: _, ...shape } = chatShape
+    checkObject('options', options, { ...shape, signal: 'signal' })
     const { signal, ...rest } = options
     return run(this.#prepare(messages, rest), signal, (conversation) => conversation.text())
   }
@@ -113,6 +115,8 @@ export class ChatTemplate {
     tokenizer: Tokenizer,
     options: ChatOptions & { signal?: AbortSignal } = {},
   ): Promise<Uint32Array> {
+    checkArgument('tokenizer', tokenizer, 'tokenizer')
+    checkObject('options', options, { ...chatShape, signal: 'signal' })
     const { signal, ...rest } = options
     return run(this.#prepare(messages, rest), signal, (conversation) =>
       conversation.ids(tokenizer.native),
@@ -120,7 +124,6 @@ export class ChatTemplate {
   }
 
   #prepare(messages: readonly ChatMessage[], options: ChatOptions): Conversation {
-    checkChatOptions(options)
     checkMessages(messages)
     const { continueFinalMessage = false } = options
     const addGenerationPrompt = options.addGenerationPrompt ?? !continueFinalMessage
@@ -139,8 +142,8 @@ export function splitChatOptions<T extends ChatOptions>(
   options: T,
 ): [ChatOptions, Omit<T, keyof ChatOptions>] {
   if (typeof options !== 'object' || options === null) return [{}, options]
-  const own = Object.entries(options).filter(([name]) => Object.hasOwn(kinds, name))
-  const rest = Object.entries(options).filter(([name]) => !Object.hasOwn(kinds, name))
+  const own = Object.entries(options).filter(([name]) => Object.hasOwn(chatShape, name))
+  const rest = Object.entries(options).filter(([name]) => !Object.hasOwn(chatShape, name))
   return [Object.fromEntries(own), Object.fromEntries(rest) as Omit<T, keyof ChatOptions>]
 }
 
@@ -157,20 +160,6 @@ async function run<T>(
     throw error
   } finally {
     watching.stop()
-  }
-}
-
-function checkChatOptions(options: ChatOptions): void {
-  const plain = Object.entries(kinds).filter(([, kind]) => kind === 'flag' || kind === 'text')
-  const elsewhere = ['templateArgs', 'tools', 'documents']
-  checkOptions(options, Object.fromEntries(plain) as Record<string, OptionKind>, elsewhere)
-  for (const name of ['tools', 'documents'] as const) {
-    const value = options[name]
-    if (value === undefined || (Array.isArray(value) && value.every(isObject))) continue
-    throw new OptionError(name, 'must be a list of objects')
-  }
-  if (options.templateArgs !== undefined && !isObject(options.templateArgs)) {
-    throw new OptionError('templateArgs', 'must be an object')
   }
 }
 

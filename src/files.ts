@@ -3,6 +3,7 @@ import { constants, type Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
+import { checkArgument, checkArguments } from './arguments.js'
 import { CheckpointError, OptionError } from './errors.js'
 import { reasonOf } from './realm.js'
 
@@ -62,6 +63,7 @@ export async function isReplaceable(
   path: string,
   isOurs: (head: string) => boolean,
 ): Promise<boolean> {
+  checkArguments({ path: [path, 'path'], isOurs: [isOurs, 'listener'] })
   const head = await headOf(path)
   return head === undefined || head === '' || isOurs(head)
 }
@@ -113,6 +115,7 @@ async function headOf(path: string): Promise<string | undefined> {
  * @throws {CheckpointError} `IO` if it cannot be written
  */
 export async function writeResult(path: string, content: string): Promise<void> {
+  checkArguments({ path: [path, 'path'], content: [content, 'text'] })
   try {
     await writeAtomically(path, content)
   } catch (cause) {
@@ -148,6 +151,7 @@ const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 
 /** A size in words: `1536` → `1.5 KiB`. */
 export function formatBytes(count: number): string {
+  checkArgument('count', count, 'amount')
   let value = count
   let unit = 0
   while (value >= 1024 && unit < UNITS.length - 1) {

@@ -1,10 +1,12 @@
+import { ReadableStream } from 'node:stream/web'
+
 import type {
   Event as NativeEvent,
   Generation as NativeGeneration,
   Token as NativeToken,
 } from '#native'
-import { type Watch, watch } from './engine/signal.js'
-import { CancelledError, crossingAsync, EngineError } from './errors.js'
+import { checkSignal, followWeakly } from './engine/signal.js'
+import { CancelledError, crossingAsync, EngineError, OptionError } from './errors.js'
 import type { OptionWarning } from './generation-defaults.js'
 import type { Tokenizer } from './tokenizer.js'
 
@@ -47,9 +49,10 @@ export interface ScoredToken {
 
 /**
  * Why an answer ended: an end token came (`eos`), a stop string came (`stop`), `maxNewTokens` are
- * there (`length`), or the model's context is full (`context`).
+ * there (`length`), the model's context is full (`context`), or the signal aborted and the option
+ * `onAbort` is `return` (`abort`).
  */
-export type FinishReason = 'eos' | 'stop' | 'length' | 'context'
+export type FinishReason = 'eos' | 'stop' | 'length' | 'context' | 'abort'
 
 /** Tokens of one answer. */
 export interface Usage {
@@ -83,8 +86,14 @@ export interface Completion {
   promptTokens?: ScoredToken[]
 }
 
-/** An answer that has not ended. */
-type Draft = Omit<Completion, 'finishReason' | 'usage' | 'timings'>
+/** What there is of an answer; the rest comes with its end. */
+export type PartialCompletion = Pick<Completion, 'index' | 'text' | 'tokens' | 'promptTokens'> &
+  Partial<Completion>
+
+/** What there is of a generation's result. */
+export type PartialResult<Result> = Result extends readonly unknown[]
+  ? PartialCompletion[]
+  : PartialCompletion
 
 /**
  * Answers while they are made: iterate over it for the pieces, await it for the whole, or do first
@@ -93,34 +102,79 @@ type Draft = Omit<Completion, 'finishReason' | 'usage' | 'timings'>
  * - The work begins when you iterate or await, and the engine computes at most some hundred tokens
  *   ahead of you.
  * - Leaving the loop (`break`, `return`, an exception) stops the work; awaiting then rejects with
- *   `CANCELLED`. Aborting the signal stops it too; both ways then reject with the signal's reason.
- *   Pieces you have got stay as they are.
+ *   `CANCELLED`. Aborting the signal stops it too; both ways then reject with the signal's reason, or,
+ *   if `onAbort` is `return`, end with what there is. Pieces you have got stay as they are, and
+ *   {@link partial} has them together.
+ * - A generation that nobody holds any more is stopped when it is collected.
  * - Each further loop over the same object sees all its pieces again.
  * - Being awaitable, it turns into its result when an async function returns it; wrap it
  *   (`return { generation }`) to hand it on as it is.
  *
  * @typeParam Result {@link Completion}, or an array of them in the order of their `index`
  */
-export class Generation<Result = Completion> implements AsyncIterable<Piece>, PromiseLike<Result> {
+export class Generation<Result = Completion> implements AsyncIterable<Piece>, Promise<Result> {
   /** Options that were set and do nothing, such as `topP` where nothing is drawn. */
   readonly warnings: readonly OptionWarning[]
 
   readonly #source: Source
-  readonly #shape: (answers: Completion[]) => Result
   readonly #pieces: Piece[] = []
-  readonly #drafts: Draft[] = []
-  readonly #answers: Completion[] = []
+  readonly #drafts: PartialCompletion[] = []
   #native: NativeGeneration | undefined
-  #watch: Watch | undefined
+  /** Lets go of the signal; undefined before the work begins. */
+  #letGo: (() => void) | undefined
+  /** Whether the answers are to end as they are. */
+  #isStopped = false
   #step: Promise<void> | undefined
+  /** Ends the step that is being waited for. */
+  #interrupt: ((reason: unknown) => void) | undefined
   #end: { failure?: { reason: unknown } } | undefined
   #result: Promise<Result> | undefined
 
   /** @internal */
-  constructor(source: Source, shape: (answers: Completion[]) => Result) {
+  constructor(source: Source) {
     this.warnings = source.warnings
     this.#source = source
-    this.#shape = shape
+  }
+
+  get [Symbol.toStringTag](): string {
+    return 'Generation'
+  }
+
+  /**
+   * What has been read of the answers: also while they are made, and after an abort or an error. In the
+   * shape of the result, but without what only the end brings.
+   */
+  get partial(): PartialResult<Result> {
+    const drafts = Array.from(this.#drafts, (draft, index) => draft ?? emptyDraft(index))
+    const partial = this.#source.many ? drafts : (drafts[0] ?? emptyDraft(0))
+    return partial as PartialResult<Result>
+  }
+
+  /**
+   * The text as a web stream: of each piece what became certain with it, if that is anything. Reading
+   * asks for it, and nothing else does; cancelling the stream stops the generation, as leaving the loop
+   * does. Each access gives a stream of its own, from the beginning.
+   *
+   * @throws {OptionError} if there are several answers, whose texts would mingle
+   */
+  get textStream(): ReadableStream<string> {
+    if (this.#source.many) {
+      const problem =
+        'is of one answer; iterate over a generation of several, whose pieces say which'
+      throw new OptionError('textStream', problem)
+    }
+    const pieces = this[Symbol.asyncIterator]()
+    const pull = async (controller: { enqueue(text: string): void; close(): void }) => {
+      for (;;) {
+        const { value, done } = await pieces.next()
+        if (done) return controller.close()
+        if (value.text !== '') return controller.enqueue(value.text)
+      }
+    }
+    const cancel = async () => {
+      await pieces.return?.()
+    }
+    return new ReadableStream<string>({ pull, cancel }, { highWaterMark: 0 })
   }
 
   /** Waits for the whole of it. */
@@ -131,6 +185,18 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
   ): Promise<A | B> {
     this.#result ??= this.#whole()
     return this.#result.then(onFulfilled, onRejected)
+  }
+
+  /** Waits for the whole of it, and handles its failure. */
+  catch<B = never>(
+    onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
+  ): Promise<Result | B> {
+    return this.then(null, onRejected)
+  }
+
+  /** Waits for its end, whatever that is. */
+  finally(onFinally?: (() => void) | null): Promise<Result> {
+    return this.then().finally(onFinally)
   }
 
   // An async generator would let `return()` wait for a `next()` under way, which can be a long
@@ -163,7 +229,8 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
   async #whole(): Promise<Result> {
     while (!this.#end) await this.#more()
     if (this.#end.failure) throw this.#end.failure.reason
-    return this.#shape(this.#answers)
+    const answers = this.#drafts as Completion[]
+    return (this.#source.many ? answers : single(answers)) as Result
   }
 
   /** Waits for the engine's next events; several callers at once wait for the same ones. */
@@ -176,13 +243,32 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
 
   async #advance(): Promise<void> {
     try {
-      this.#watch ??= watch(this.#source.signal, (reason) => this.#fail(reason))
-      const running = await Promise.race([this.#begin(), this.#watch.aborted])
-      const events = await Promise.race([crossingAsync(() => running.next()), this.#watch.aborted])
+      this.#letGo ??= this.#follow()
+      const running = await this.#interruptible(this.#begin())
+      const events = await this.#interruptible(crossingAsync(() => running.next()))
       if (events) for (const event of events) this.#take(event)
       else this.#finish()
     } catch (error) {
       this.#fail(error)
+    }
+  }
+
+  /** Weakly: a signal that lives on keeps nothing that everyone else has dropped. */
+  #follow(): () => void {
+    const { signal, onAbort } = this.#source
+    if (signal === undefined) return () => {}
+    if (signal?.aborted && onAbort === 'return') this.#isStopped = true
+    else checkSignal(signal)
+    return followWeakly(signal, this, (generation, reason) => generation.#abort(reason))
+  }
+
+  #abort(reason: unknown): void {
+    if (this.#source.onAbort === 'return') {
+      // The engine ends the answers with what there is, and says so.
+      this.#isStopped = true
+      this.#native?.stop()
+    } else {
+      this.#fail(reason)
     }
   }
 
@@ -192,12 +278,21 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
     // Meanwhile everyone may have lost interest.
     if (this.#end) started.cancel()
     else this.#native = started
+    if (this.#isStopped) started.stop()
     return started
+  }
+
+  /** Waits for work, but no longer than until the generation fails. */
+  #interruptible<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#interrupt = reject
+      work.then(resolve, reject)
+    })
   }
 
   #take(event: NativeEvent): void {
     const { index } = event
-    this.#drafts[index] ??= { index, text: '', tokens: [] }
+    this.#drafts[index] ??= emptyDraft(index)
     const draft = this.#drafts[index]
     switch (event.type) {
       case 'Prompt':
@@ -213,7 +308,7 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
       case 'Done': {
         const { usage, timings } = event
         const finishReason = event.finishReason as FinishReason
-        this.#answers[index] = { ...draft, finishReason, usage, timings }
+        Object.assign(draft, { finishReason, usage, timings })
         break
       }
     }
@@ -222,9 +317,13 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
   #finish(failure?: { reason: unknown }): void {
     if (this.#end) return
     this.#end = failure ? { failure } : {}
-    this.#watch?.stop()
-    if (failure) this.#native?.cancel()
+    this.#letGo?.()
+    if (failure) {
+      this.#native?.cancel()
+      this.#interrupt?.(failure.reason)
+    }
     this.#native = undefined
+    this.#interrupt = undefined
   }
 
   #fail(reason: unknown): void {
@@ -242,11 +341,19 @@ export interface Source {
   start: () => NativeGeneration | Promise<NativeGeneration>
   tokenizer: Tokenizer
   signal: AbortSignal | undefined
+  /** What an abort does: fail, or end the answers with what there is. */
+  onAbort: 'throw' | 'return' | undefined
+  /** Whether the result is a list. */
+  many: boolean
   warnings: readonly OptionWarning[]
 }
 
+function emptyDraft(index: number): PartialCompletion {
+  return { index, text: '', tokens: [] }
+}
+
 /** The one answer of a call with one prompt. */
-export function single(answers: Completion[]): Completion {
+function single(answers: Completion[]): Completion {
   const [answer] = answers
   if (!answer) throw new EngineError('INTERNAL', 'internal error: the engine gave no answer')
   return answer

@@ -7,7 +7,7 @@ import type { TokenIds } from './tokens.js'
  * The checkpoint's `generation_config.json` overrides the defaults named here.
  */
 export interface GenerateOptions {
-  /** Tokens to generate at most. From 1. Default: 128. */
+  /** Tokens to generate at most; with 0 the prompt is read and nothing else. Default: 128. */
   maxNewTokens?: number
 
   /** Tokens to generate before an end token may come; stop strings still count. Default: 0. */
@@ -133,8 +133,15 @@ export interface GenerateOptions {
   /** Give log-probabilities of the prompt's tokens too, from the same pass. Default: false. */
   promptLogprobs?: boolean
 
-  /** Stops the generation, which then rejects with the signal's reason. */
-  signal?: AbortSignal
+  /** Stops the generation, which then rejects with the signal's reason; or see `onAbort`. */
+  signal?: AbortSignal | undefined
+
+  /**
+   * What happens when the signal aborts: `throw` rejects at once with its reason; `return` ends the
+   * answers with what there is after the pass that is running, with the `finishReason` `abort`.
+   * Default: `throw`.
+   */
+  onAbort?: 'throw' | 'return' | undefined
 }
 
 /** Options of a generation that gives several answers. */
@@ -147,7 +154,7 @@ export interface GenerateManyOptions extends GenerateOptions {
 }
 
 /** Options that go into the engine: all but those that JavaScript itself looks after. */
-export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal'>
+export type EngineOption = Exclude<keyof GenerateManyOptions, 'signal' | 'onAbort'>
 
 /** What is known of an option beside its type. */
 export interface GenerationOption {
@@ -168,7 +175,7 @@ export const generationOptions = {
   maxNewTokens: {
     engine: 'max_new_tokens',
     kind: 'count',
-    help: 'Tokens to generate at most.',
+    help: 'Tokens to generate at most; with 0 the prompt is read and nothing else.',
     default: 128,
   },
   minNewTokens: {

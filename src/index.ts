@@ -40,6 +40,8 @@ export {
   type Completion,
   type FinishReason,
   Generation,
+  type PartialCompletion,
+  type PartialResult,
   type Piece,
   type ScoredToken,
   type Timings,
@@ -63,12 +65,9 @@ export { type PulledModel, type PullOptions, pull } from './hub/pull.js'
 export type { HubOptions } from './hub/settings.js'
 export { type Inspection, inspect, type MemoryPlan, type ModelConfig } from './inspect.js'
 export {
-  type ForwardOptions,
-  type ForwardResult,
   type ModelInfo,
   Olmo2,
   type Prompt,
-  type Score,
 } from './model.js'
 export { nearestName } from './nearest-name.js'
 export type {
@@ -84,6 +83,7 @@ export type {
   PerplexityOptions,
   PerplexityProgress,
 } from './perplexity.js'
+export type { ForwardOptions, ForwardResult, Score, ScoreOptions } from './study.js'
 export { decodeText } from './text-file.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'

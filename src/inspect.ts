@@ -1,3 +1,4 @@
+import { checkArgument } from './arguments.js'
 import type { DType } from './dtypes.js'
 import { native } from './engine/native.js'
 import { crossingAsync } from './errors.js'
@@ -64,6 +65,7 @@ export interface Inspection {
  * @throws {CheckpointError} if it is not a checkpoint this engine can run
  */
 export async function inspect(path: string = embeddedModel): Promise<Inspection> {
+  checkArgument('path', path, 'path')
   const { license, generation, ...found } = await crossingAsync(() => native().inspect(path))
   const inForce = { generation: readInForce(generation) }
   return { path, ...found, ...inForce, ...(license != null && { license }) } as Inspection

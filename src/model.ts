@@ -1,20 +1,19 @@
 import type { Model as NativeModel, Surprise } from '#native'
 
-import { type ChatMessage, type ChatOptions, ChatTemplate, splitChatOptions } from './chat.js'
+import { checkArgument, checkObject } from './arguments.js'
+import {
+  type ChatMessage,
+  type ChatOptions,
+  ChatTemplate,
+  chatShape,
+  splitChatOptions,
+} from './chat.js'
 import type { DType } from './dtypes.js'
 import { runJob } from './engine/job.js'
 import { native } from './engine/native.js'
 import { checkSignal } from './engine/signal.js'
-import { crossingAsync, OptionError, PromptError } from './errors.js'
-import {
-  type Alternative,
-  alternatives,
-  type Completion,
-  Generation,
-  type ScoredToken,
-  scored,
-  single,
-} from './generate.js'
+import { crossingAsync, PromptError } from './errors.js'
+import { type Alternative, alternatives, type Completion, Generation } from './generate.js'
 import { type GenerationInForce, readInForce, unusedOptions } from './generation-defaults.js'
 import type { GenerateManyOptions, GenerateOptions } from './generation-options.js'
 import { locateModel } from './hub/locate.js'
@@ -22,15 +21,25 @@ import type { PullOptions } from './hub/pull.js'
 import type { MemoryPlan, ModelConfig } from './inspect.js'
 import {
   type CacheDType,
-  checkOptions,
+  generationShape,
   type LoadOptions,
   toNativeGenerateOptions,
   toNativeLoadOptions,
 } from './options.js'
 import { embeddedModel } from './package.js'
 import { evaluate, type Perplexity, type PerplexityOptions } from './perplexity.js'
+import {
+  type ForwardOptions,
+  type ForwardResult,
+  forward,
+  forwardShape,
+  type Score,
+  type ScoreOptions,
+  score,
+  scoreShape,
+} from './study.js'
 import { Tokenizer } from './tokenizer.js'
-import { isTokenIds, type TokenIds, toIds } from './tokens.js'
+import { isTokenIds, notIds, type TokenIds, toIds } from './tokens.js'
 
 /**
  * A prompt: text, or token ids. An array whose first element is a number is ids, as is an empty one;
@@ -62,35 +71,6 @@ export interface ModelInfo {
   generation: GenerationInForce
   /** What is odd about the files but does not matter, such as tensors that no OLMo 2 has: a line each. */
   warnings: string[]
-}
-
-/** What `Olmo2.forward` should give beside the logits. */
-export interface ForwardOptions {
-  /** Give the residual stream after the embedding and after each layer. Default false. */
-  hiddenStates?: boolean | undefined
-  /** Layers whose attention probabilities to give, counted from 0. Default none. */
-  attentions?: readonly number[] | undefined
-}
-
-/** Numbers from inside a forward pass, in row-major order. */
-export interface ForwardResult {
-  /** `[positions, vocab]` */
-  logits: Float32Array
-  /**
-   * Layers + 1 arrays `[positions, hidden]`: after the embedding, then after each layer, the last
-   * one after the final norm too, as in transformers.
-   */
-  hiddenStates: Float32Array[]
-  /** `[heads, positions, positions]` of each layer asked for, by its number. */
-  attentions: Map<number, Float32Array>
-}
-
-/** How likely a continuation is after a prompt. */
-export interface Score {
-  /** Sum of the tokens' log-probabilities. */
-  logprob: number
-  /** The continuation's tokens. The first of a text has no log-probability. */
-  tokens: ScoredToken[]
 }
 
 /**
@@ -133,9 +113,7 @@ export class Olmo2 implements AsyncDisposable {
    * @throws the signal's reason, if it aborts
    */
   static async load(path: string = embeddedModel, options: LoadOptions = {}): Promise<Olmo2> {
-    if (typeof path !== 'string') {
-      throw new OptionError('path', `is ${describe(path)}, but must be a text`)
-    }
+    checkArgument('path', path, 'path')
     const nativeOptions = toNativeLoadOptions(options)
     checkSignal(options.signal)
     const { path: place } = await locateModel(path, pullOptions(options))
@@ -174,7 +152,7 @@ export class Olmo2 implements AsyncDisposable {
   ): Generation<Completion | Completion[]> {
     const many = isList(prompt)
     return this.#generation(many, options, () =>
-      Promise.all((many ? prompt : [prompt]).map((one, index) => this.#prompt(one, true, index))),
+      Promise.all((many ? prompt : [prompt]).map((one, index) => this.#prompt(one, { index }))),
     )
   }
 
@@ -202,14 +180,21 @@ export class Olmo2 implements AsyncDisposable {
     options: GenerateManyOptions & ChatOptions = {},
   ): Generation<Completion | Completion[]> {
     const [own, others] = splitChatOptions(options)
-    return this.#generation(false, others, async () => {
-      const template = await this.#chatTemplate()
-      const signal = options?.signal
-      // The template writes the special tokens itself.
-      return [
-        await template.encode(messages, this.tokenizer, { ...own, ...(signal && { signal }) }),
-      ]
-    })
+    const check = () => checkObject('options', options, { ...generationShape, ...chatShape })
+    return this.#generation(
+      false,
+      others,
+      async () => {
+        const template = await this.#chatTemplate()
+        // A conversation whose answer is wanted after an abort too has to become a prompt.
+        const signal = options?.onAbort === 'return' ? undefined : options?.signal
+        // The template writes the special tokens itself.
+        return [
+          await template.encode(messages, this.tokenizer, { ...own, ...(signal && { signal }) }),
+        ]
+      },
+      check,
+    )
   }
 
   /** Read once, but again after a failure. */
@@ -225,36 +210,47 @@ export class Olmo2 implements AsyncDisposable {
    * One pass over a text, without the cache, for those who study the model.
    *
    * @param text Text or token ids, from one token to the model's context
-   * @returns Logits `[positions, vocab]` in row-major order; with options an object that holds them
+   * @throws {OptionError} if an option is of the wrong kind, or names a layer that there is not
+   * @throws {ResourceError} `NOT_ENOUGH_MEMORY` if what is asked for does not fit
+   * @throws the signal's reason, if it aborts
    */
-  forward(text: Prompt): Promise<Float32Array>
-  forward(text: Prompt, options: ForwardOptions): Promise<ForwardResult>
-  async forward(text: Prompt, options?: ForwardOptions): Promise<Float32Array | ForwardResult> {
-    const ids = await this.#prompt(text, true, 0)
-    checkOptions(options ?? {}, { hiddenStates: 'flag', attentions: 'idList' })
-    const { hiddenStates = false, attentions = [] } = options ?? {}
-    for (const layer of attentions) this.#checkLayer(layer)
-    const result = await crossingAsync(() =>
-      this.#native.forward(ids, hiddenStates, [...attentions]),
-    )
-    if (!options) return result.logits
-    const byLayer = result.attentions.map(
-      ({ layer, probabilities }) => [layer, probabilities] as const,
-    )
-    return { ...result, attentions: new Map(byLayer) }
+  async forward(text: Prompt, options: ForwardOptions = {}): Promise<ForwardResult> {
+    checkObject('options', options, forwardShape)
+    checkSignal(options.signal)
+    const ids = await this.#prompt(text, { name: 'text' })
+    return forward(this.#native, ids, options, this.info.config.numHiddenLayers)
   }
 
   /**
-   * How likely a continuation is after a prompt. Both are turned into ids by themselves: a space
-   * between them belongs to the continuation, as in `score('The sky is', ' blue')`.
+   * How likely a continuation is after a prompt, or each of several: those run together, and the prompt is
+   * read once. All are turned into ids by themselves: a space between prompt and continuation belongs to the
+   * continuation, as in `score('The sky is', ' blue')`.
+   *
+   * @throws the signal's reason, if it aborts
    */
-  async score(prompt: Prompt, continuation: Prompt): Promise<Score> {
+  score(prompt: Prompt, continuation: Prompt, options?: ScoreOptions): Promise<Score>
+  score(prompt: Prompt, continuations: readonly Prompt[], options?: ScoreOptions): Promise<Score[]>
+  score(
+    prompt: Prompt,
+    continuation: Prompt | readonly Prompt[],
+    options?: ScoreOptions,
+  ): Promise<Score | Score[]>
+  async score(
+    prompt: Prompt,
+    continuation: Prompt | readonly Prompt[],
+    options: ScoreOptions = {},
+  ): Promise<Score | Score[]> {
+    checkObject('options', options, scoreShape)
+    checkSignal(options.signal)
+    const many = isList(continuation)
     const ids = await Promise.all([
-      this.#prompt(prompt, true, 0),
-      this.#prompt(continuation, false, 0),
+      this.#prompt(prompt),
+      ...(many ? continuation : [continuation]).map((one, index) =>
+        this.#prompt(one, { name: 'continuation', index, special: false }),
+      ),
     ])
-    const { logprob, tokens } = await crossingAsync(() => this.#native.score(...ids))
-    return { logprob, tokens: tokens.map((token) => scored(token, this.tokenizer)) }
+    const scores = await score(this.#native, this.tokenizer, ids, options.signal)
+    return many ? scores : (scores[0] as Score)
   }
 
   /**
@@ -267,7 +263,7 @@ export class Olmo2 implements AsyncDisposable {
    */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
     const isLong = typeof text === 'string' && text.length > LONG
-    const ids = isLong ? await this.tokenizer.encodeAsync(text) : this.#ids(text, true)
+    const ids = isLong ? await this.tokenizer.encodeAsync(text) : this.#ids(text, { name: 'text' })
     return evaluate((engine) => this.#native.perplexity(ids, engine), options)
   }
 
@@ -277,7 +273,7 @@ export class Olmo2 implements AsyncDisposable {
    * @internal
    */
   scoreText(text: Prompt, signal: AbortSignal | undefined): Promise<Surprise> {
-    return runJob(() => this.#native.scoreText(this.#ids(text, true)), {
+    return runJob(() => this.#native.scoreText(this.#ids(text, { name: 'text' })), {
       signal,
       whenAborted: 'leave',
     })
@@ -298,7 +294,7 @@ export class Olmo2 implements AsyncDisposable {
 
   /** @internal The likeliest next tokens by the model's own distribution, likeliest first. */
   async likeliest(prompt: Prompt, count: number): Promise<Alternative[]> {
-    const ids = this.#ids(prompt, true)
+    const ids = this.#ids(prompt)
     const found = await crossingAsync(() => this.#native.likeliest(ids, count))
     return alternatives(found, this.tokenizer)
   }
@@ -320,44 +316,51 @@ export class Olmo2 implements AsyncDisposable {
     many: boolean,
     options: GenerateManyOptions,
     prompts: () => Uint32Array[] | Promise<Uint32Array[]>,
+    check = () => {},
   ): Generation<Completion | Completion[]> {
     const start = async () => {
+      check()
       const nativeOptions = toNativeGenerateOptions(options)
       return this.#native.generate(await prompts(), nativeOptions)
     }
     const warnings = unusedOptions(options, this.info.generation)
-    const source = { start, tokenizer: this.tokenizer, signal: options?.signal, warnings }
-    const array = many || options?.numReturnSequences !== undefined
-    return new Generation<Completion | Completion[]>(source, array ? (all) => all : single)
+    return new Generation<Completion | Completion[]>({
+      start,
+      tokenizer: this.tokenizer,
+      signal: options?.signal,
+      onAbort: options?.onAbort,
+      many: many || options?.numReturnSequences !== undefined,
+      warnings,
+    })
   }
 
   /** The ids of what must fit into the context: of a long text, off the event loop and only so many. */
-  async #prompt(prompt: Prompt, addSpecialTokens: boolean, index: number): Promise<Uint32Array> {
-    if (typeof prompt !== 'string' || prompt.length <= LONG) {
-      return this.#ids(prompt, addSpecialTokens)
-    }
+  async #prompt(prompt: Prompt, given: PromptPlace = {}): Promise<Uint32Array> {
+    if (typeof prompt !== 'string' || prompt.length <= LONG) return this.#ids(prompt, given)
+    const { name = 'prompt', index = 0, special = true } = given
     const context = this.info.config.maxPositionEmbeddings
-    const ids = await this.tokenizer.encodeAsync(prompt, { addSpecialTokens, most: context })
+    const options = { addSpecialTokens: special, most: context }
+    const ids = await this.tokenizer.encodeAsync(prompt, options)
     if (ids.length <= context) return ids
-    const problem = `prompt ${index} has more than ${context} tokens, which is what the model's context holds`
+    const what = name === 'text' ? 'prompt' : name
+    const problem = `${what} ${index} has more than ${context} tokens, which is what the model's context holds`
     throw new PromptError('PROMPT_TOO_LONG', `${problem}; shorten it`)
   }
 
-  #ids(prompt: Prompt, addSpecialTokens: boolean): Uint32Array {
-    if (typeof prompt === 'string') return this.tokenizer.encode(prompt, { addSpecialTokens })
-    if (isTokenIds(prompt)) return toIds(prompt)
-    throw new PromptError(
-      'INVALID_PROMPT',
-      `a prompt is text, an array of token ids or a Uint32Array, not ${describe(prompt)}`,
-    )
+  #ids(prompt: Prompt, { name = 'prompt', special = true }: PromptPlace = {}): Uint32Array {
+    if (typeof prompt === 'string') {
+      return this.tokenizer.encode(prompt, { addSpecialTokens: special })
+    }
+    if (isTokenIds(prompt)) return toIds(prompt, name)
+    throw notIds(name, prompt, 'text or token ids')
   }
+}
 
-  #checkLayer(layer: number): void {
-    const { numHiddenLayers } = this.info.config
-    if (Number.isInteger(layer) && layer >= 0 && layer < numHiddenLayers) return
-    const message = `names layer ${layer}, but there are 0 to ${numHiddenLayers - 1}`
-    throw new OptionError('attentions', message)
-  }
+/** What a text is called in errors, which of several it is, and whether special tokens are put around it. */
+interface PromptPlace {
+  name?: string
+  index?: number
+  special?: boolean
 }
 
 /** Characters of a text that is encoded off the event loop; shorter ones take less than a few milliseconds. */
@@ -374,10 +377,4 @@ function pullOptions({ hub, revision, signal, onDownload }: LoadOptions): PullOp
     signal,
     onProgress: onDownload,
   }
-}
-
-function describe(value: unknown): string {
-  if (value === null || value === undefined) return String(value)
-  if (typeof value !== 'object') return `a ${typeof value}`
-  return value.constructor?.name ?? 'an object'
 }

@@ -1,20 +1,16 @@
-import { types } from 'node:util'
-
 import type { LoadOptions as NativeLoadOptions } from '#native'
 
-import { unknownKey } from './arguments.js'
+import { type ArgumentKind, biasPairs, checkObject, type Shape } from './arguments.js'
 import type { DType } from './dtypes.js'
-import { OptionError } from './errors.js'
 import {
   type EngineOption,
   type GenerateManyOptions,
   type GenerationOption,
   generationOptions,
 } from './generation-options.js'
-import { checkHubOptions } from './hub/arguments.js'
+import { hubShape } from './hub/arguments.js'
 import type { PullProgress } from './hub/progress.js'
 import type { HubOptions } from './hub/settings.js'
-import { isUint32Array } from './realm.js'
 import { type TokenIds, toIds } from './tokens.js'
 
 /** Numbers one by one. */
@@ -121,106 +117,6 @@ export interface LoadProgress {
   total: number
 }
 
-/** What kind of value an option takes. */
-export type OptionKind =
-  | 'count'
-  | 'number'
-  | 'flag'
-  | 'seed'
-  | 'ids'
-  | 'idList'
-  | 'idLists'
-  | 'biases'
-  | 'text'
-  | 'texts'
-  | 'listener'
-
-const LARGEST_COUNT = 2 ** 32 - 1
-
-const isText = (value: unknown) => typeof value === 'string'
-const isCount = (value: unknown) =>
-  Number.isInteger(value) && Number(value) >= 0 && Number(value) <= LARGEST_COUNT
-const isSeed = (value: unknown) =>
-  typeof value === 'bigint'
-    ? value >= 0n && value < 2n ** 64n
-    : Number.isSafeInteger(value) && Number(value) >= 0
-const isIds = (value: unknown) =>
-  isUint32Array(value) || (Array.isArray(value) && value.every(isCount))
-
-const isNumber = (value: unknown) => typeof value === 'number' && !Number.isNaN(value)
-const isBiases = (value: unknown) =>
-  typeof value === 'object' &&
-  value !== null &&
-  !Array.isArray(value) &&
-  biasPairs(value).every(([id, bias]) => isCount(id) && isNumber(bias))
-
-/** Token ids with what is added to their logits; an object's keys are texts. */
-function biasPairs(biases: object): [id: number, bias: number][] {
-  if (types.isMap(biases)) return [...biases.entries()] as [number, number][]
-  return Object.entries(biases).map(([id, bias]) => [id === '' ? Number.NaN : Number(id), bias])
-}
-
-const kinds: Record<OptionKind, { expected: string; check: (value: unknown) => boolean }> = {
-  count: { expected: `a whole number from 0 to ${LARGEST_COUNT}`, check: isCount },
-  number: { expected: 'a number', check: isNumber },
-  flag: { expected: 'true or false', check: (value) => typeof value === 'boolean' },
-  seed: { expected: 'a whole number from 0 to 2^64 - 1 (a bigint from 2^53 on)', check: isSeed },
-  ids: {
-    expected: 'a token id or a list of them',
-    check: (value) => isCount(value) || isIds(value),
-  },
-  idList: { expected: 'a list of whole numbers', check: isIds },
-  idLists: {
-    expected: 'a list of lists of token ids',
-    check: (value) => Array.isArray(value) && value.every(isIds),
-  },
-  biases: {
-    expected: 'an object, or a Map, from token ids to what is added to their logits',
-    check: isBiases,
-  },
-  text: { expected: 'a text', check: isText },
-  texts: {
-    expected: 'a text or a list of texts',
-    check: (value) => isText(value) || (Array.isArray(value) && value.every(isText)),
-  },
-  listener: { expected: 'a function', check: (value) => typeof value === 'function' },
-}
-
-/**
- * Throws unless every option is known and of its kind. Numbers would otherwise be cut to what fits
- * on their way into Rust; ranges that have a meaning are the engine's to check.
- */
-export function checkOptions(
-  options: object,
-  known: Record<string, OptionKind>,
-  elsewhere: string[] = [],
-): void {
-  if (typeof options !== 'object' || options === null) {
-    const words = `options are an object, not ${String(options)}`
-    throw new OptionError('options', [{ kind: 'words', words }])
-  }
-  for (const [name, value] of Object.entries(options)) {
-    if (value === undefined || elsewhere.includes(name)) continue
-    const kind = Object.hasOwn(known, name) ? known[name] : undefined
-    if (kind === undefined) {
-      throw unknownKey(name, [...Object.keys(known), ...elsewhere])
-    }
-    checkKind(name, value, kind)
-  }
-}
-
-function checkKind(name: string, value: unknown, kind: OptionKind): void {
-  const { expected, check } = kinds[kind]
-  if (check(value)) return
-  const shown = typeof value === 'string' ? JSON.stringify(value) : String(value)
-  throw new OptionError(name, `is ${shown}, but must be ${expected}`)
-}
-
-/** Throws unless what a call cannot do without, such as a path, is a text. */
-export function checkText(name: string, value: unknown): void {
-  checkKind(name, value, 'text')
-}
-
 /** An object without the keys whose value is undefined: absent is how Rust knows a default. */
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
 function defined<T extends object>(object: T): Defined<T> {
@@ -230,22 +126,26 @@ function defined<T extends object>(object: T): Defined<T> {
 }
 
 const engineOptions = Object.entries(generationOptions) as [EngineOption, GenerationOption][]
-const optionKinds: Record<string, OptionKind> = Object.fromEntries(
-  engineOptions.map(([name, { kind }]) => [name, kind]),
-)
+/** The kind of each option of a generation. */
+export const generationShape: Shape = {
+  ...Object.fromEntries(engineOptions.map(([name, { kind }]) => [name, kind])),
+  signal: 'signal',
+  onAbort: 'onAbort',
+}
 
 /** A value of each kind as the binding takes it. */
-const toNative: Partial<Record<OptionKind, (value: never) => unknown>> = {
+const toNative: Partial<Record<ArgumentKind, (value: never) => unknown>> = {
   seed: (value: number | bigint) => BigInt(value),
-  ids: (value: number | readonly number[]) => (typeof value === 'number' ? [value] : [...value]),
+  ids: (value: number | bigint | TokenIds) =>
+    typeof value === 'number' || typeof value === 'bigint' ? [Number(value)] : [...toIds(value)],
   idLists: (value: readonly TokenIds[]) => value.map((ids) => [...toIds(ids)]),
-  texts: (value: string | readonly string[]) => (isText(value) ? [value] : [...value]),
+  texts: (value: string | readonly string[]) => (typeof value === 'string' ? [value] : [...value]),
   biases: biasPairs,
 }
 
 /** Options of a generation as the binding takes them: under the engine's names. */
 export function toNativeGenerateOptions(options: GenerateManyOptions): Record<string, unknown> {
-  checkOptions(options, optionKinds, ['signal'])
+  checkObject('options', options, generationShape)
   const given = engineOptions.flatMap(([name, { engine, kind }]) => {
     const value = options[name]
     if (value === undefined) return []
@@ -256,8 +156,8 @@ export function toNativeGenerateOptions(options: GenerateManyOptions): Record<st
   return { ...Object.fromEntries(given), ...several }
 }
 
-/** The kind of each option of a load that is not checked elsewhere. */
-const loadKinds = {
+/** The kind of each option of a load. */
+export const loadShape = {
   dtype: 'text',
   cacheDtype: 'text',
   device: 'text',
@@ -272,12 +172,13 @@ const loadKinds = {
   revision: 'text',
   onDownload: 'listener',
   onProgress: 'listener',
-} as const satisfies Record<string, OptionKind>
+  hub: hubShape,
+  signal: 'signal',
+} as const satisfies Shape
 
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
-  checkOptions(options, loadKinds, ['signal', 'hub'])
-  checkHubOptions(options.hub)
+  checkObject('options', options, loadShape)
   const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = options
   const { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers } = options
   const limits = { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers }

@@ -1,7 +1,7 @@
 import type { Evaluation as NativeEvaluation, Perplexity as NativePerplexity } from '#native'
+import { checkObject, type Shape } from './arguments.js'
 import { runJob } from './engine/job.js'
 import { checkReplaceable } from './files.js'
-import { checkOptions } from './options.js'
 
 /** Options of `Olmo2.perplexity`. */
 export interface PerplexityOptions {
@@ -92,22 +92,23 @@ export interface Divergence {
   probabilityChangeRms: Mean
 }
 
-/** The kind of each option but the signal. */
-export const perplexityKinds = {
+/** The kind of each option. */
+export const perplexityShape = {
   ctx: 'count',
   stride: 'count',
-  saveBase: 'text',
-  klBase: 'text',
+  saveBase: 'path',
+  klBase: 'path',
   force: 'flag',
+  signal: 'signal',
   onProgress: 'listener',
-} as const
+} as const satisfies Shape
 
 /** Runs an evaluation to its end. `start` begins it with the engine's options. */
 export async function evaluate(
   start: (options: EngineOptions) => NativeEvaluation,
   options: PerplexityOptions,
 ): Promise<Perplexity> {
-  checkOptions(options, perplexityKinds, ['signal'])
+  checkObject('options', options, perplexityShape)
   const { ctx, stride, saveBase, klBase, force = false, signal, onProgress } = options
   if (saveBase !== undefined && !force) {
     await checkReplaceable(saveBase, 'saveBase', (head) => head.startsWith('_logits_'))

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path'
+import { checkArgument, checkArguments, checkObject, type Shape } from './arguments.js'
 import type { DType } from './dtypes.js'
 import { runJob } from './engine/job.js'
 import { native } from './engine/native.js'
@@ -6,7 +7,6 @@ import { checkSignal } from './engine/signal.js'
 import { crossingAsync, ResourceError } from './errors.js'
 import { checkReplaceable, formatBytes, freeSpace } from './files.js'
 import { locateModel } from './hub/locate.js'
-import { checkOptions, checkText, type OptionKind } from './options.js'
 
 /** Options of {@link quantize}. */
 export interface QuantizeOptions {
@@ -56,14 +56,15 @@ export interface Quantized {
   types: { type: string; tensors: number; bytes: number }[]
 }
 
-const kinds = {
+const shape = {
   type: 'text',
-  imatrix: 'text',
+  imatrix: 'path',
   force: 'flag',
   threads: 'count',
   revision: 'text',
+  signal: 'signal',
   onProgress: 'listener',
-} as const satisfies Record<string, OptionKind>
+} as const satisfies Shape
 
 /**
  * Writes a model as a GGUF file of another type, which this library and llama.cpp load. Memory holds a
@@ -85,9 +86,10 @@ export async function quantize(
   out: string,
   options: QuantizeOptions,
 ): Promise<Quantized> {
-  checkOptions(options, kinds, ['signal'])
+  checkArguments({ model: [model, 'path'], out: [out, 'path'] })
+  checkObject('options', options, shape)
   const { type, imatrix, force = false, threads, revision, signal, onProgress } = options
-  for (const [name, value] of Object.entries({ model, out, type })) checkText(name, value)
+  checkArgument('type', type, 'text')
   checkSignal(signal)
   if (!force) await checkReplaceable(out, 'out', (head) => head.startsWith('GGUF'))
   const { path } = await locateModel(model, {

@@ -1,4 +1,5 @@
 import type { Tokenizer as NativeTokenizer } from '#native'
+import { checkArgument, checkObject } from './arguments.js'
 import { native } from './engine/native.js'
 import { crossing, crossingAsync } from './errors.js'
 import { embeddedModel } from './package.js'
@@ -20,6 +21,7 @@ export class Tokenizer {
    * @throws {CheckpointError} if there is no usable `tokenizer.json`, and none in the file
    */
   static async load(path: string = embeddedModel): Promise<Tokenizer> {
+    checkArgument('path', path, 'path')
     return new Tokenizer(await crossingAsync(() => native().loadTokenizer(path)))
   }
 
@@ -44,6 +46,8 @@ export class Tokenizer {
    * has any (OLMo 2's has none). Default true, as in Hugging Face.
    */
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): Uint32Array {
+    checkArgument('text', text, 'text')
+    checkObject('options', options, { addSpecialTokens: 'flag' })
     return crossing(() => this.#native.encode(text, options.addSpecialTokens ?? true))
   }
 
@@ -53,10 +57,12 @@ export class Tokenizer {
    * @param options.most Stop soon after so many ids, where more are too many anyway: of a long text there
    * are then more than that, but not all. Default: none.
    */
-  encodeAsync(
+  async encodeAsync(
     text: string,
     options: { addSpecialTokens?: boolean; most?: number } = {},
   ): Promise<Uint32Array> {
+    checkArgument('text', text, 'text')
+    checkObject('options', options, { addSpecialTokens: 'flag', most: 'count' })
     const { addSpecialTokens = true, most } = options
     return crossingAsync(() => this.#native.encodeAsync(text, addSpecialTokens, most))
   }
@@ -69,11 +75,13 @@ export class Tokenizer {
    * @throws {PromptError} `INVALID_TOKEN` for an id outside the vocabulary
    */
   decode(ids: TokenIds, options: { skipSpecialTokens?: boolean } = {}): string {
+    checkObject('options', options, { skipSpecialTokens: 'flag' })
     return crossing(() => this.#native.decode(toIds(ids), options.skipSpecialTokens ?? false))
   }
 
   /** The text of some ids, made off the event loop. The same as of {@link decode}. */
   async decodeAsync(ids: TokenIds, options: { skipSpecialTokens?: boolean } = {}): Promise<string> {
+    checkObject('options', options, { skipSpecialTokens: 'flag' })
     const checked = toIds(ids)
     return crossingAsync(() =>
       this.#native.decodeAsync(checked, options.skipSpecialTokens ?? false),
@@ -91,6 +99,7 @@ export class Tokenizer {
 
   /** The id of one token, written as in the vocabulary; undefined if there is no such token. */
   tokenId(token: string): number | undefined {
+    checkArgument('token', token, 'text')
     return this.#native.tokenId(token) ?? undefined
   }
 }

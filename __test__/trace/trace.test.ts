@@ -82,7 +82,7 @@ test('gives of a checkpoint what its model gives', async (t) => {
     found?.top.map(({ token }) => [token, tokenizer.decode([token])]),
   )
   const ids = tokenizer.encode(request.text)
-  const logits = await model.forward(request.text)
+  const { logits } = await model.forward(request.text)
   let surprise = 0
   for (let position = 1; position < ids.length; position += 1) {
     const start = (position - 1) * info.config.vocabSize

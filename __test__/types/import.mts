@@ -19,7 +19,7 @@ export async function main(signal: AbortSignal): Promise<void> {
     takes<[string, number, number | undefined, number]>([text, token, logprob, index])
   }
   const { text, finishReason } = await model.generate('…')
-  takes<[string, 'eos' | 'stop' | 'length' | 'context']>([text, finishReason])
+  takes<[string, 'eos' | 'stop' | 'length' | 'context' | 'abort']>([text, finishReason])
 
   takes<Completion>(await model.generate(new Uint32Array([1])))
   takes<Completion>(await model.generate([1, 2] as const))
@@ -32,13 +32,14 @@ export async function main(signal: AbortSignal): Promise<void> {
   takes<Completion>(await model.chat(messages, given))
   takes<Completion[]>(await model.chat(messages, { numReturnSequences: 2 }))
 
-  takes<Float32Array>(await model.forward([1, 2]))
+  takes<Float32Array>((await model.forward([1, 2], { logits: 'last' })).logits)
   const { logits, hiddenStates, attentions } = await model.forward('a', { hiddenStates: true })
   takes<[Float32Array, Float32Array[], Map<number, Float32Array>]>([
     logits,
     hiddenStates,
     attentions,
   ])
+  takes<boolean[]>((await model.score('a', ['b', 'c'], { signal })).map((one) => one.isGreedy))
   const { logprob, tokens } = await model.score('a', 'b')
   takes<(number | undefined)[]>([logprob, ...tokens.map((token) => token.logprob)])
 

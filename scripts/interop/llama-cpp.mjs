@@ -64,7 +64,7 @@ async function compareLogits(file, model, theirs) {
     { length: POSITIONS },
     (_, i) => (i * 7919 + 31) % model.tokenizer.vocabSize,
   )
-  const ours = await model.forward(ids)
+  const { logits: ours } = await model.forward(ids)
   const context = await theirs.createContext({
     contextSize: 64,
     flashAttention: false,

@@ -1,7 +1,8 @@
+import { checkArgument, checkObject, type Shape } from '../arguments.js'
 import type { DType } from '../dtypes.js'
 import { OptionError } from '../errors.js'
 import { Olmo2 } from '../model.js'
-import { checkOptions, type LoadOptions } from '../options.js'
+import { type LoadOptions, loadShape } from '../options.js'
 import { firstToken, measureDecode, measurePrefill, peakRss } from './measure.js'
 import {
   contextOf,
@@ -48,6 +49,20 @@ export interface BenchResult extends Spread {
   unit: Unit
 }
 
+const { dtype, cacheDtype, device, threads, revision, hub, onDownload, signal } = loadShape
+const shape = {
+  ...{ dtype, cacheDtype, device, threads, revision, hub, onDownload, signal },
+  metrics: 'textList',
+  rounds: 'positive',
+  decodeTokens: 'positive',
+  onProgress: 'listener',
+} as const satisfies Shape
+
+function check(path: string | undefined, options: BenchOptions): void {
+  if (path !== undefined) checkArgument('path', path, 'path')
+  checkObject('options', options, shape)
+}
+
 /**
  * Measures how fast a model reads and writes on this machine, and what it takes. Load time and memory
  * are those of this process: run it in a fresh one for true ones.
@@ -59,10 +74,8 @@ export async function bench(
   path: string | undefined,
   options: BenchOptions = {},
 ): Promise<BenchReport> {
+  check(path, options)
   const { metrics, rounds = 3, decodeTokens = 32, onProgress, ...loading } = options
-  checkOptions({ rounds, decodeTokens }, { rounds: 'count', decodeTokens: 'count' })
-  for (const [name, value] of Object.entries({ rounds, decodeTokens }))
-    if (value < 1) throw new OptionError(name, `is 0, but must be 1 or more`)
   const wanted = (metrics ?? defaultMetrics).map(parseMetric)
   const start = performance.now()
   await using model = await Olmo2.load(path, loading)

@@ -1,15 +1,17 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { checkArgument, checkObject, type Shape } from '../arguments.js'
 import { type DType, dtypes } from '../dtypes.js'
 import { OptionError } from '../errors.js'
+import { hubShape } from '../hub/arguments.js'
 import { Olmo2 } from '../model.js'
-import { checkOptions, type LoadOptions, type OptionKind } from '../options.js'
+import type { LoadOptions } from '../options.js'
 import {
   type Perplexity,
   type PerplexityOptions,
   type PerplexityProgress,
-  perplexityKinds,
+  perplexityShape,
 } from '../perplexity.js'
 
 /** Options of {@link comparePerplexity}. */
@@ -59,6 +61,8 @@ export async function* comparePerplexity(
   text: string,
   options: CompareOptions,
 ): AsyncGenerator<ComparedType, void, undefined> {
+  if (path !== undefined) checkArgument('path', path, 'path')
+  checkArgument('text', text, 'text')
   check(options)
   const { types, reference = 'f32', klBase, saveBase } = options
   if (types === undefined) {
@@ -86,19 +90,21 @@ export async function* comparePerplexity(
   }
 }
 
-const kinds = {
-  ...perplexityKinds,
+const shape = {
+  ...perplexityShape,
+  types: 'textList',
   reference: 'text',
   cacheDtype: 'text',
   device: 'text',
   threads: 'count',
   revision: 'text',
+  hub: hubShape,
   onDownload: 'listener',
-} as const satisfies Record<string, OptionKind>
+} as const satisfies Shape
 
 /** Says what is wrong before the first model runs, for hours perhaps. */
 function check(options: CompareOptions): void {
-  checkOptions(options, kinds, ['types', 'hub', 'signal'])
+  checkObject('options', options, shape)
   const { types, reference, klBase, saveBase, ctx = CTX, stride = 0 } = options
   const wrong = (option: keyof CompareOptions, problem: string) => {
     throw new OptionError(option, problem)

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
+import { checkArgument, checkArguments, checkObject } from '../arguments.js'
 import { camelCaseKeys } from '../camel-case.js'
 import type { Olmo2 } from '../model.js'
-import { checkOptions } from '../options.js'
 import type { Baseline, BaselineScore } from '../train/prepare.js'
 
 /** Options of {@link scoreHeldOut}. */
@@ -35,13 +35,15 @@ export async function scoreHeldOut(
   data: string,
   options: HeldOutOptions = {},
 ): Promise<HeldOut> {
-  checkOptions(options, { onProgress: 'listener' }, ['signal'])
+  checkArguments({ model: [model, 'model'], data: [data, 'path'] })
+  checkObject('options', options, { onProgress: 'listener', signal: 'signal' })
   const { signal, onProgress } = options
   return camelCaseKeys(JSON.parse(await model.scoreHeldOut(data, signal, onProgress))) as HeldOut
 }
 
 /** Whether a folder is one that `prepare` wrote. */
 export async function isPrepared(path: string): Promise<boolean> {
+  checkArgument('path', path, 'path')
   return readFile(join(path, 'manifest.json')).then(
     () => true,
     () => false,

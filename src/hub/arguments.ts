@@ -1,11 +1,16 @@
-import { type ArgumentKind, checkArgument, checkObject } from '../arguments.js'
+import { checkArgument, checkObject, type Shape } from '../arguments.js'
 
 /** The kind of each option that says where the hub and the cache are. */
-const hub = { endpoint: 'name', cacheDir: 'path', token: 'token', offline: 'flag' } as const
+export const hubShape = {
+  endpoint: 'name',
+  cacheDir: 'path',
+  token: 'token',
+  offline: 'flag',
+} as const
 
-const list = { ...hub, signal: 'signal', onRetry: 'listener' } as const
+const list = { ...hubShape, signal: 'signal', onRetry: 'listener' } as const
 const pull = {
-  ...hub,
+  ...hubShape,
   revision: 'name',
   file: 'name',
   connections: 'positive',
@@ -15,12 +20,12 @@ const pull = {
 
 /** The options of each function of the hub and of the cache. */
 const options = {
-  hub,
+  hub: hubShape,
   list,
   pull,
-  remove: { ...hub, dryRun: 'flag' },
-  verify: { ...hub, repo: 'name', fix: 'flag', signal: 'signal' },
-} as const satisfies Record<string, Record<string, ArgumentKind>>
+  remove: { ...hubShape, dryRun: 'flag' },
+  verify: { ...hubShape, repo: 'name', fix: 'flag', signal: 'signal' },
+} as const satisfies Record<string, Shape>
 
 /**
  * Checks what a function was called with, before it does anything.
@@ -35,9 +40,4 @@ export function checkCall(
 ): void {
   for (const [name, value] of Object.entries(named)) checkArgument(name, value, 'name')
   checkObject('options', given, options[call])
-}
-
-/** Checks the option `hub` of other functions. */
-export function checkHubOptions(given: unknown): void {
-  if (given !== undefined) checkObject('hub', given, hub)
 }

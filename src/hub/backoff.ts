@@ -40,7 +40,9 @@ export const defaultRetryPolicy: RetryPolicy = {
   longestRetryAfter: 300_000,
   longestTotal: 600_000,
   sleep: async (milliseconds, signal) => {
-    await setTimeout(milliseconds, undefined, signal ? { signal } : {}).catch(() => {})
+    // A signal of its own, since each that waits listens: Node takes many listeners for a leak.
+    const own = signal ? { signal: AbortSignal.any([signal]) } : {}
+    await setTimeout(milliseconds, undefined, own).catch(() => {})
     signal?.throwIfAborted()
   },
 }

@@ -12,7 +12,7 @@ export interface RevisionFilter {
   nearTokens?: number | undefined
 }
 
-const FILTER = { stage: 'number', every: 'positive', nearTokens: 'number' } as const
+const FILTER = { stage: 'amount', every: 'positive', nearTokens: 'amount' } as const
 
 /** The revisions that pass, in the order of the list. Without a filter that is all of them. */
 export function filterRevisions<T extends Ordered>(

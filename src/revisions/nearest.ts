@@ -13,7 +13,7 @@ export interface RevisionWish {
   tokens?: number | undefined
 }
 
-const WISH = { stage: 'number', ingredient: 'number', step: 'number', tokens: 'number' } as const
+const WISH = { stage: 'amount', ingredient: 'amount', step: 'amount', tokens: 'amount' } as const
 
 /**
  * The training checkpoint nearest to a step or a number of tokens; of two as near, the earlier.

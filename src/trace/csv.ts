@@ -1,3 +1,4 @@
+import { checkArgument } from '../arguments.js'
 import { isFailure, type TraceResult } from './types.js'
 
 type Cell = string | number | null
@@ -14,6 +15,7 @@ const HEADS = [
  * `error` of a checkpoint that could not be asked.
  */
 export function traceCsv(results: readonly TraceResult[]): string {
+  checkArgument('results', results, 'traceResults')
   const rows = results.flatMap((result) => {
     const { revision, stage, ingredient, step, tokens, seen } = result
     return measures(result).map((row) => [revision, stage, ingredient, step, tokens, seen, ...row])

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 
+import { checkArgument, checkArguments, checkObject } from '../arguments.js'
 import { OptionError } from '../errors.js'
 import { systemCode, writeAtomically } from '../files.js'
 import { inTrainingOrder } from '../revisions/order.js'
-import { isFailure, type TraceRequest, type TraceResult } from './types.js'
+import { checkRequest, isFailure, type TraceRequest, type TraceResult } from './types.js'
 
 /** A trace as it is kept. */
 interface Kept {
@@ -33,8 +34,12 @@ export class TraceFile {
     path: string,
     source: string,
     request: TraceRequest,
-    { force = false } = {},
+    options: { force?: boolean } = {},
   ): Promise<TraceFile> {
+    checkArguments({ path: [path, 'path'], source: [source, 'text'] })
+    checkRequest(request)
+    checkObject('options', options, { force: 'flag' })
+    const { force = false } = options
     const fresh: Kept = { format: 'olmo2-trace-1', source, request, results: [] }
     const kept = await read(path, force)
     if (kept === undefined) return new TraceFile(path, fresh)
@@ -59,6 +64,7 @@ export class TraceFile {
 
   /** Adds a result; it is on the disk then. */
   async add(result: TraceResult): Promise<void> {
+    checkArgument('result', result, 'traceResult')
     const others = this.#kept.results.filter(({ revision }) => revision !== result.revision)
     this.#kept.results = [...others, result]
     await writeAtomically(

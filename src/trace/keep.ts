@@ -1,10 +1,17 @@
+import { checkArgument, checkObject, type Shape } from '../arguments.js'
 import { checkReplaceable, writeResult } from '../files.js'
 import { isChart } from '../plot/chart.js'
 import { isTraceCsv, traceCsv } from './csv.js'
 import { TraceFile } from './file.js'
 import { tracePlot } from './plot.js'
-import { type TraceOptions, trace } from './trace.js'
-import { isFailure, type TracedCheckpoint, type TraceRequest, type TraceResult } from './types.js'
+import { type TraceOptions, trace, traceShape } from './trace.js'
+import {
+  checkRequest,
+  isFailure,
+  type TracedCheckpoint,
+  type TraceRequest,
+  type TraceResult,
+} from './types.js'
 
 /** Options of {@link traceToFiles}. */
 export interface TraceToFilesOptions extends Omit<TraceOptions, 'onStart' | 'skip'> {
@@ -23,6 +30,9 @@ export interface TraceToFilesOptions extends Omit<TraceOptions, 'onStart' | 'ski
     | undefined
 }
 
+const { skip: _, ...others } = traceShape
+const shape = { ...others, out: 'path', logX: 'flag', force: 'flag' } as const satisfies Shape
+
 /**
  * As {@link trace}, and keeps the results: in JSON, as CSV and as a plot. Where the JSON file is there
  * already, the trace goes on: checkpoints that have answered aren't asked again, those that failed are.
@@ -35,6 +45,10 @@ export async function* traceToFiles(
   request: TraceRequest,
   options: TraceToFilesOptions,
 ): AsyncGenerator<TraceResult, void> {
+  checkArgument('source', source, 'path')
+  checkRequest(request)
+  checkObject('options', options, shape)
+  checkArgument('out', options.out, 'path')
   const { out, logX = false, force = false, onStart, ...others } = options
   if (!force) {
     await checkReplaceable(`${out}.csv`, 'out', isTraceCsv)

@@ -1,3 +1,4 @@
+import { checkArguments, checkObject } from '../arguments.js'
 import {
   colorOf,
   drawChart,
@@ -11,7 +12,13 @@ import {
 import { padded, rangeOf, stretched } from '../plot/ranges.js'
 import { linearScale, logScale, type Scale, shortCount } from '../plot/scale.js'
 import { clip, decimal, round, verticalLine, xml } from '../plot/svg.js'
-import { isFailure, type TracePoint, type TraceRequest, type TraceResult } from './types.js'
+import {
+  checkRequest,
+  isFailure,
+  type TracePoint,
+  type TraceRequest,
+  type TraceResult,
+} from './types.js'
 
 /** How to draw a trace. */
 export interface PlotOptions {
@@ -30,8 +37,12 @@ export function tracePlot(
   source: string,
   request: TraceRequest,
   results: readonly TraceResult[],
-  { logX = false, title }: PlotOptions = {},
+  options: PlotOptions = {},
 ): string {
+  checkArguments({ source: [source, 'text'], results: [results, 'traceResults'] })
+  checkRequest(request)
+  checkObject('options', options, { logX: 'flag', title: 'text' })
+  const { logX = false, title } = options
   const axis = xAxis(results, logX)
   const shown = results.flatMap((result) => {
     const x = axis.value(result)

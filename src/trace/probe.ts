@@ -15,17 +15,18 @@ export async function probe(
   signal: AbortSignal | undefined,
 ): Promise<Answers> {
   const { prompt, continuations = [], text, maxNewTokens = MAX_NEW_TOKENS } = request
-  const scores: Answers['continuations'] = []
-  for (const continuation of continuations) {
-    signal?.throwIfAborted()
-    const { logprob, tokens } = await model.score(prompt, continuation)
-    scores.push({ text: continuation, logprob, tokens: tokens.length })
-  }
+  // An empty list would be a continuation of no tokens.
+  const scores =
+    continuations.length > 0 ? await model.score(prompt, continuations, { signal }) : []
   signal?.throwIfAborted()
   const top = await model.likeliest(prompt, TOP)
   signal?.throwIfAborted()
   return {
-    continuations: scores,
+    continuations: scores.map(({ logprob, tokens }, index) => ({
+      text: continuations[index] ?? '',
+      logprob,
+      tokens: tokens.length,
+    })),
     top,
     perplexity: text === undefined ? null : await perplexity(model, text, signal),
     greedy: maxNewTokens > 0 ? await greedy(model, prompt, maxNewTokens, signal) : null,

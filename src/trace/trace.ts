@@ -1,13 +1,19 @@
+import { checkArgument, checkObject, type Shape } from '../arguments.js'
 import { CheckpointError, EngineError, HubError } from '../errors.js'
 import type { PullProgress } from '../hub/progress.js'
 import type { HubOptions } from '../hub/settings.js'
 import { Olmo2 } from '../model.js'
-import { checkOptions, type LoadOptions, type OptionKind } from '../options.js'
+import { type LoadOptions, loadShape } from '../options.js'
 import { probe } from './probe.js'
 import { tokensSeen } from './seen.js'
 import { selectCheckpoints } from './select.js'
 import { type Checkpoint, checkpointsOf } from './source.js'
-import type { TracedCheckpoint, TraceRequest, TraceResult } from './types.js'
+import {
+  checkRequest,
+  type TracedCheckpoint,
+  type TraceRequest,
+  type TraceResult,
+} from './types.js'
 
 /** Which checkpoints to ask, and how. */
 export interface TraceOptions extends Pick<LoadOptions, 'dtype' | 'device' | 'threads'> {
@@ -31,12 +37,18 @@ export interface TraceOptions extends Pick<LoadOptions, 'dtype' | 'device' | 'th
   onDownload?: ((progress: PullProgress) => void) | undefined
 }
 
-const requestKinds = {
-  prompt: 'text',
-  continuations: 'texts',
-  text: 'text',
-  maxNewTokens: 'count',
-} as const satisfies Record<keyof TraceRequest, OptionKind>
+const { dtype, device, threads, hub, signal, onDownload } = loadShape
+
+/** The kind of each option of a trace. */
+export const traceShape = {
+  ...{ dtype, device, threads, hub, signal, onDownload },
+  revisions: 'texts',
+  stage: 'count',
+  keep: 'flag',
+  skip: 'nameSet',
+  onStart: 'listener',
+  onCheckpoint: 'listener',
+} as const satisfies Shape
 
 /**
  * Asks the checkpoints of a training run the same, one after the other in the order of training.
@@ -51,7 +63,9 @@ export async function* trace(
   request: TraceRequest,
   options: TraceOptions = {},
 ): AsyncGenerator<TraceResult, void> {
-  checkOptions(request, requestKinds)
+  checkArgument('source', source, 'path')
+  checkRequest(request)
+  checkObject('options', options, traceShape)
   const { revisions = 'all', stage, signal, onStart, onCheckpoint, skip } = options
   const pullOptions = { ...options.hub, signal }
   const all = await checkpointsOf(source, pullOptions)

@@ -1,3 +1,4 @@
+import { checkArgument, checkObject, type Shape } from '../arguments.js'
 import type { Alternative } from '../generate.js'
 
 /** What to ask of every checkpoint. */
@@ -9,6 +10,20 @@ export interface TraceRequest {
   text?: string | undefined
   /** Tokens to continue the prompt with, each time the likeliest. Default 16; 0 for none. */
   maxNewTokens?: number | undefined
+}
+
+/** The kind of each key of a request. */
+export const requestShape = {
+  prompt: 'text',
+  continuations: 'textList',
+  text: 'text',
+  maxNewTokens: 'count',
+} as const satisfies Shape
+
+/** @throws {OptionError} if something is no request */
+export function checkRequest(request: TraceRequest): void {
+  checkObject('request', request, requestShape)
+  checkArgument('prompt', request.prompt, 'text')
 }
 
 /** Which checkpoint a result is of. */
@@ -43,5 +58,6 @@ export type TraceResult = TracePoint | TraceFailure
 
 /** Whether a checkpoint could not be asked. */
 export function isFailure(result: TraceResult): result is TraceFailure {
+  checkArgument('result', result, 'traceResult')
   return 'error' in result
 }

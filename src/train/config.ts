@@ -1,3 +1,5 @@
+import { checkArgument, checkArguments } from '../arguments.js'
+
 /**
  * A training run, with the keys of its YAML file. The file may say all of this and nothing else;
  * relative paths start from its folder.
@@ -142,7 +144,9 @@ export interface HeldOutConfig {
 }
 
 /** Optimizer steps of a whole run, all anneals of stage 2 among them. */
-export function totalSteps({ stage1, stage2 }: TrainConfig): number {
+export function totalSteps(config: TrainConfig): number {
+  checkArgument('config', config, 'trainConfig')
+  const { stage1, stage2 } = config
   const anneals = Math.max(1, stage2?.seeds?.length ?? 1)
   return stage1.steps + (stage2 ? stage2.steps * anneals : 0)
 }
@@ -152,6 +156,7 @@ export function stepsBefore(
   config: TrainConfig,
   at: { stage: number; ingredient: number; step: number },
 ): number {
+  checkArguments({ config: [config, 'trainConfig'], at: [at, 'moment'] })
   const { stage1, stage2 } = config
   return at.stage === 1
     ? at.step

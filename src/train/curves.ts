@@ -1,3 +1,4 @@
+import { checkArgument } from '../arguments.js'
 import type { Moment, StepEvent, TrainMetric } from './events.js'
 
 /** A value at some number of tokens read. */
@@ -34,6 +35,7 @@ const POINTS = 600
 
 /** The curves of a run. Where there are many steps, the mean of a few makes a point. */
 export function trainCurves(metrics: readonly TrainMetric[]): TrainCurves {
+  checkArgument('metrics', metrics, 'metrics')
   const steps = metrics.filter((metric) => metric.type === 'step')
   const validations = metrics.filter((metric) => metric.type === 'validation')
   const first = steps.filter(({ stage }) => stage === 1)

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isAbsolute, join } from 'node:path'
 
+import { checkArgument } from '../arguments.js'
 import { camelCaseKeys } from '../camel-case.js'
 import { CheckpointError } from '../errors.js'
 import type { TrainMetric } from './events.js'
@@ -15,6 +16,7 @@ const KINDS = ['step', 'validation', 'checkpoint']
  * @throws {CheckpointError} if there is no such file, or a line is no event
  */
 export async function readMetrics(run: string): Promise<TrainMetric[]> {
+  checkArgument('run', run, 'path')
   const file = join(run, 'metrics.jsonl')
   let text: string
   try {

@@ -1,3 +1,4 @@
+import { checkArguments, checkObject } from '../arguments.js'
 import { checkReplaceable, writeResult } from '../files.js'
 import { isChart } from '../plot/chart.js'
 import type { TrainMetric } from './events.js'
@@ -14,8 +15,11 @@ import { trainPlot } from './plot.js'
 export async function writeTrainPlot(
   metrics: readonly TrainMetric[],
   out: string,
-  { title, force = false }: { title?: string; force?: boolean } = {},
+  options: { title?: string | undefined; force?: boolean | undefined } = {},
 ): Promise<void> {
+  checkArguments({ metrics: [metrics, 'metrics'], out: [out, 'path'] })
+  checkObject('options', options, { title: 'text', force: 'flag' })
+  const { title, force = false } = options
   if (!force) await checkReplaceable(out, 'out', isChart)
   await writeResult(out, trainPlot(metrics, title))
 }

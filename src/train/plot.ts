@@ -1,3 +1,4 @@
+import { checkArgument } from '../arguments.js'
 import {
   colorOf,
   drawChart,
@@ -21,6 +22,7 @@ import type { TrainMetric } from './events.js'
  * @param title Default: none but what it is
  */
 export function trainPlot(metrics: readonly TrainMetric[], title = 'training run'): string {
+  checkArgument('title', title, 'text')
   const curves = trainCurves(metrics)
   const { loss, learningRate, gradNorm, validation, stage2, steps, mean } = curves
   const all = [loss, ...validation].flatMap(({ pieces }) => pieces.flat())

@@ -1,7 +1,7 @@
+import { checkArguments, checkObject, type Shape } from '../arguments.js'
 import { camelCaseKeys } from '../camel-case.js'
 import { runJob } from '../engine/job.js'
 import { native } from '../engine/native.js'
-import { checkOptions, checkText, type OptionKind } from '../options.js'
 
 /** Options of {@link prepare}. */
 export interface PrepareOptions {
@@ -67,15 +67,16 @@ export interface BaselineScore {
   bitsPerByte: number
 }
 
-const kinds = {
-  text: 'text',
-  out: 'text',
+const shape = {
+  text: 'path',
+  out: 'path',
   vocabSize: 'count',
   seed: 'seed',
   context: 'count',
   baseline: 'idList',
+  signal: 'signal',
   onProgress: 'listener',
-} as const satisfies Record<string, OptionKind>
+} as const satisfies Shape
 
 /** What {@link prepare} made; most of it also stands in `manifest.json`. */
 export interface PreparedData {
@@ -99,9 +100,9 @@ export interface PreparedData {
  * @throws the signal's reason, if it aborts
  */
 export async function prepare(options: PrepareOptions): Promise<PreparedData> {
-  checkOptions(options, kinds, ['signal'])
+  checkObject('options', options, shape)
   const { text, out, vocabSize, seed, context, baseline = [], signal, onProgress } = options
-  for (const [name, value] of Object.entries({ text, out })) checkText(name, value)
+  checkArguments({ text: [text, 'path'], out: [out, 'path'] })
   const start = () =>
     native().prepare({
       text,

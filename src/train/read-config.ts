@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 
+import { checkArgument } from '../arguments.js'
 import { CheckpointError, OptionError } from '../errors.js'
 import { reasonOf } from '../realm.js'
 import { decodeText } from '../text-file.js'
@@ -11,6 +12,7 @@ import type { TrainConfig } from './config.js'
  * @throws {CheckpointError} if it cannot be read or is no YAML; the message has the line
  */
 export async function readTrainConfig(path: string): Promise<TrainConfig> {
+  checkArgument('path', path, 'path')
   let bytes: Buffer
   try {
     bytes = await readFile(path)

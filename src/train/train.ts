@@ -1,8 +1,8 @@
 import type { TrainingEvent } from '#native'
+import { checkObject } from '../arguments.js'
 import { runJob } from '../engine/job.js'
 import { native } from '../engine/native.js'
 import { checkSignal } from '../engine/signal.js'
-import { checkOptions } from '../options.js'
 import type { TrainConfig } from './config.js'
 import type { TrainEvent, TrainSummary } from './events.js'
 import { configText } from './read-config.js'
@@ -44,7 +44,7 @@ export async function train(
   config: TrainConfig | string,
   options: TrainOptions = {},
 ): Promise<TrainSummary> {
-  checkOptions(options, { resume: 'flag', onProgress: 'listener' }, ['signal'])
+  checkObject('options', options, { resume: 'flag', signal: 'signal', onProgress: 'listener' })
   const { resume = false, signal, onProgress } = options
   checkSignal(signal)
   const { json, file } = await configText(config)

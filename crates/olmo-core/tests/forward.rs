@@ -67,7 +67,7 @@ struct Everything {
 }
 
 impl Probe for Everything {
-    fn wants_hidden(&self) -> bool {
+    fn wants_hidden(&self, _index: usize) -> bool {
         true
     }
 

@@ -34,6 +34,12 @@ impl Generation {
         })
     }
 
+    /// Ends the answers as they are, after the pass that is running.
+    #[napi(catch_unwind)]
+    pub fn stop(&self) {
+        self.inner.stop();
+    }
+
     /// Takes the request out of the engine.
     #[napi(catch_unwind)]
     pub fn cancel(&self) {
@@ -81,6 +87,8 @@ pub struct Timings {
 #[napi(object, object_from_js = false)]
 pub struct Score {
     pub logprob: f64,
+    /// Whether each token is the likeliest at its place
+    pub is_greedy: bool,
     pub tokens: Vec<Token>,
 }
 
@@ -127,7 +135,8 @@ impl From<(u32, f32)> for Alternative {
 
 impl From<core::Score> for Score {
     fn from(score: core::Score) -> Self {
-        Score { logprob: score.logprob, tokens: convert(score.tokens) }
+        let core::Score { logprob, is_greedy, tokens } = score;
+        Score { logprob, is_greedy, tokens: convert(tokens) }
     }
 }
 

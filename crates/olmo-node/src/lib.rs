@@ -3,6 +3,7 @@
 //! Everything that takes time returns a promise and runs on the engine's or tokio's threads.
 //! Failures become JavaScript errors whose `code` is [`olmo_core::Error::code`].
 
+mod cancellation;
 mod error;
 mod job;
 

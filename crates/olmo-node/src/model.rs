@@ -8,6 +8,7 @@ use olmo_core::engine::{Engine, ForwardOptions, ForwardOutput};
 use olmo_core::evaluate;
 use olmo_core::sampling::GenerationOptions;
 
+use crate::cancellation::{unless, Cancellation};
 use crate::error::{js_error, promise, unreadable, Promise, Result};
 use crate::evaluation::{Evaluation, PerplexityOptions};
 use crate::generation::{Alternative, Generation, Score};
@@ -59,26 +60,37 @@ impl Model {
         &self,
         env: &Env,
         ids: Uint32Array,
-        hidden_states: bool,
-        attentions: Vec<u32>,
+        options: ForwardRequest,
+        cancellation: &Cancellation,
     ) -> Promise<ForwardResult> {
         let (engine, ids) = (self.engine.clone(), ids.to_vec());
-        let attentions = attentions.into_iter().map(|layer| layer as usize).collect();
-        let options = ForwardOptions { hidden_states, attentions, logits_from: 0 };
-        promise(env, async move { Ok(engine.forward(ids, options).await?.into()) })
+        let options = ForwardOptions {
+            hidden_states: options.hidden_states.into_iter().map(|index| index as usize).collect(),
+            attentions: options.attentions.into_iter().map(|layer| layer as usize).collect(),
+            logits_from: options.logits_from as usize,
+        };
+        let stopped = cancellation.wait();
+        let work = async move { Ok(engine.forward(ids, options).await?.into()) };
+        promise(env, unless(stopped, work))
     }
 
-    /// How likely the continuation is after the prompt.
-    #[napi(catch_unwind, ts_return_type = "Promise<Score>")]
+    /// How likely each continuation is after the prompt.
+    #[napi(catch_unwind, ts_return_type = "Promise<Array<Score>>")]
     pub fn score(
         &self,
         env: &Env,
         prompt: Uint32Array,
-        continuation: Uint32Array,
-    ) -> Promise<Score> {
-        let engine = self.engine.clone();
-        let (prompt, continuation) = (prompt.to_vec(), continuation.to_vec());
-        promise(env, async move { Ok(engine.score(prompt, continuation).await?.into()) })
+        continuations: Vec<Uint32Array>,
+        cancellation: &Cancellation,
+    ) -> Promise<Vec<Score>> {
+        let (engine, prompt) = (self.engine.clone(), prompt.to_vec());
+        let continuations: Vec<Vec<u32>> = continuations.iter().map(|ids| ids.to_vec()).collect();
+        let stopped = cancellation.wait();
+        let work = async move {
+            let scores = engine.score_all(&prompt, &continuations).await?;
+            Ok(scores.into_iter().map(Score::from).collect())
+        };
+        promise(env, unless(stopped, work))
     }
 
     /// Begins to measure the perplexity of a text.
@@ -120,12 +132,20 @@ impl Model {
     }
 }
 
+/// What a forward pass is to give: indices of hidden states, layers, and the first position of the logits.
+#[napi(object, object_to_js = false)]
+pub struct ForwardRequest {
+    pub hidden_states: Vec<u32>,
+    pub attentions: Vec<u32>,
+    pub logits_from: u32,
+}
+
 /// Arrays are handed to JavaScript as they are, without a copy where the runtime allows it.
 #[napi(object, object_from_js = false)]
 pub struct ForwardResult {
     /// `[positions, vocab]`
     pub logits: Float32Array,
-    /// Layers + 1 arrays `[positions, hidden]`
+    /// `[positions, hidden]` of each that was asked for
     pub hidden_states: Vec<Float32Array>,
     pub attentions: Vec<LayerAttention>,
 }

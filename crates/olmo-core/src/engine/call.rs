@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use super::mailbox::Mailbox;
-use super::request::ForwardOptions;
+use super::request::{Event, FinishReason, ForwardOptions, Timings, Usage};
 use crate::sampling::{GenerationOptions, Sampler};
 use crate::text::TextOut;
 use crate::tokenizer::Tokenizer;
@@ -50,7 +50,8 @@ impl Goal {
     pub fn top_logprobs(&self) -> usize {
         match self {
             Goal::Generate(options) => options.top_logprobs,
-            Goal::Score { .. } | Goal::Forward(_) => 0,
+            Goal::Score { .. } => 1, // to see whether it is the token itself
+            Goal::Forward(_) => 0,
         }
     }
 }
@@ -112,6 +113,16 @@ impl Call {
             None => index,
         };
         Sampler::new(options, self.seed, stream)
+    }
+
+    /// Ends answer `index`, which has not begun.
+    pub fn abort(&self, index: usize) {
+        self.mailbox.finish(Event::Done {
+            index,
+            finish_reason: FinishReason::Abort,
+            usage: Usage { prompt_tokens: self.prompt(index).len(), ..Usage::default() },
+            timings: Timings { queued: self.mailbox.since.elapsed(), ..Timings::default() },
+        });
     }
 
     /// What makes the text of answer `index`.

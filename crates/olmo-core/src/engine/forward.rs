@@ -1,4 +1,4 @@
-//! One cold pass over a text, keeping every logit and what else was asked for.
+//! One cold pass over a text, keeping what was asked for.
 
 use super::call::Place;
 use super::request::{ForwardOptions, ForwardOutput};
@@ -33,7 +33,7 @@ impl ForwardRequest {
         reply: async_channel::Sender<Result<ForwardOutput>>,
     ) -> Result<ForwardRequest> {
         let n = ids.len();
-        let states = if options.hidden_states { config.layers.len() + 1 } else { 0 };
+        let states = options.hidden_states.len();
         let per_attention = config.num_attention_heads * n * n;
         let logits = n.saturating_sub(options.logits_from) * config.vocab_size;
         let elements =
@@ -47,7 +47,9 @@ impl ForwardRequest {
         let empty_attention = |&layer: &usize| (layer, vec![0.0; per_attention]);
         let output = ForwardOutput {
             logits: Vec::with_capacity(logits),
-            hidden_states: vec![Vec::new(); states],
+            hidden_states: (0..states)
+                .map(|_| Vec::with_capacity(n * config.hidden_size))
+                .collect(),
             attentions: options.attentions.iter().map(empty_attention).collect(),
         };
         Ok(ForwardRequest {
@@ -93,14 +95,11 @@ impl ForwardRequest {
         let Some(cache) = &self.cache else { return false };
         // Rows without logits take little room, so more of them go at once.
         let start = self.computed;
-        let silent = self.options.logits_from.saturating_sub(start);
-        let most = match silent {
-            0 => limits.logits_chunk.min(limits.prefill_chunk),
-            _ => silent.min(limits.prefill_chunk),
-        };
-        let end = self.ids.len().min(start + most);
+        let first = self.options.logits_from.max(start);
+        let most = first.saturating_add(limits.logits_chunk).min(start + limits.prefill_chunk);
+        let end = self.ids.len().min(most);
         let tokens = &self.ids[start..end];
-        let outputs = if silent > 0 { 0..0 } else { 0..tokens.len() };
+        let outputs = first.min(end) - start..tokens.len();
         let mut batch = Batch::default();
         batch.push(tokens, start, cache.blocks(), outputs);
         let mut collector = Collector {
@@ -145,12 +144,18 @@ struct Collector<'a> {
 }
 
 impl Probe for Collector<'_> {
-    fn wants_hidden(&self) -> bool {
-        self.options.hidden_states
+    fn wants_hidden(&self, index: usize) -> bool {
+        self.options.hidden_states.contains(&index)
     }
 
     fn hidden(&mut self, index: usize, values: &[f32]) {
-        self.output.hidden_states[index].extend_from_slice(values);
+        for (wanted, states) in
+            self.options.hidden_states.iter().zip(&mut self.output.hidden_states)
+        {
+            if *wanted == index {
+                states.extend_from_slice(values);
+            }
+        }
     }
 
     fn wants_attention(&self, layer: usize) -> bool {

@@ -18,7 +18,7 @@ use super::worker::{catch_panic, Command, Worker};
 use crate::cache::BLOCK_TOKENS;
 use crate::checkpoint::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
 use crate::error::{Amount, Hint};
-use crate::sampling::{fresh_seed, GenerationDefaults, GenerationOptions, TokenLogprob};
+use crate::sampling::{fresh_seed, GenerationDefaults, GenerationOptions};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
@@ -95,12 +95,7 @@ impl Engine {
         let answers = prompts.len().saturating_mul(goal.answers());
         let most = self.info.limits.max_answers;
         if answers > most {
-            let n = goal.answers();
-            let expected = format!(
-                "with {} prompts that is {answers} answers, of which one call can have {most}",
-                prompts.len()
-            );
-            return Err(Error::option("num_return_sequences", n, expected));
+            return Err(too_many(&goal, prompts.len(), most));
         }
         let commands = self.commands.clone();
         let generation = Generation::new(answers, self.place()?, move || {
@@ -126,7 +121,7 @@ impl Engine {
         Place::take(&self.calls, self.info.limits.max_queue)
     }
 
-    /// The logits of every position, and what else `options` asks for, computed cold.
+    /// What `options` asks for of each position, computed cold. Dropping the future takes the request back.
     pub async fn forward(&self, ids: Vec<u32>, options: ForwardOptions) -> Result<ForwardOutput> {
         let goal = Goal::Forward(options);
         self.check_prompt(0, &ids, &goal)?;
@@ -136,32 +131,42 @@ impl Engine {
             let expected = format!("the model has layers 0 to {}", layers - 1);
             return Err(Error::option("attentions", layer, expected));
         }
+        if let Some(&index) = options.hidden_states.iter().find(|&&index| index > layers) {
+            let expected = format!("the model has hidden states 0 to {layers}");
+            return Err(Error::option("hidden_states", index, expected));
+        }
+        let _wake = WakeOnDrop(&self.commands);
         let (reply, result) = async_channel::bounded(1);
         let request = ForwardRequest::new(ids, options, &self.info.config, self.place()?, reply)?;
         self.send(Command::Forward(request))?;
         result.recv().await.map_err(|_| Error::Disposed)?
     }
 
-    /// How likely the continuation is after the prompt. An empty prompt is allowed; then the first
-    /// token of the continuation counts as given.
+    /// [`Engine::score_all`] of one continuation.
     pub async fn score(&self, prompt: Vec<u32>, continuation: Vec<u32>) -> Result<Score> {
-        let goal = Goal::Score { from: prompt.len() };
-        let wanted = continuation.len();
-        let text = [prompt, continuation].concat();
-        let generation = self.start(vec![text], goal)?;
-        let mut tokens: Vec<TokenLogprob> = Vec::new();
+        let scores = self.score_all(&prompt, &[continuation]).await?;
+        scores.into_iter().next().ok_or_else(|| Error::Internal("no score".into()))
+    }
+
+    /// How likely each continuation is after the prompt. They run together and read it once, but for its
+    /// last, partial block of the cache. An empty prompt is allowed; then the first token of a continuation
+    /// counts as given. Dropping the future takes the request back.
+    pub async fn score_all(
+        &self,
+        prompt: &[u32],
+        continuations: &[Vec<u32>],
+    ) -> Result<Vec<Score>> {
+        let texts = continuations.iter().map(|continuation| [prompt, continuation].concat());
+        let generation = self.start(texts.collect(), Goal::Score { from: prompt.len() })?;
+        let mut scores = vec![Score::default(); continuations.len()];
         while let Some(events) = generation.next().await {
             for event in events? {
-                if let Event::Prompt { tokens: scored, .. } = event {
-                    tokens = scored;
+                if let Event::Prompt { index, tokens } = event {
+                    scores[index] = Score::of(tokens);
                 }
             }
         }
-        debug_assert_eq!(tokens.len(), wanted);
-        // From 0, since the sum of nothing is -0.
-        let known = tokens.iter().filter_map(|token| token.logprob).map(f64::from);
-        let logprob = known.fold(0.0, |sum, logprob| sum + logprob);
-        Ok(Score { logprob, tokens })
+        Ok(scores)
     }
 
     /// Frees the weights after the pass that is running now. Requests end with
@@ -204,6 +209,31 @@ impl Engine {
             });
         }
         Ok(())
+    }
+}
+
+/// The error of a call that asks for more answers than one may have.
+fn too_many(goal: &Goal, prompts: usize, most: usize) -> Error {
+    let (n, answers) = (goal.answers(), prompts.saturating_mul(goal.answers()));
+    match goal {
+        Goal::Generate(_) => {
+            let expected = format!(
+                "with {prompts} prompts that is {answers} answers, of which one call can have {most}"
+            );
+            Error::option("num_return_sequences", n, expected)
+        }
+        Goal::Score { .. } | Goal::Forward(_) => {
+            Error::option("continuations", prompts, format!("one call can have {most}"))
+        }
+    }
+}
+
+/// Tells the engine's thread that something has changed which it may be waiting for.
+struct WakeOnDrop<'a>(&'a Sender<Command>);
+
+impl Drop for WakeOnDrop<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.try_send(Command::Wake);
     }
 }
 

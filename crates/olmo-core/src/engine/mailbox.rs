@@ -15,6 +15,8 @@ pub(super) struct Mailbox {
     /// When the call was made.
     pub since: Instant,
     cancelled: AtomicBool,
+    /// Whether its answers are to end as they are.
+    stopped: AtomicBool,
     /// Answers that are not complete yet; after the last, the channel closes.
     open_answers: AtomicUsize,
     place: Place,
@@ -56,6 +58,10 @@ impl Mailbox {
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Acquire)
     }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
 }
 
 /// A running call, as its reader holds it. Dropping it cancels the call.
@@ -83,6 +89,7 @@ impl Generation {
             sender,
             since: Instant::now(),
             cancelled: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             open_answers: AtomicUsize::new(answers),
             place,
         });
@@ -145,6 +152,13 @@ impl Generation {
     pub fn cancel(&self) {
         self.mailbox.cancelled.store(true, Ordering::Release);
         self.mailbox.place.leave();
+        (self.wake)();
+    }
+
+    /// Ends the call's answers between two passes as they are then, with
+    /// [`FinishReason::Abort`](super::FinishReason::Abort).
+    pub fn stop(&self) {
+        self.mailbox.stopped.store(true, Ordering::Release);
         (self.wake)();
     }
 }

@@ -32,6 +32,8 @@ pub enum FinishReason {
     Length,
     /// The model's context is full.
     Context,
+    /// The caller stopped it.
+    Abort,
 }
 
 impl FinishReason {
@@ -41,6 +43,7 @@ impl FinishReason {
             FinishReason::Stop => "stop",
             FinishReason::Length => "length",
             FinishReason::Context => "context",
+            FinishReason::Abort => "abort",
         }
     }
 }
@@ -65,13 +68,16 @@ pub struct Timings {
     pub decode: Duration,
 }
 
-/// What [`Engine::forward`](super::Engine::forward) should return beside the logits.
+/// What [`Engine::forward`](super::Engine::forward) should return. What is not asked for is neither kept
+/// nor takes memory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ForwardOptions {
-    pub hidden_states: bool,
-    /// Layers whose attention probabilities are wanted.
+    /// Which hidden states: 0 is after the embedding, `i` after `i` layers. Default: none.
+    pub hidden_states: Vec<usize>,
+    /// Layers whose attention probabilities are wanted. Default: none.
     pub attentions: Vec<usize>,
-    /// The first position whose logits are wanted. Default 0: all of them.
+    /// The first position whose logits are wanted: 0, the default, for all of them, and the text's length
+    /// for none.
     pub logits_from: usize,
 }
 
@@ -80,17 +86,41 @@ pub struct ForwardOptions {
 pub struct ForwardOutput {
     /// `[positions, vocab]`, from the first position asked for.
     pub logits: Vec<f32>,
-    /// Layers + 1 entries, each `[positions, hidden]`: see [`crate::model::Probe::hidden`].
+    /// `[positions, hidden]` of each that was asked for, in that order: see
+    /// [`crate::model::Probe::hidden`].
     pub hidden_states: Vec<Vec<f32>>,
     /// `(layer, [heads, positions, positions])` for each layer asked for.
     pub attentions: Vec<(usize, Vec<f32>)>,
 }
 
-/// How likely a continuation is after a prompt.
-#[derive(Debug, Clone, Default, PartialEq)]
+/// How likely a continuation is after a prompt. That of nothing: certain, and what a model would say.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Score {
     /// Sum of the tokens' log-probabilities.
     pub logprob: f64,
+    /// Whether each token with a log-probability is the likeliest at its place, of equally likely ones the
+    /// lowest id: whether the model, taking the likeliest, would continue so.
+    pub is_greedy: bool,
     /// The continuation's tokens.
     pub tokens: Vec<TokenLogprob>,
+}
+
+impl Default for Score {
+    fn default() -> Score {
+        Score { logprob: 0.0, is_greedy: true, tokens: Vec::new() }
+    }
+}
+
+impl Score {
+    /// Of tokens that each have the likeliest one with them.
+    pub(super) fn of(mut tokens: Vec<TokenLogprob>) -> Score {
+        let is_greedy =
+            |token: &TokenLogprob| token.top.first().is_none_or(|top| top.0 == token.id);
+        let is_greedy = tokens.iter().all(is_greedy);
+        tokens.iter_mut().for_each(|token| token.top = Vec::new());
+        // From 0, since the sum of nothing is -0.
+        let known = tokens.iter().filter_map(|token| token.logprob).map(f64::from);
+        let logprob = known.fold(0.0, |sum, logprob| sum + logprob);
+        Score { logprob, is_greedy, tokens }
+    }
 }

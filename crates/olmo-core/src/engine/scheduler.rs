@@ -26,6 +26,7 @@ use std::sync::Arc;
 use super::call::Call;
 use super::forward::ForwardRequest;
 use super::mailbox::Mailbox;
+use super::request::FinishReason;
 use super::sequence::{Scratch, Sequence};
 use super::share::{Budget, Share};
 use crate::cache::BlockPool;
@@ -102,6 +103,7 @@ impl Scheduler {
     /// its events.
     pub fn step(&mut self) -> bool {
         self.drop_cancelled();
+        self.end_stopped();
         self.admit();
         self.make_room();
         let batch = self.plan();
@@ -151,6 +153,28 @@ impl Scheduler {
             }
             !cancelled
         });
+    }
+
+    /// Ends the answers of calls that were stopped, with what there is of them.
+    fn end_stopped(&mut self) {
+        self.calls.retain(|QueuedCall { call, next }| {
+            let stopped = call.mailbox.is_stopped();
+            if stopped {
+                (*next..call.answers()).for_each(|index| call.abort(index));
+            }
+            !stopped
+        });
+        let pool = &mut self.pool;
+        let mut goes_on = |sequence: &mut Sequence| {
+            let stopped = sequence.call().mailbox.is_stopped();
+            if stopped {
+                sequence.release(pool);
+                sequence.finish(FinishReason::Abort);
+            }
+            !stopped
+        };
+        self.running.retain_mut(&mut goes_on);
+        self.preempted.retain_mut(goes_on);
     }
 
     /// Forms the next batch, of the oldest sequences that can run. Their shares are in

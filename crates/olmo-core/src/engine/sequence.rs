@@ -43,7 +43,7 @@ pub(super) struct Sequence {
     cache: KvClaim,
     /// Tokens that were in the cache when it was first admitted.
     cached: usize,
-    /// None if the prompt is only scored.
+    /// None if the prompt is only read.
     writer: Option<Writer>,
     /// The tokens of the next decode step: the last of the text, then guesses at what follows it.
     step: Vec<u32>,
@@ -72,8 +72,10 @@ impl Sequence {
             prompt_logprobs.push(TokenLogprob { id: tokens[0], logprob: None, top: Vec::new() });
         }
         let writer = match &call.goal {
-            Goal::Generate(options) => Some(Writer::new(&call, options, index)),
-            Goal::Score { .. } | Goal::Forward(_) => None,
+            Goal::Generate(options) if options.max_new_tokens > 0 => {
+                Some(Writer::new(&call, options, index))
+            }
+            _ => None,
         };
         Sequence {
             next_output: call.first_output(index),

@@ -88,7 +88,8 @@ impl<O: Ops> Decoder<O> {
             x = layer.forward(ops, x, cache, &pass, observer)?; // [rows, hidden]
         }
         // Norm all rows only if somebody looks: the logits need just the outputs.
-        if observer.wants_hidden() {
+        let is_watched = observer.wants_hidden(self.layers.len());
+        if is_watched {
             x = ops.rms_norm(x, &self.norm, self.eps)?;
             observer.hidden(ops, self.layers.len(), &x)?;
         }
@@ -96,7 +97,7 @@ impl<O: Ops> Decoder<O> {
             return Ok(None);
         }
         let outputs = ops.select_outputs(&x, &pass)?; // [outputs, hidden]
-        let outputs = match observer.wants_hidden() {
+        let outputs = match is_watched {
             true => outputs,
             false => ops.rms_norm(outputs, &self.norm, self.eps)?,
         };

@@ -5,8 +5,8 @@ use crate::Result;
 
 /// Is told of the numbers it asks for. Nothing is computed or copied that no probe wants.
 pub trait Probe {
-    /// Whether [`Probe::hidden`] should be called.
-    fn wants_hidden(&self) -> bool {
+    /// Whether [`Probe::hidden`] should be called with this index.
+    fn wants_hidden(&self, _index: usize) -> bool {
         false
     }
 
@@ -65,8 +65,9 @@ impl Probe for NoProbe {}
 
 /// Sees the tensors of a pass where they are, on the device. Each method does nothing by default.
 pub trait Observe<O: Ops> {
-    /// Whether the last hidden state should be computed for all rows.
-    fn wants_hidden(&self) -> bool {
+    /// Whether [`Observe::hidden`] makes use of this hidden state: the last is computed for all rows only
+    /// then.
+    fn wants_hidden(&self, _index: usize) -> bool {
         false
     }
 
@@ -108,12 +109,12 @@ impl<'a> ProbeObserver<'a> {
 }
 
 impl<O: Study> Observe<O> for ProbeObserver<'_> {
-    fn wants_hidden(&self) -> bool {
-        self.probe.wants_hidden()
+    fn wants_hidden(&self, index: usize) -> bool {
+        self.probe.wants_hidden(index)
     }
 
     fn hidden(&mut self, ops: &O, index: usize, x: &O::Tensor) -> Result<()> {
-        if self.probe.wants_hidden() {
+        if self.probe.wants_hidden(index) {
             ops.read(x, &mut self.values)?;
             self.probe.hidden(index, &self.values);
         }

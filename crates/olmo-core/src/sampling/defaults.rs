@@ -151,7 +151,7 @@ impl Reader<'_> {
         }
         let value = self.value(entry, value)?;
         self.found.options.set(entry.name, value);
-        match self.found.options.check(entry, self.config.vocab_size) {
+        match self.found.options.check(&entry.in_files(), self.config.vocab_size) {
             Err(Error::InvalidOption { value, expected, .. }) => {
                 Err(Problem(format!("is {value}, but {expected}")))
             }

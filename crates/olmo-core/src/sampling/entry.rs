@@ -13,6 +13,8 @@ pub struct OptionEntry {
     pub docs: &'static [&'static str],
     pub kind: Kind,
     pub range: Range,
+    /// The range in a checkpoint's files, if that is another.
+    pub range_in_files: Option<Range>,
     /// What it is called in Hugging Face; None if there is no such thing there.
     pub hugging_face: Option<&'static str>,
     /// The default there, where it is another.
@@ -39,6 +41,7 @@ impl OptionEntry {
         docs: &[],
         kind: Kind::Flag,
         range: Range::Any,
+        range_in_files: None,
         hugging_face: None,
         default_there: None,
         in_config: false,
@@ -49,6 +52,11 @@ impl OptionEntry {
         default_is: None,
         makes_many: false,
     };
+
+    /// The same with the range that it has in a checkpoint's files.
+    pub(super) fn in_files(&self) -> OptionEntry {
+        OptionEntry { range: self.range_in_files.unwrap_or(self.range), ..*self }
+    }
 
     /// The entry of this name.
     pub fn of(name: &str) -> Option<&'static OptionEntry> {

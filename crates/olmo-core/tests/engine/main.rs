@@ -1,5 +1,6 @@
 //! The engine as a whole: prompts in, events out.
 
+mod study;
 #[path = "../support/mod.rs"]
 mod support;
 mod traffic;
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use olmo_core::checkpoint::LoadOptions;
 use olmo_core::device::Device;
 use olmo_core::engine::{Engine, Event, FinishReason, ForwardOptions, Usage};
+use olmo_core::limits::Limits;
 use olmo_core::sampling::{GenerationOptions, TokenLogprob};
 use olmo_core::{Error, Result};
 use pollster::block_on;
@@ -43,6 +45,10 @@ fn options(path: &Path) -> LoadOptions {
         threads: Some(2),
         ..LoadOptions::default()
     }
+}
+
+fn limited(limits: Limits) -> LoadOptions {
+    LoadOptions { limits, ..options(&golden("tiny-mha-f32")) }
 }
 
 fn load(options: &LoadOptions) -> Engine {
@@ -224,30 +230,6 @@ fn scores_equal_transformers() {
 }
 
 #[test]
-fn forward_gives_what_the_reference_gives() {
-    let engine = engine();
-    let reference = Reference::read("tiny-mha-f32/reference.safetensors");
-    let options = ForwardOptions { hidden_states: true, attentions: vec![1], logits_from: 0 };
-    let output = block_on(engine.forward(reference.ids("p33.ids"), options)).unwrap();
-    assert!(max_difference(&output.logits, reference.get("p33.logits")) <= 1e-4);
-    assert!(max_difference(&output.hidden_states.concat(), reference.get("p33.hidden")) <= 1e-4);
-    let (layer, attentions) = &output.attentions[0];
-    assert_eq!((*layer, output.attentions.len()), (1, 1));
-    assert!(max_difference(attentions, &reference.get("p33.attentions")[4 * 33 * 33..]) <= 1e-5);
-
-    // Longer than a chunk.
-    let options = ForwardOptions { hidden_states: true, attentions: vec![0], logits_from: 0 };
-    let output = block_on(engine.forward(reference.ids("p128.ids"), options)).unwrap();
-    assert!(max_difference(&output.logits, reference.get("p128.logits")) <= 1e-4);
-    assert!(max_difference(&output.hidden_states.concat(), reference.get("p128.hidden")) <= 1e-4);
-    let rows = output.attentions[0].1.chunks_exact(128);
-    for (i, row) in rows.enumerate() {
-        let sum: f32 = row.iter().sum();
-        assert!((sum - 1.0).abs() <= 1e-5 && row[i % 128 + 1..].iter().all(|p| *p == 0.0));
-    }
-}
-
-#[test]
 fn a_seed_decides_the_text() {
     let engine = engine();
     let answers = |seed| {
@@ -332,10 +314,10 @@ fn an_unusable_prompt_is_a_typed_error() {
     assert_eq!(code(&[]), "EMPTY_PROMPT");
     assert_eq!(code(&[1; 128]), "PROMPT_TOO_LONG");
     assert_eq!(code(&[517]), "INVALID_TOKEN");
-    let error = block_on(engine.forward(
-        vec![1],
-        ForwardOptions { hidden_states: false, attentions: vec![2], logits_from: 0 },
-    ));
+    let error = block_on(
+        engine
+            .forward(vec![1], ForwardOptions { attentions: vec![2], ..ForwardOptions::default() }),
+    );
     assert_eq!(error.unwrap_err().code(), "INVALID_OPTION");
     let error = engine.generate(
         vec![vec![1]],

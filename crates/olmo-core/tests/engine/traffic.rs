@@ -10,7 +10,9 @@ use proptest::prelude::*;
 
 use super::support::golden;
 use super::Answer;
-use super::{assert_same, collect, engine, greedy, load, one, options, sampled, EOS, VOCAB};
+use super::{
+    assert_same, collect, engine, greedy, limited, load, one, options, sampled, EOS, VOCAB,
+};
 
 #[test]
 fn company_does_not_change_an_answer() {
@@ -83,10 +85,6 @@ fn a_reader_who_does_not_read_holds_up_only_itself() {
     }
     assert_eq!(tokens, 118);
     assert!(largest <= 66, "{largest} events were waiting");
-}
-
-fn limited(limits: Limits) -> LoadOptions {
-    LoadOptions { limits, ..options(&golden("tiny-mha-f32")) }
 }
 
 #[test]
