@@ -37,6 +37,7 @@ test('what was probably meant is named', async (t) => {
     [['info', '--jsn'], /did you mean --json\?/],
     [['bench', '--metric', 'load'], /did you mean --metrics\?/],
     [['cache', 'verify', '--fixx'], /did you mean --fix\?/],
+    [['cache', 'verfiy'], /did you mean olmo2 cache verify\?/],
     [['pull', 'a/b', '--ofline'], /did you mean --offline\?/],
     [['chat', '--systm', 'x'], /did you mean --system\?/],
     [['generat', 'x'], /unknown command 'generat'; did you mean generate\?/],

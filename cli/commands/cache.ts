@@ -10,6 +10,8 @@ import {
   type Verification,
   verifyCache,
 } from '../../src/hub/index.js'
+import { nearestName, OptionError } from '../../src/index.js'
+import { UsageError } from '../failure.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'
@@ -40,8 +42,7 @@ function addCommand(parent: Command, name: string, about: string, options = {}):
 }
 
 async function list(id: string | undefined, values: OptionValues): Promise<void> {
-  // Also whoever misspelt a command is here.
-  const only = id === undefined ? undefined : checkRepoId(id)
+  const only = id === undefined ? undefined : repoOf(id)
   const all = await listCache(hubOptions(values))
   const repos = all.filter(({ repo }) => only === undefined || repo === only)
   if (values.json) return writeJson(repos)
@@ -55,6 +56,17 @@ async function list(id: string | undefined, values: OptionValues): Promise<void>
   note(
     `${formatBytes(size)} in ${left.length} files that nothing refers to; \`olmo2 cache prune\` removes them`,
   )
+}
+
+/** Also whoever misspelt a command is here. */
+function repoOf(id: string): string {
+  try {
+    return checkRepoId(id)
+  } catch (error) {
+    const meant = nearestName(id, ['list', 'verify', 'prune', 'remove'])
+    if (!(error instanceof OptionError) || meant === undefined) throw error
+    throw new UsageError(`${error.message}; or did you mean olmo2 cache ${meant}?`)
+  }
 }
 
 function rows(repos: readonly CachedRepo[]): string[][] {
