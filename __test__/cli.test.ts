@@ -183,8 +183,8 @@ test('wrong usage exits with 2 and says what is wrong', async (t) => {
     [['generate', PROMPT, '--cache-dtype', 'q4_0'], /--cache-dtype.*bf16, q8_0/],
     [['generate', PROMPT, ...SHORT, '--top-p', '2'], /^olmo2: option --top-p is 2, but/],
     [
-      ['generate', PROMPT, ...SHORT, '--max-new-tokens', '0'],
-      /^olmo2: option --max-new-tokens is 0/,
+      ['generate', PROMPT, ...SHORT, '--max-matching-ngram-size', '0'],
+      /^olmo2: option --max-matching-ngram-size is 0/,
     ],
     [
       ['generate', PROMPT, ...SHORT, '--num-return-sequences', '2'],

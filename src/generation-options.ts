@@ -7,7 +7,7 @@ import type { TokenIds } from './tokens.js'
  * The checkpoint's `generation_config.json` overrides the defaults named here.
  */
 export interface GenerateOptions {
-  /** Tokens to generate at most; with 0 the prompt is read and nothing else. Default: 128. */
+  /** Tokens to generate at most. With 0 the prompt is read and nothing else. Default: 128. */
   maxNewTokens?: number
 
   /** Tokens to generate before an end token may come; stop strings still count. Default: 0. */
@@ -175,7 +175,7 @@ export const generationOptions = {
   maxNewTokens: {
     engine: 'max_new_tokens',
     kind: 'count',
-    help: 'Tokens to generate at most; with 0 the prompt is read and nothing else.',
+    help: 'Tokens to generate at most.',
     default: 128,
   },
   minNewTokens: {

@@ -130,7 +130,9 @@ macro_rules! generation_options {
 }
 
 generation_options! {
-    /// Tokens to generate at most; with 0 the prompt is read and nothing else.
+    /// Tokens to generate at most.
+    ///
+    /// With 0 the prompt is read and nothing else.
     max_new_tokens: usize = 128, Range::Any, range_in_files = Some(Range::From(1)),
         hugging_face = Some("max_new_tokens"), default_there = Some("20"), in_config = true;
 

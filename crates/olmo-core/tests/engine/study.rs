@@ -130,7 +130,7 @@ fn a_stopped_call_ends_with_what_there_is() {
     let whole = one(&engine, &[3; 10], &greedy(118));
     let generation = engine.generate(vec![vec![3; 10]; 5], greedy(118)).unwrap();
     let mut ids = vec![Vec::new(); 5];
-    let mut ends = vec![None; 5];
+    let mut ends = [None; 5];
     let mut stopped = false;
     while let Some(events) = generation.next_blocking() {
         for event in events.unwrap() {
