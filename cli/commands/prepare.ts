@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+
 import type { Command, OptionValues } from 'commander'
 
 import { type PreparedData, prepare as prepareText } from '../../src/train/index.js'
@@ -12,7 +14,10 @@ export function prepare(program: Command): void {
   program
     .command('prepare')
     .description('make token files and a tokenizer to train with out of a folder of text')
-    .requiredOption('--text <folder>', 'folder of .txt or .txt.xz files, one a source of text')
+    .requiredOption(
+      '--text <folder>',
+      'folder of text: .txt, .md or .jsonl files, packed or not (.gz, .xz, .zst)',
+    )
     .requiredOption('-o, --out <folder>', 'folder to write to')
     .option('--vocab-size <n>', 'tokens of the vocabulary (default: 4096)', toNumber)
     .option('--seed <n>', 'decides which documents are held out (default: 0)', toNumber)
@@ -41,6 +46,7 @@ async function run({ json, ...options }: OptionValues): Promise<void> {
     await write(`${order}-grams: ${overall.bitsPerByte.toFixed(4)} bits/byte on what is held out\n`)
   }
   note(`vocab_size: ${data.vocabSize}, eos_token_id: ${data.eosTokenId}; written to ${out}`)
+  note(`olmo2 train ${join(out, 'train.yaml')} trains a model on it`)
 }
 
 function sources(data: PreparedData): string {

@@ -29,8 +29,10 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
   const config = await readTrainConfig(file)
   let display: TrainDisplay | undefined
   let written = Promise.resolve()
+  let total = 0
   let unread: { error: unknown } | undefined
   const onProgress = (event: TrainEvent) => {
+    if (event.type === 'start') total = event.totalTokens
     if (unread) throw unread.error // which ends the run as Ctrl-C does
     if (json) {
       written = writeJson(event).catch((error: unknown) => {
@@ -52,7 +54,7 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
     await written
     display?.clear()
     if (json) return await writeJson({ type: 'done', ...summary })
-    note(outcome(summary))
+    note(outcome(summary, total))
     await writeData(`${summary.model}\n`)
   } catch (error) {
     display?.clear()
@@ -63,8 +65,10 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
   }
 }
 
-function outcome({ tokens, loss }: TrainSummary): string {
-  if (tokens === 0) return 'the run was at its end already: nothing was left to train'
+function outcome({ tokens, loss }: TrainSummary, total: number): string {
+  if (tokens === 0) {
+    return `the run was at its end already: nothing was left to train (${count(total)} tokens in all)`
+  }
   const last = loss === null ? '' : `, loss ${loss.toFixed(4)} in the last step`
   return `trained on ${count(tokens)} tokens${last}`
 }

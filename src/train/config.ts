@@ -96,12 +96,18 @@ export interface Stage2Config {
   seeds?: number[]
 }
 
+/** How a token id is stored, little-endian. */
+export type TokenType = 'uint8' | 'uint16' | 'uint32' | 'uint64'
+
 /** One source of a mix: token files read as one. */
 export interface SourceConfig {
   name: string
   paths: string[]
-  /** How a token is stored. Default `uint16`. */
-  dtype?: 'uint16' | 'uint32'
+  /**
+   * How a token is stored. Default: what a manifest beside the files, or a numpy header, says; else `uint16`
+   * if every id of the vocabulary has room in it, `uint32` if not.
+   */
+  dtype?: TokenType
   /** Times the source is read in one epoch; a fraction takes a part. Default 1. */
   repeat?: number
   /**
@@ -137,10 +143,13 @@ export interface ValidationConfig {
 export interface HeldOutConfig {
   name: string
   paths: string[]
-  /** How a token is stored. Default `uint16`. */
-  dtype?: 'uint16' | 'uint32'
-  /** Bytes of UTF-8 that the tokens stand for, for bits per byte. */
-  bytes: number
+  /**
+   * How a token is stored. Default: what a manifest beside the files, or a numpy header, says; else `uint16`
+   * if every id of the vocabulary has room in it, `uint32` if not.
+   */
+  dtype?: TokenType
+  /** Bytes of UTF-8 that the tokens stand for, for bits per byte. Default: what the manifest says. */
+  bytes?: number
 }
 
 /** Optimizer steps of a whole run, all anneals of stage 2 among them. */

@@ -13,6 +13,10 @@ export interface StartEvent extends Moment {
   type: 'start'
   /** Number of weights. */
   parameters: number
+  /** Tokens that the whole run reads, those of each anneal counted. */
+  totalTokens: number
+  /** Whether the run is at its end already, so that nothing is left to do. */
+  finished: boolean
   /** What is not as it was in the sitting before, in words. */
   notes: string[]
 }
@@ -63,6 +67,6 @@ export interface TrainSummary {
   model: string
   /** Training loss of the last step; null if there was nothing left to do. */
   loss: number | null
-  /** Tokens read, without those of earlier sittings. */
+  /** Tokens read, without those of earlier sittings; 0 if the run was at its end already. */
   tokens: number
 }

@@ -12,6 +12,7 @@ export type {
   SourceConfig,
   Stage1Config,
   Stage2Config,
+  TokenType,
   TrainConfig,
   ValidationConfig,
 } from './config.js'

@@ -6,8 +6,9 @@ import { native } from '../engine/native.js'
 /** Options of {@link prepare}. */
 export interface PrepareOptions {
   /**
-   * Folder of `.txt` or `.txt.xz` files in UTF-8, one a source of text; a document ends with a line
-   * `<|endoftext|>`.
+   * Folder of files in UTF-8, one a source of text: `.txt` and `.md`, in which a line `<|endoftext|>` ends a
+   * document, and `.jsonl`, `.ndjson` and `.json` with an object a line that has its document in `text`, as
+   * Dolma's; each packed or not (`.gz`, `.xz`, `.zst`).
    */
   text: string
   /** Folder to write to. */
@@ -93,7 +94,7 @@ export interface PreparedData {
 /**
  * Makes what {@link train} reads out of a folder of text: holds some documents of each source back,
  * learns a tokenizer from the others, and writes `tokenizer/`, `train/SOURCE.npy`,
- * `validation/SOURCE.npy` and `manifest.json`. The same text and options give the same bytes.
+ * `validation/SOURCE.npy`, `manifest.json` and, unless there is one, `train.yaml`, a run over them. The same text and options give the same bytes.
  *
  * @throws {CheckpointError} if the text cannot be read
  * @throws {OptionError} if an option is out of its range, such as a vocabulary too large for the text

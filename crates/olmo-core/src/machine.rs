@@ -3,8 +3,26 @@
 use crate::error::{Amount, Hint};
 use crate::{Error, Result};
 
-/// Bytes this process could still take without swapping, within its cgroup's limit if it has one.
+/// Bytes this process could still take without swapping, within its cgroup's limit and that of its address
+/// space (`ulimit -v`) if it has them.
 pub fn available_memory() -> u64 {
+    physical_memory().min(address_space())
+}
+
+/// What is left of the address space that the process may have; Linux says it, others are taken to have
+/// no limit.
+fn address_space() -> u64 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let number = |text: &str, name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    let taken = number(&status, "VmSize:").unwrap_or(0) * 1024;
+    number(&limits, "Max address space").map_or(u64::MAX, |limit| limit.saturating_sub(taken))
+}
+
+fn physical_memory() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();
     let machine = system.available_memory();

@@ -306,7 +306,11 @@ fn a_folder_with_one_file_is_that_file() {
 fn a_chat_template_comes_along_with_its_tokens() {
     let chat = ModelSource::open(&file("f32")).unwrap().chat();
     let settings = support::json("tiny-mha-f32/tokenizer_config.json");
-    assert_eq!(chat.template.as_deref(), settings["chat_template"].as_str());
+    let [(name, template)] = &chat.templates[..] else { panic!("{:?}", chat.templates) };
+    assert_eq!(
+        (&name[..], template.as_str()),
+        ("default", settings["chat_template"].as_str().unwrap())
+    );
     let end = "<|endoftext|>".to_owned();
     let expected = [
         ("bos_token", end.clone()),

@@ -229,7 +229,8 @@ fn templates_come_along_and_the_file_goes_first() {
     let list = json!({"chat_template": [{"name": "tool_use", "template": "T"},
         {"name": "default", "template": "D"}, {"name": "rag-2", "template": "R"}, {"name": 4}]});
     let jinja = ("chat_template.jinja", "J");
-    let cases: [(Json, Vec<(&str, &str)>, Vec<(&str, &str)>); 7] = [
+    type Texts<'t> = Vec<(&'t str, &'t str)>;
+    let cases: [(Json, Texts, Texts); 7] = [
         (json!({}), vec![], vec![]),
         (json!({"chat_template": "A"}), vec![], vec![("default", "A")]),
         (json!({"chat_template": "A"}), vec![jinja], vec![("default", "J")]),

@@ -29,7 +29,7 @@ fn defaults_are_olmo_2_s_recipe_and_paths_start_at_the_file() {
     let config = read(&json()).unwrap();
     assert_eq!(config.output, Path::new("/somewhere/run"));
     assert_eq!(config.stage1.data[0].paths, [PathBuf::from("/somewhere/a.bin")]);
-    assert_eq!(config.stage1.data[0].dtype, TokenType::Uint16);
+    assert_eq!(config.stage1.data[0].dtype, None, "what the file or the vocabulary says");
     assert_eq!(config.optimizer.betas, [0.9, 0.95]);
     assert_eq!((config.optimizer.eps, config.optimizer.weight_decay), (1e-8, 0.1));
     assert_eq!((config.optimizer.max_grad_norm, config.z_loss), (1.0, 1e-5));
@@ -38,9 +38,39 @@ fn defaults_are_olmo_2_s_recipe_and_paths_start_at_the_file() {
     assert!(!config.document_masking && config.stage2.is_none());
 }
 
+type Change = fn(&mut Value);
+
+fn assert_refused(change: Change, expected: &str) {
+    let mut json = json();
+    change(&mut json);
+    let error = read(&json).unwrap_err();
+    assert!(error.starts_with("/somewhere/run.yaml: "), "{error}");
+    assert!(error.contains(expected), "{error}\ndoes not say {expected}");
+}
+
+/// Beyond any run, and products of counts could overflow.
+#[test]
+fn counts_have_bounds() {
+    let cases: [(Change, &str); 5] = [
+        (|j| j["threads"] = 60_000.into(), "`threads` is 60000, but 1024 is the most"),
+        (|j| j["batch_size"] = (1u64 << 60).into(), "`batch_size` is 1152921504606846976, but"),
+        (|j| j["micro_batch_size"] = (1u64 << 40).into(), "`micro_batch_size` is 1099511627776"),
+        (|j| j["stage1"]["steps"] = u64::MAX.into(), "`stage1.steps` is 18446744073709551615, but"),
+        (
+            |j| {
+                let data = j["stage1"]["data"].clone();
+                j["stage2"] = json!({"data": data, "steps": 1, "seeds": vec![1; 5000]});
+            },
+            "`stage2.seeds` is 5000, but 1024 is the most",
+        ),
+    ];
+    for (change, expected) in cases {
+        assert_refused(change, expected);
+    }
+}
+
 #[test]
 fn mistakes_are_named_by_their_key() {
-    type Change = fn(&mut Value);
     let cases: [(Change, &str); 22] = [
         (
             |j| j["stage1"]["warmup"] = 3.into(),
@@ -87,11 +117,7 @@ fn mistakes_are_named_by_their_key() {
         ),
     ];
     for (change, expected) in cases {
-        let mut json = json();
-        change(&mut json);
-        let error = read(&json).unwrap_err();
-        assert!(error.starts_with("/somewhere/run.yaml: "), "{error}");
-        assert!(error.contains(expected), "{error}\ndoes not say {expected}");
+        assert_refused(change, expected);
     }
 }
 
@@ -112,7 +138,7 @@ impl Folder {
         SourceConfig {
             name: name.to_owned(),
             paths: vec![path],
-            dtype: TokenType::Uint32,
+            dtype: Some(TokenType::Uint32),
             repeat: None,
             weight: None,
         }

@@ -2,6 +2,8 @@
 
 mod train_support;
 
+use std::path::PathBuf;
+
 use olmo_core::dtype::DType;
 use olmo_core::train::checkpoint::STATE_FILE;
 use olmo_core::train::{soup, Progress, Trainer};
@@ -173,4 +175,91 @@ fn a_run_goes_on_from_weights_alone() {
     let line = |step: usize| rates[50] * (60 - step) as f64 / (60 - 51) as f64;
     assert!((rates[0] * 50.0 / line(1) - 1.0).abs() < 1e-9, "{rates:?}");
     assert!((rates[49] / line(50) - 1.0).abs() < 1e-9, "{rates:?}");
+}
+
+/// The files of a run, as an interrupted copy leaves them.
+#[test]
+fn what_was_cut_short_is_told_and_left_aside() {
+    let cut = |file: PathBuf, share: usize| {
+        let bytes = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &bytes[..bytes.len() * share / 100]).unwrap();
+    };
+    type Damage<'a> = &'a dyn Fn(PathBuf);
+    let cases: [(&str, Damage); 6] = [
+        ("weights, in the middle", &|newest| cut(newest.join("model.safetensors"), 50)),
+        ("weights, in the header", &|newest| cut(newest.join("model.safetensors"), 1)),
+        ("weights, empty", &|newest| cut(newest.join("model.safetensors"), 0)),
+        ("weights, gone", &|newest| {
+            std::fs::remove_file(newest.join("model.safetensors")).unwrap()
+        }),
+        ("state, in the middle", &|newest| cut(newest.join(STATE_FILE), 50)),
+        ("state, empty", &|newest| cut(newest.join(STATE_FILE), 0)),
+    ];
+    for (index, (what, damage)) in cases.into_iter().enumerate() {
+        let folder = Folder::new(&format!("damaged-{index}"));
+        finish(&mut Trainer::new(config(&folder.0, |_| ())).unwrap());
+        let run = folder.0.join("run");
+        damage(run.join("stage1-step6-tokens2K"));
+        let mut trainer = Trainer::resume(config(&folder.0, |_| ())).unwrap();
+        assert_eq!(trainer.moment().step, 4, "{what}");
+        let [note, anew] = trainer.notes() else { panic!("{what}: {:?}", trainer.notes()) };
+        assert!(note.contains("stage1-step6-tokens2K is not whole"), "{what}: {note}");
+        assert!(anew.contains("stage1-step4-tokens2K has no"), "{what}: {anew}");
+        finish(&mut trainer);
+        assert!(run.join("stage1-step6-tokens2K/model.safetensors").is_file(), "{what}");
+        assert!(run.join("damaged-stage1-step6-tokens2K").is_dir(), "{what}");
+    }
+    // Another model is another config, and no damage.
+    let folder = Folder::new("undamaged");
+    finish(&mut Trainer::new(config(&folder.0, |_| ())).unwrap());
+    let other = config(&folder.0, |json| json["model"]["hidden_size"] = 64.into());
+    assert!(Trainer::resume(other).is_err());
+    assert!(folder.0.join("run/stage1-step6-tokens2K").is_dir());
+}
+
+/// A log that ends within a line, within a character or with other bytes is read up to there.
+#[test]
+fn a_log_that_was_cut_short_stops_no_run() {
+    let ends: [&[u8]; 6] = [
+        b"{\"kind\":\"step\",\"stage\":1,",
+        b"{\"kind\":\"validation\",\"stage\":1,\"ingredient\":0,\"step\":6,\"source\":\"\xC3",
+        b"\xFF\xFE\n{}\n",
+        b"\0\0\0\0",
+        b"null\n[1]\n\n",
+        b"{\"kind\":\"step\",\"stage\":1,\"ingredient\":0,\"step\":4}",
+    ];
+    let folder = Folder::new("cut-log");
+    let until = |steps: u64| {
+        config(&folder.0, |json| {
+            json["stage1"]["steps"] = steps.into();
+            json["checkpoint"]["interval"] = 1.into();
+        })
+    };
+    finish(&mut Trainer::new(until(2)).unwrap());
+    for (end, steps) in ends.into_iter().zip(3..) {
+        let log = folder.0.join("run/metrics.jsonl");
+        let whole = std::fs::read(&log).unwrap();
+        std::fs::write(&log, [&whole[..], end].concat()).unwrap();
+        let (summary, seen) = finish(&mut Trainer::resume(until(steps)).unwrap());
+        assert_eq!((seen.len() > 1, summary.tokens), (true, 256), "{end:?}");
+        let text = String::from_utf8(std::fs::read(&log).unwrap()).unwrap();
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let last = lines.iter().rfind(|line| line["kind"] == "step").unwrap();
+        assert_eq!(last["step"], steps);
+    }
+}
+
+#[test]
+fn a_run_that_is_at_its_end_says_so() {
+    let folder = Folder::new("ended");
+    let mut trainer = Trainer::new(config(&folder.0, two_anneals)).unwrap();
+    assert_eq!((trainer.total_tokens(), trainer.is_finished()), (12 * 256, false));
+    let (first, _) = finish(&mut trainer);
+    drop(trainer);
+    let mut again = Trainer::resume(config(&folder.0, two_anneals)).unwrap();
+    assert_eq!((again.total_tokens(), again.is_finished()), (12 * 256, true));
+    let (summary, seen) = finish(&mut again);
+    assert_eq!((summary.tokens, summary.loss, seen.len()), (0, None, 0));
+    assert_eq!(summary.model, first.model);
 }

@@ -34,6 +34,8 @@ fn run(
         ingredient: at.ingredient,
         step: at.step as f64,
         parameters: trainer.model().num_params() as f64,
+        total_tokens: trainer.total_tokens() as f64,
+        finished: trainer.is_finished(),
         notes: trainer.notes().to_vec(),
     });
     // Not `tell_or_stop`: the trainer itself stops after a step, and saves it.
@@ -41,8 +43,11 @@ fn run(
         job.tell(progress.clone());
         Ok(())
     })?;
-    let (loss, tokens) = (summary.loss, summary.tokens as f64);
-    Ok(TrainingSummary { model: text(summary.model), loss, tokens })
+    Ok(TrainingSummary {
+        model: text(summary.model),
+        loss: summary.loss,
+        tokens: summary.tokens as f64,
+    })
 }
 
 #[napi]
@@ -80,6 +85,8 @@ pub enum TrainingEvent {
         ingredient: u32,
         step: f64,
         parameters: f64,
+        total_tokens: f64,
+        finished: bool,
         notes: Vec<String>,
     },
     Step {

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::checkpoint::ModelSource;
 use crate::jinja::Data;
+use crate::weights::gguf::template_files;
 use crate::{Error, Result};
 
 /// The special tokens that a template knows by name.
@@ -18,8 +19,8 @@ pub struct Found {
     pub special_tokens: Vec<(String, String)>,
 }
 
-/// `chat_template.jinja`, or else `chat_template` in `tokenizer_config.json`, or else what a GGUF file
-/// says; and the special tokens in the same files.
+/// `chat_template.jinja` and those in `additional_chat_templates`, or else `chat_template` in
+/// `tokenizer_config.json`, or else what a GGUF file says; and the special tokens in the same files.
 pub fn find(path: &Path) -> Result<Found> {
     if let Err(error) = std::fs::metadata(path) {
         return Err(Error::io(path, error));
@@ -42,13 +43,11 @@ pub fn find(path: &Path) -> Result<Found> {
             special_tokens.push((name.to_owned(), text.to_owned()));
         }
     }
-    let file = source.dir().join("chat_template.jinja");
-    let mut templates = match read(&file)? {
-        Some(text) => vec![("default".to_owned(), text)],
-        None => named(&config),
-    };
-    if templates.is_empty() {
-        templates.extend(own.template.map(|text| ("default".to_owned(), text)));
+    let mut templates = template_files(source.dir())?;
+    for next in [named(&config), own.templates] {
+        if templates.is_empty() {
+            templates = next;
+        }
     }
     Ok(Found { templates, special_tokens })
 }

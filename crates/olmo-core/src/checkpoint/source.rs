@@ -13,8 +13,8 @@ use crate::{Error, Result};
 /// How a model writes a conversation.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chat {
-    /// In Jinja.
-    pub template: Option<String>,
+    /// In Jinja, by their names.
+    pub templates: Vec<(String, String)>,
     /// `bos_token` and the like, with their texts.
     pub special_tokens: Vec<(&'static str, String)>,
 }
@@ -125,7 +125,7 @@ impl ModelSource {
         match self {
             ModelSource::Folder(_) => Chat::default(),
             ModelSource::Gguf(gguf) => {
-                Chat { template: gguf.chat_template(), special_tokens: gguf.special_tokens() }
+                Chat { templates: gguf.chat_templates(), special_tokens: gguf.special_tokens() }
             }
         }
     }

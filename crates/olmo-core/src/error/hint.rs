@@ -62,6 +62,10 @@ pub enum Hint {
     FewerRows,
     /// The files could be mapped.
     MapFiles,
+    /// Less text to prepare.
+    LessText,
+    /// A smaller model to train, or less of it at a time.
+    SmallerRun,
 }
 
 impl Hint {
@@ -91,6 +95,10 @@ impl Hint {
             Hint::FewerSequences => message.words("run fewer or shorter sequences at a time"),
             Hint::ShorterText => message.words("study a shorter text, or less of it"),
             Hint::MapFiles => message.words("map the file: leave out ").setting("mmap", "false"),
+            Hint::LessText => message.words("prepare less text at a time"),
+            Hint::SmallerRun => {
+                message.words("lower micro_batch_size or sequence_length, or train a smaller model")
+            }
             Hint::FewerRows => message.words("ask for the logits of fewer rows"),
         }
     }

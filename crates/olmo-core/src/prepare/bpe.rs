@@ -40,8 +40,11 @@ const ADDED: [(&str, bool); 22] = [
     ("<|extra_id_9|>", false),
     ("<|extra_id_10|>", false),
     ("<|endofprompt|>", true),
-    ("<|pad|>", true),
+    (PAD, true),
 ];
+
+/// The token that fills short rows up.
+pub(super) const PAD: &str = "<|pad|>";
 
 /// Every byte has a token, and the added ones come on top.
 const SMALLEST: usize = 256 + ADDED.len();
@@ -136,7 +139,7 @@ impl Bpe {
             "eos_token": END_OF_TEXT,
             "extra_special_tokens": {},
             "model_max_length": context,
-            "pad_token": "<|pad|>",
+            "pad_token": PAD,
             "tokenizer_class": TOKENIZER_CLASS,
             "unk_token": END_OF_TEXT,
         }))

@@ -1,21 +1,21 @@
 //! From a folder of text files to sources of documents.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use lzma_rust2::XzReader;
+use serde::Deserialize;
 
+use super::packed::{check_room, unpack, Packing};
 use crate::files::hashed::{read_file, sha256};
-use crate::{Error, Result};
+use crate::{files, Error, Result};
 
 /// The line that ends a document, and the token that does.
 pub const END_OF_TEXT: &str = "<|endoftext|>";
 
 /// One file of text: documents of one kind and one origin.
 pub struct Source {
-    /// The file's name without `.txt` or `.txt.xz`.
+    /// The file's name without the ends that say its form.
     pub name: String,
     /// SHA-256 of the unpacked file.
     pub sha256: String,
@@ -54,27 +54,48 @@ impl Source {
         Source { name, sha256, bytes: text.len() as u64, text, documents }
     }
 
-    /// Reads a `.txt` or `.txt.xz` file.
+    /// Reads a file of one of the [forms](Form), packed or not.
+    ///
+    /// Errors with [`Error::InvalidFile`] that names the line where one is wrong.
     pub fn read(file: &Path) -> Result<Source> {
-        let (name, packed) = name_of(file).ok_or_else(|| Error::InvalidFile {
-            file: file.to_owned(),
-            problem: "text files end in .txt or .txt.xz".to_owned(),
-        })?;
+        let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
+        let Named { name, form, packing } =
+            named(file).ok_or_else(|| invalid(format!("text files end in {}", ends())))?;
+        let size = files::open(file)?.metadata().map_err(|error| Error::io(file, error))?.len();
+        check_room(size, file)?;
         let mut bytes = read_file(file)?;
-        if packed {
-            bytes = unpack(&bytes, file)?;
+        if let Some(packing) = packing {
+            bytes = unpack(packing, &bytes, file)?;
         }
-        let text = crate::files::text(file, bytes)?;
-        let within = |(_, line): &(usize, &str)| {
-            line.contains(END_OF_TEXT) && line.trim_end() != END_OF_TEXT
-        };
-        if let Some((index, _)) = text.lines().enumerate().find(within) {
-            let line = index + 1;
-            let problem =
-                format!("line {line} holds {END_OF_TEXT} and more; it must be a line of its own");
-            return Err(Error::InvalidFile { file: file.to_owned(), problem });
+        let text = files::text(file, bytes)?;
+        match form {
+            Form::Text => {
+                check_markers(&text).map_err(invalid)?;
+                Ok(Source::new(name, text))
+            }
+            Form::JsonLines => Source::of_json_lines(name, &text).map_err(invalid),
         }
-        Ok(Source::new(name, text))
+    }
+
+    /// A document a line: an object with its text in `text`, as in Dolma.
+    fn of_json_lines(name: String, lines: &str) -> Result<Source, String> {
+        let (mut text, mut documents) = (String::new(), Vec::new());
+        for (index, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let line_number = index + 1;
+            let Line { text: document } = serde_json::from_str(line).map_err(|error| {
+                format!("line {line_number} is no object with a `text`: {error}")
+            })?;
+            if document.contains(END_OF_TEXT) {
+                return Err(format!("line {line_number} holds {END_OF_TEXT} in its text"));
+            }
+            let document = document.trim();
+            if !document.is_empty() {
+                documents.push(text.len()..text.len() + document.len());
+                text.push_str(document);
+            }
+        }
+        let (sha256, bytes) = (sha256(lines.as_bytes()), lines.len() as u64);
+        Ok(Source { name, sha256, bytes, text, documents })
     }
 
     /// How many documents there are.
@@ -92,7 +113,52 @@ impl Source {
     }
 }
 
-/// Reads every `.txt` and `.txt.xz` file of a folder, in the order of their names.
+/// The part of a line of JSON that is read.
+#[derive(Deserialize)]
+struct Line {
+    text: String,
+}
+
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Documents between lines with [`END_OF_TEXT`].
+    Text,
+    /// Objects, one a line, each with a document in `text`.
+    JsonLines,
+}
+
+impl Form {
+    /// Ends of file names. Dolma's files are called `.json.gz` and have an object a line.
+    const ENDS: [(&'static str, Form); 5] = [
+        (".txt", Form::Text),
+        (".md", Form::Text),
+        (".jsonl", Form::JsonLines),
+        (".ndjson", Form::JsonLines),
+        (".json", Form::JsonLines),
+    ];
+}
+
+/// The ends of file names that are read, in words.
+fn ends() -> String {
+    let forms = Form::ENDS.map(|(end, _)| end).join(", ");
+    let packings = Packing::ENDS.map(|(end, _)| end).join(", ");
+    format!("{forms}, each of them packed or not ({packings})")
+}
+
+fn check_markers(text: &str) -> Result<(), String> {
+    let within =
+        |(_, line): &(usize, &str)| line.contains(END_OF_TEXT) && line.trim_end() != END_OF_TEXT;
+    match text.lines().enumerate().find(within) {
+        None => Ok(()),
+        Some((index, _)) => {
+            let line = index + 1;
+            Err(format!("line {line} holds {END_OF_TEXT} and more; it must be a line of its own"))
+        }
+    }
+}
+
+/// Reads every file of text of a folder, in the order of their names.
 ///
 /// Other files and folders in it are passed over. All the text is held in memory, unpacked.
 pub fn read_folder(folder: &Path) -> Result<Vec<Source>> {
@@ -100,7 +166,7 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Source>> {
     let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     for entry in entries {
         let file = entry.map_err(|error| Error::io(folder, error))?.path();
-        let Some((name, _)) = name_of(&file) else { continue };
+        let Some(Named { name, .. }) = named(&file).filter(|_| file.is_file()) else { continue };
         if let Some(other) = files.insert(name, file.clone()) {
             let problem = format!("{} is of the same name; keep one of them", other.display());
             return Err(Error::InvalidFile { file, problem });
@@ -109,29 +175,29 @@ pub fn read_folder(folder: &Path) -> Result<Vec<Source>> {
     let sources: Vec<Source> =
         files.values().map(|file| Source::read(file)).collect::<Result<_>>()?;
     if sources.iter().all(Source::is_empty) {
-        return Err(Error::io(folder, "it holds no text; put .txt or .txt.xz files there"));
+        return Err(Error::io(
+            folder,
+            format!("it holds no text; put files there that end in {}", ends()),
+        ));
     }
     Ok(sources)
 }
 
-/// The source's name, and whether the file is packed.
-fn name_of(file: &Path) -> Option<(String, bool)> {
-    let name = file.file_name()?.to_str()?;
-    let (name, packed) = match name.strip_suffix(".xz") {
-        Some(name) => (name, true),
-        None => (name, false),
-    };
-    let name = name.strip_suffix(".txt")?;
-    (!name.is_empty()).then(|| (name.to_owned(), packed))
+/// What a file's name says.
+struct Named {
+    /// The source's: without the ends.
+    name: String,
+    form: Form,
+    packing: Option<Packing>,
 }
 
-fn unpack(packed: &[u8], file: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    match XzReader::new(packed, true).read_to_end(&mut bytes) {
-        Ok(_) => Ok(bytes),
-        Err(error) => Err(Error::InvalidFile {
-            file: file.to_owned(),
-            problem: format!("it cannot be unpacked as xz: {error}"),
-        }),
-    }
+/// None if it is no name of a text file.
+fn named(file: &Path) -> Option<Named> {
+    let name = file.file_name()?.to_str()?;
+    let packed =
+        Packing::ENDS.iter().find_map(|(end, kind)| Some((name.strip_suffix(end)?, *kind)));
+    let (name, packing) = packed.map_or((name, None), |(name, kind)| (name, Some(kind)));
+    let found = Form::ENDS.iter().find_map(|(end, form)| Some((name.strip_suffix(end)?, *form)));
+    let (name, form) = found.filter(|(name, _)| !name.is_empty())?;
+    Some(Named { name: name.to_owned(), form, packing })
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::held_out::HeldOut;
+use super::token_file::TokenType;
 use crate::files::hashed::{read_file, write_file};
 use crate::{Error, Result};
 
@@ -65,10 +66,15 @@ impl Manifest {
         let invalid = |problem: String| Error::InvalidFile { file: file.clone(), problem };
         let manifest: Manifest = serde_json::from_slice(&json)
             .map_err(|error| invalid(format!("this is not a manifest of tokens: {error}")))?;
-        if manifest.dtype != "uint16" {
+        if manifest.dtype != TokenType::Uint16.name() {
             return Err(invalid(format!("its dtype is {}, not uint16", manifest.dtype)));
         }
         Ok(manifest)
+    }
+
+    /// How tokens are stored.
+    pub fn token_type(&self) -> TokenType {
+        TokenType::Uint16 // `read` refuses others
     }
 
     /// The contents of the file.

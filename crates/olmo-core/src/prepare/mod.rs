@@ -1,7 +1,7 @@
 //! From a folder of text to what the trainer reads.
 //!
 //! ```text
-//! text/*.txt[.xz] → documents → held-out split → BPE of the training split → token files
+//! text/*.txt, *.jsonl.gz, … → documents → held-out split → BPE of the training split → token files
 //!                                                                          → n-gram baseline
 //! ```
 //!
@@ -13,23 +13,31 @@ pub mod documents;
 pub mod held_out;
 pub mod kneser_ney;
 mod manifest;
+mod npy;
 mod overlap;
+mod packed;
 mod pieces;
+mod run_config;
+pub mod token_file;
 pub mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 pub use held_out::HeldOut;
-pub use manifest::{Manifest, SourceEntry, TokenFile, BASELINES, MANIFEST};
+pub use manifest::{
+    Manifest, SourceEntry, TokenFile, TokenFile as TokenEntry, BASELINES, MANIFEST,
+};
+pub use run_config::RUN_CONFIG;
 
+use self::bpe::PAD;
 use crate::files::hashed;
 use crate::{Error, Result};
 
 /// What [`prepare`] does.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Folder of `.txt` and `.txt.xz` files; see [`documents`].
+    /// Folder of text files; see [`documents`].
     pub text: PathBuf,
     /// Folder to write to. Files of the same names are replaced.
     pub out: PathBuf,
@@ -61,6 +69,7 @@ impl Options {
 ///
 /// - `tokenizer/tokenizer.json`, `tokenizer/tokenizer_config.json`,
 /// - `train/SOURCE.npy` and `validation/SOURCE.npy` for each source,
+/// - `train.yaml`, a run over all that, unless there is one,
 /// - `manifest.json`, last, so that a folder with one is whole.
 ///
 /// `progress` is told what begins. Once `cancelled` is set the work fails with [`Error::Cancelled`] after
@@ -121,6 +130,8 @@ pub fn prepare(
         tokenizer_sha256,
         sources: entries,
     };
+    let pad = tokenizer.token_id(PAD).ok_or_else(|| Error::Internal(format!("no {PAD}")))?;
+    run_config::write(&options.out, &manifest, pad, options.context)?;
     manifest.write(&options.out)?;
     Ok(manifest)
 }

@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use super::documents::END_OF_TEXT;
 use super::manifest::TokenFile;
 use super::pieces::pieces;
-use crate::files::hashed::{read_file, NewFile};
+use super::token_file::{self, TokenType};
+use crate::files::hashed::NewFile;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
@@ -38,14 +39,14 @@ pub fn write_tokens(
     Ok(TokenFile { file: file.to_owned(), documents, bytes, tokens, sha256: out.finish()? })
 }
 
-/// Reads a file of tokens whole.
+/// Reads a file of 16-bit tokens whole.
 pub fn read_tokens(file: &Path) -> Result<Vec<u16>> {
-    let raw = read_file(file)?;
-    if raw.len() % 2 != 0 {
-        let problem = "it ends in the middle of a 16-bit token".to_owned();
+    let tokens = token_file::TokenFile::open(file, TokenType::Uint16)?;
+    if tokens.dtype() != TokenType::Uint16 {
+        let problem = format!("it holds {}, and not uint16", tokens.dtype().name());
         return Err(Error::InvalidFile { file: file.to_owned(), problem });
     }
-    Ok(raw.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect())
+    Ok(tokens.read_all())
 }
 
 /// The id of the end-of-text token.

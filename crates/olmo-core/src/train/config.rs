@@ -12,12 +12,16 @@ use super::optimizer::OptimizerConfig;
 use crate::config::ModelConfig;
 use crate::device::Device;
 use crate::dtype::DType;
+pub use crate::prepare::token_file::TokenType;
 use crate::{Error, Result};
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
+    /// Where the config came from, for messages.
+    #[serde(skip)]
+    pub file: PathBuf,
     pub model: ModelShape,
     /// Folder for checkpoints and `metrics.jsonl`.
     pub output: PathBuf,
@@ -188,34 +192,16 @@ pub struct Stage2 {
     pub seeds: Vec<u64>,
 }
 
-/// How a token id is stored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum TokenType {
-    #[default]
-    Uint16,
-    Uint32,
-}
-
-impl TokenType {
-    /// Bytes of an id.
-    pub fn size(self) -> usize {
-        match self {
-            TokenType::Uint16 => 2,
-            TokenType::Uint32 => 4,
-        }
-    }
-}
-
 /// One source of a mix: token files read as one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
     pub name: String,
     pub paths: Vec<PathBuf>,
-    /// Default uint16.
+    /// Default: what a manifest beside the files, or their header, says; else uint16 if every id of the
+    /// vocabulary has room in it, and uint32 if not.
     #[serde(default)]
-    pub dtype: TokenType,
+    pub dtype: Option<TokenType>,
     /// Times the source is read in one epoch; fractions take a part. Default 1.
     #[serde(default)]
     pub repeat: Option<f64>,
@@ -268,10 +254,12 @@ pub struct ValidationConfig {
 pub struct HeldOutConfig {
     pub name: String,
     pub paths: Vec<PathBuf>,
+    /// As of [`SourceConfig`].
     #[serde(default)]
-    pub dtype: TokenType,
-    /// Bytes of UTF-8 that the tokens stand for.
-    pub bytes: u64,
+    pub dtype: Option<TokenType>,
+    /// Bytes of UTF-8 that the tokens stand for. Default: what a manifest beside the files says.
+    #[serde(default)]
+    pub bytes: Option<u64>,
 }
 
 impl TrainConfig {
@@ -290,6 +278,7 @@ impl TrainConfig {
             let key = e.path().to_string();
             error(key, format!("cannot be read: {}", e.into_inner()))
         })?;
+        config.file = file.to_owned();
         config.resolve_paths(file.parent().unwrap_or(Path::new("")));
         match config.problem() {
             Some((key, problem)) => Err(error(key.to_owned(), problem)),
@@ -346,13 +335,17 @@ impl TrainConfig {
             wrong(self.device.parse::<Device>().is_err(), "device", &|| {
                 format!("is `{}`, but cpu, cuda, cuda:N, metal or auto is needed", self.device)
             }),
-            at_least_one("batch_size", self.batch_size as u64),
-            at_least_one("micro_batch_size", self.micro_batch_size as u64),
-            at_least_one("stage1.steps", self.stage1.steps),
+            counted("batch_size", self.batch_size as u64, MOST_INSTANCES),
+            counted("micro_batch_size", self.micro_batch_size as u64, MOST_INSTANCES),
+            counted("stage1.steps", self.stage1.steps, MOST_STEPS),
             positive("stage1.learning_rate", self.stage1.learning_rate),
             share("stage1.floor", self.stage1.floor),
             mix("stage1.data", &self.stage1.data),
-            anneal.and_then(|stage| at_least_one("stage2.steps", stage.steps)),
+            anneal.and_then(|stage| counted("stage2.steps", stage.steps, MOST_STEPS)),
+            anneal.and_then(|stage| {
+                let seeds = stage.seeds.len() as u64;
+                counted("stage2.seeds", seeds.max(1), MOST_ANNEALS)
+            }),
             anneal.and_then(|stage| positive("stage2.learning_rate", stage.learning_rate?)),
             anneal.and_then(|stage| mix("stage2.data", &stage.data)),
             share("optimizer.betas", optimizer.betas[0]),
@@ -372,10 +365,10 @@ impl TrainConfig {
                 at_least_one("validation.tokens", validation.tokens? as u64)
             }),
             validation.and_then(|validation| {
-                let source = validation.sources.iter().find(|source| source.bytes == 0)?;
+                let source = validation.sources.iter().find(|source| source.bytes == Some(0))?;
                 Some(("validation.sources", format!("gives `{}` no bytes", source.name)))
             }),
-            self.threads.and_then(|threads| at_least_one("threads", threads as u64)),
+            self.threads.and_then(|threads| counted("threads", threads as u64, MOST_THREADS)),
         ];
         checks.into_iter().flatten().next()
     }
@@ -383,6 +376,17 @@ impl TrainConfig {
 
 /// A key, and what is wrong with its value.
 type Problem = (&'static str, String);
+
+/// Bounds far beyond any run, below which products of counts cannot overflow.
+const MOST_INSTANCES: u64 = 1 << 24;
+const MOST_STEPS: u64 = 1 << 36;
+const MOST_ANNEALS: u64 = 1 << 10;
+const MOST_THREADS: u64 = 1 << 10;
+
+fn counted(key: &'static str, value: u64, most: u64) -> Option<Problem> {
+    let too_many = || (value > most).then(|| (key, format!("is {value}, but {most} is the most")));
+    at_least_one(key, value).or_else(too_many)
+}
 
 fn at_least_one(key: &'static str, value: u64) -> Option<Problem> {
     (value == 0).then(|| (key, "is 0, but 1 is the least".to_owned()))

@@ -1,94 +1,25 @@
 //! Token files and the order in which a run reads them.
 //!
-//! A file is what numpy's `memmap` and `tofile` write and OLMo's `MemMapDataset` reads: token ids
-//! one after the other, little-endian, no header. It is cut into instances of one length; a rest at
-//! the end is left out. What comes when is a pure function of the seed and of the instance's number
-//! in the run, so resuming needs no more than that number.
+//! A file is cut into instances of one length; a rest at the end is left out. What comes when is a pure
+//! function of the seed and of the instance's number in the run, so resuming needs no more than that number.
 
-use std::fs::File;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use memmap2::Mmap;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
-use super::config::{SourceConfig, TokenType};
+use super::config::SourceConfig;
+pub use crate::prepare::token_file::{TokenFile, TokenType};
 use crate::{Error, Result};
 
-/// A mapped file of token ids.
-#[derive(Debug)]
-pub struct TokenFile {
-    path: PathBuf,
-    map: Option<Mmap>,
-    dtype: TokenType,
-    len: usize,
-}
-
-impl TokenFile {
-    pub fn open(path: &Path, dtype: TokenType) -> Result<TokenFile> {
-        let file = File::open(path).map_err(|error| Error::io(path, error))?;
-        let bytes = file.metadata().map_err(|error| Error::io(path, error))?.len() as usize;
-        let invalid = |problem: String| Error::InvalidFile { file: path.to_owned(), problem };
-        if !bytes.is_multiple_of(dtype.size()) {
-            return Err(invalid(format!(
-                "{bytes} bytes are no whole number of {dtype:?} tokens; check the dtype"
-            )));
-        }
-        let map = match bytes {
-            0 => None, // nothing to map
-            // SAFETY: read-only, and every bit pattern is a number; see weights/safetensors.rs.
-            _ => Some(unsafe { Mmap::map(&file) }.map_err(|error| Error::io(path, error))?),
-        };
-        if map.as_ref().is_some_and(|map| map.starts_with(b"\x93NUMPY")) {
-            return Err(invalid(
-                "this is numpy's .npy format, with a header; write the ids with `tofile` or \
-                 `memmap`, as OLMo does"
-                    .into(),
-            ));
-        }
-        Ok(TokenFile { path: path.to_owned(), map, dtype, len: bytes / dtype.size() })
-    }
-
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// The ids in a range, each checked against the vocabulary.
-    pub fn read(&self, range: Range<usize>, vocab_size: usize) -> Result<Vec<u32>> {
-        let Some(map) = &self.map else { return Ok(Vec::new()) };
-        let size = self.dtype.size();
-        let bytes = &map[range.start * size..range.end * size];
-        let ids: Vec<u32> = match self.dtype {
-            TokenType::Uint16 => {
-                bytes.chunks_exact(2).map(|b| u16::from_le_bytes([b[0], b[1]]) as u32).collect()
-            }
-            TokenType::Uint32 => bytes
-                .chunks_exact(4)
-                .map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                .collect(),
-        };
-        match ids.iter().position(|&id| id as usize >= vocab_size) {
-            None => Ok(ids),
-            Some(at) => Err(Error::InvalidFile {
-                file: self.path.clone(),
-                problem: format!(
-                    "token {} is {}, outside the vocabulary of {vocab_size}; check the dtype",
-                    range.start + at,
-                    ids[at]
-                ),
-            }),
-        }
-    }
-}
-
 /// Opens the files of one source.
-pub fn open_files(paths: &[PathBuf], dtype: TokenType) -> Result<Vec<TokenFile>> {
-    paths.iter().map(|path| TokenFile::open(path, dtype)).collect()
+pub fn open_files(
+    paths: &[PathBuf],
+    dtype: Option<TokenType>,
+    vocab_size: usize,
+) -> Result<Vec<TokenFile>> {
+    paths.iter().map(|path| TokenFile::open_for(path, dtype, vocab_size)).collect()
 }
 
 /// Lengths of the documents in an instance. A document ends with an end-of-text token; the last one
@@ -135,7 +66,7 @@ impl Mix {
         };
         for source in sources {
             let start = mix.total();
-            for file in open_files(&source.paths, source.dtype)? {
+            for file in open_files(&source.paths, source.dtype, vocab_size)? {
                 mix.firsts.push(mix.total() + file.len() / sequence_length);
                 mix.files.push(file);
             }

@@ -4,18 +4,15 @@ use super::config::TrainConfig;
 use super::data::Mix;
 use super::phase::Phase;
 use super::validation::HeldOut;
-use crate::{Error, Result};
+use crate::Result;
 
 /// Opens all that the run will read, and returns what it validates on.
 pub fn check(config: &TrainConfig, phases: &[Phase]) -> Result<Vec<HeldOut>> {
     for phase in phases {
         open_mix(config, phase)?;
     }
-    if let Some(folder) = &config.tokenizer {
-        let file = folder.join("tokenizer.json");
-        std::fs::metadata(&file).map_err(|error| Error::io(&file, error))?;
-    }
-    config.validation.as_ref().map_or(Ok(Vec::new()), HeldOut::open)
+    let open = |validation| HeldOut::open(validation, config.model.vocab_size);
+    config.validation.as_ref().map_or(Ok(Vec::new()), open)
 }
 
 /// The instances of a phase.

@@ -129,18 +129,19 @@ impl MetricsLog {
     }
 }
 
-/// Copies the lines up to a moment. One that was cut off cannot be read and goes as well. Returns
-/// when the last validation was.
+/// Copies the lines up to a moment. One that was cut off, maybe inside a character, cannot be read and goes
+/// as well. Returns when the last validation was.
 fn keep(from: &Path, to: &Path, until: Moment) -> std::io::Result<Option<Moment>> {
     let mut validated = None;
     let mut kept = std::io::BufWriter::new(File::create(to)?);
-    for line in BufReader::new(File::open(from)?).lines() {
+    for line in BufReader::new(File::open(from)?).split(b'\n') {
         let line = line?;
-        let Ok(heading) = serde_json::from_str::<Heading>(&line) else { continue };
+        let Ok(heading) = serde_json::from_slice::<Heading>(&line) else { continue };
         let Heading { kind, stage, ingredient, step } = heading;
         let moment = Moment { stage, ingredient, step };
         if moment <= until {
-            writeln!(kept, "{line}")?;
+            kept.write_all(&line)?;
+            kept.write_all(b"\n")?;
             if kind == "validation" {
                 validated = Some(moment);
             }

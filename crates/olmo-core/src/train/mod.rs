@@ -5,10 +5,13 @@
 
 pub mod checkpoint;
 pub mod config;
+mod damage;
 pub mod data;
+mod fit;
 pub mod init;
 mod inputs;
 mod lock;
+mod memory;
 pub mod metrics;
 pub mod network;
 pub mod optimizer;

@@ -36,12 +36,18 @@ fn fingerprint(config: &TrainConfig) -> Value {
     DECISIVE.iter().map(|&key| (key.to_owned(), all[key].clone())).collect::<Value>()
 }
 
-/// What the stages do, as JSON: their steps, rates and mixes, without the places of their files.
+/// What the stages do, as JSON: their steps, rates and mixes.
 fn stages(config: &TrainConfig) -> Value {
-    let mut stages = json!({ "stage1": config.stage1, "stage2": config.stage2 });
+    without_files(json!({ "stage1": config.stage1, "stage2": config.stage2 }))
+}
+
+/// Leaves out where files are and how ids are stored in them.
+fn without_files(mut stages: Value) -> Value {
     for stage in ["stage1", "stage2"] {
         for source in stages[stage]["data"].as_array_mut().into_iter().flatten() {
-            source.as_object_mut().map(|source| source.remove("paths"));
+            for key in ["paths", "dtype"] {
+                source.as_object_mut().map(|source| source.remove(key));
+            }
         }
     }
     stages
@@ -163,7 +169,7 @@ pub fn read(
     let then: Value = serde_json::from_str(field("stages")).unwrap_or_default();
     let changes = match then {
         Value::Null => Vec::new(),
-        then => changes(&then, &stages(config)),
+        then => changes(&without_files(then), &stages(config)),
     };
     match changes.iter().find(|change| settled.contains(&change.key.as_str())) {
         None => Ok(changes.iter().map(Change::note).collect()),

@@ -17,7 +17,7 @@ use super::phase::{locate, needed, phases, Phase};
 use super::restore::{open_learner, restore, Restored};
 use super::schedule::restart_factor;
 use super::validation::{HeldOut, Score};
-use super::{inputs, soup, state};
+use super::{damage, fit, inputs, memory, soup, state};
 use crate::config::ModelConfig;
 use crate::dtype::DType;
 use crate::ops::{LossScale, LossSums, Parameter};
@@ -63,7 +63,12 @@ pub struct Summary {
 
 impl Trainer {
     /// Begins a run in a folder that holds none yet: writes its first weights as a checkpoint.
-    pub fn new(config: TrainConfig) -> Result<Trainer> {
+    ///
+    /// Errors with [`Error::InvalidConfig`] if the config, its tokenizer and its token files do not fit each
+    /// other, and with [`Error::NotEnoughMemory`] before anything large is made.
+    pub fn new(mut config: TrainConfig) -> Result<Trainer> {
+        fit::settle(&mut config)?;
+        memory::check(&config, &config.model_config(&config.file)?)?;
         inputs::check(&config, &phases(&config))?;
         let output = &config.output;
         std::fs::create_dir_all(output).map_err(|error| Error::write(output, error))?;
@@ -102,15 +107,20 @@ impl Trainer {
     /// weights then become, to the bit, what they would have become without the interruption, on
     /// the same machine with the same number of threads. If no checkpoint has its state any more (it
     /// is large, and not every copy of a run has it), the newest will do: see [`Trainer::notes`].
-    pub fn resume(config: TrainConfig) -> Result<Trainer> {
+    pub fn resume(mut config: TrainConfig) -> Result<Trainer> {
         if !config.output.is_dir() {
             return Trainer::new(config);
         }
+        fit::settle(&mut config)?;
+        memory::check(&config, &config.model_config(&config.file)?)?;
         let lock = RunLock::take(&config.output)?;
+        let notes = damage::set_aside(&config.output)?;
         match checkpoint::newest(&config.output)? {
             Some(newest) => {
                 checkpoint::clean(&config.output)?;
-                Trainer::load(config, newest, lock)
+                let mut trainer = Trainer::load(config, newest, lock)?;
+                trainer.notes.splice(0..0, notes);
+                Ok(trainer)
             }
             None => {
                 drop(lock);
@@ -175,6 +185,16 @@ impl Trainer {
 
     pub fn model(&self) -> &ModelConfig {
         &self.model
+    }
+
+    /// Tokens that the whole run reads, those of each anneal counted.
+    pub fn total_tokens(&self) -> u64 {
+        self.phases.iter().map(|phase| phase.steps).sum::<u64>() * self.step_tokens()
+    }
+
+    /// Whether there is nothing left to do.
+    pub fn is_finished(&self) -> bool {
+        self.phase + 1 == self.phases.len() && self.step == self.phases[self.phase].steps
     }
 
     /// What is not as it was in the sitting before.

@@ -25,15 +25,19 @@ pub struct Score {
 }
 
 impl HeldOut {
-    pub fn open(config: &ValidationConfig) -> Result<Vec<HeldOut>> {
+    pub fn open(config: &ValidationConfig, vocab_size: usize) -> Result<Vec<HeldOut>> {
         let open = |source: &HeldOutConfig| {
-            let files = open_files(&source.paths, source.dtype)?;
+            let files = open_files(&source.paths, source.dtype, vocab_size)?;
             if files.iter().all(|file| file.len() < 2) {
                 let file = source.paths.first().cloned().unwrap_or_default();
                 let problem = "holds no token to predict; leave this source out of the validation";
                 return Err(Error::InvalidFile { file, problem: problem.to_owned() });
             }
-            Ok(HeldOut { name: source.name.clone(), files, bytes: source.bytes })
+            Ok(HeldOut {
+                name: source.name.clone(),
+                files,
+                bytes: source.bytes.unwrap_or_default(),
+            })
         };
         config.sources.iter().map(open).collect()
     }

@@ -311,7 +311,7 @@ fn chat_templates(metadata: &mut Metadata, dir: &Path, settings: &Map<String, Js
 }
 
 /// The templates that are files of their own: `chat_template.jinja` and `additional_chat_templates/*.jinja`.
-fn template_files(dir: &Path) -> Result<Vec<(String, String)>> {
+pub(crate) fn template_files(dir: &Path) -> Result<Vec<(String, String)>> {
     let mut files = vec![(vocabulary::DEFAULT.to_owned(), dir.join("chat_template.jinja"))];
     let entries = std::fs::read_dir(dir.join("additional_chat_templates"));
     let mut others: Vec<PathBuf> =

@@ -32,8 +32,8 @@ use crate::config::ModelConfig;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
-pub(crate) use self::convert::lay_over;
 pub use self::convert::metadata as convert_metadata;
+pub(crate) use self::convert::{lay_over, template_files};
 pub use self::metadata::{Array, Kind, Metadata, Value};
 pub use self::types::code;
 pub use self::write::{GgufWriter, NewTensor};
@@ -109,13 +109,7 @@ impl Gguf {
             .map_err(|problem| Error::InvalidFile { file: self.path().to_owned(), problem })
     }
 
-    /// How a conversation is written unless another template is asked for, in Jinja.
-    pub fn chat_template(&self) -> Option<String> {
-        let default = self.chat_templates().into_iter().find(|(name, _)| name == "default");
-        default.map(|(_, template)| template)
-    }
-
-    /// All templates by their names.
+    /// How conversations are written, in Jinja: templates by their names. One is called `default`.
     pub fn chat_templates(&self) -> Vec<(String, String)> {
         vocabulary::chat_templates(&self.metadata)
     }
