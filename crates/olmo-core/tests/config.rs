@@ -169,7 +169,8 @@ fn absent_keys_have_the_defaults_of_transformers() {
 #[test]
 fn what_is_not_used_refuses_nothing() {
     type Seen = fn(&ModelConfig) -> bool;
-    let cases: [(&[(&str, Value)], usize, Seen); 22] = [
+    type Changes<'a> = &'a [(&'a str, Value)];
+    let cases: [(Changes, usize, Seen); 22] = [
         (&[("rope_scaling", json!({"type": "default"}))], 0, |c| c.rope_theta == 5e5),
         (&[("rope_scaling", json!({"rope_type": "default"}))], 0, |c| c.rope_theta == 5e5),
         (&[("rope_scaling", json!({"rope_type": "default", "type": "yarn"}))], 0, |c| {
