@@ -7,14 +7,8 @@ use std::path::Path;
 use olmo_core::sampling::{
     GenerationDefaults, GenerationOptions, OptionValue, PartialOptions, Source, OPTIONS,
 };
-use olmo_core::Error;
-use serde_json::{json, Value};
-use support::{config, golden};
-
-fn read(json: &Value) -> Result<GenerationDefaults, Error> {
-    let file = Path::new("there/generation_config.json");
-    GenerationDefaults::from_json(&json.to_string(), file, &config(40))
-}
+use serde_json::json;
+use support::{config, generation_defaults as read, golden};
 
 /// What the file of the next test says.
 fn every_option() -> PartialOptions {

@@ -2,19 +2,11 @@
 
 mod support;
 
-use std::path::Path;
-
 use olmo_core::sampling::{
-    GenerationDefaults, GenerationOptions, OptionValue, PartialOptions, MAX_TOP_LOGPROBS, OPTIONS,
+    GenerationOptions, OptionValue, PartialOptions, MAX_TOP_LOGPROBS, OPTIONS,
 };
-use olmo_core::Error;
-use serde_json::{json, Value};
-use support::{config, list};
-
-fn read(json: &Value) -> Result<GenerationDefaults, Error> {
-    let file = Path::new("there/generation_config.json");
-    GenerationDefaults::from_json(&json.to_string(), file, &config(40))
-}
+use serde_json::json;
+use support::{generation_defaults as read, list};
 
 /// What transformers says of an option that is in use is what is said here, but for these.
 #[test]

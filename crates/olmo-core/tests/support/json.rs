@@ -44,6 +44,12 @@ pub fn config(vocab_size: usize) -> ModelConfig {
     ModelConfig::from_json(&config.to_string(), "config.json".as_ref()).unwrap()
 }
 
+/// What a `generation_config.json` with this content says of a model with 40 ids.
+pub fn generation_defaults(json: &Value) -> olmo_core::Result<GenerationDefaults> {
+    let file = "there/generation_config.json".as_ref();
+    GenerationDefaults::from_json(&json.to_string(), file, &config(40))
+}
+
 /// The options of a golden case, which are spelled as in `generation_config.json`; those it does
 /// not name do nothing.
 pub fn options(json: &Map<String, Value>, vocab_size: usize) -> GenerationOptions {

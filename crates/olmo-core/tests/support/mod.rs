@@ -13,7 +13,7 @@ use olmo_core::device::Device;
 
 pub use bench::{Bench, Reference};
 pub use compare::max_difference;
-pub use json::{config, ids, json, list, options, text, tokenizer};
+pub use json::{config, generation_defaults, ids, json, list, options, text, tokenizer};
 
 pub fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
