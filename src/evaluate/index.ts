@@ -6,3 +6,13 @@
 
 export { type ComparedType, type CompareOptions, comparePerplexity } from './compare.js'
 export { type HeldOut, type HeldOutOptions, isPrepared, scoreHeldOut } from './held-out.js'
+export {
+  DOCUMENTS_FILE,
+  type EvaluationResults,
+  type Harness,
+  type Metrics,
+  RESULTS_FILE,
+  type ScoredChoice,
+  type ScoredDocument,
+  type TaskResults,
+} from './results.js'
