@@ -138,6 +138,7 @@ const CALLS: Record<string, (name: string) => Call> = {
   formatBytes: free([5], ['amount']),
   quantize: free([notThere, 'x.gguf', { type: 'q8_0' }], ['required', 'required', 'options']),
   comparePerplexity: free([notThere, 'the', {}], ['path', 'required', 'options']),
+  compareEvaluations: free([notThere, notThere, {}], ['required', 'required', 'options']),
   scoreHeldOut: free([model, notThere, {}], ['object', 'required', 'options']),
   isPrepared: free([notThere], ['required']),
   bench: free([notThere, {}], ['path', 'options']),

@@ -5,6 +5,7 @@ import { packageVersion } from '../src/index.js'
 import { bench } from './commands/bench.js'
 import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
+import { evaluation } from './commands/eval.js'
 import { generate } from './commands/generate.js'
 import { help } from './commands/help.js'
 import { info } from './commands/info.js'
@@ -32,6 +33,7 @@ const commands = [
   revisions,
   trace,
   perplexity,
+  evaluation,
   bench,
   quantize,
   prepare,

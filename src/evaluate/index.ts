@@ -16,3 +16,9 @@ export {
   type ScoredDocument,
   type TaskResults,
 } from './results.js'
+export {
+  type ComparedTask,
+  type CompareEvaluationsOptions,
+  compareEvaluations,
+  type EvaluationComparison,
+} from './significance/compare-evaluations.js'
