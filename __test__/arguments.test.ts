@@ -139,6 +139,8 @@ const CALLS: Record<string, (name: string) => Call> = {
   quantize: free([notThere, 'x.gguf', { type: 'q8_0' }], ['required', 'required', 'options']),
   comparePerplexity: free([notThere, 'the', {}], ['path', 'required', 'options']),
   compareEvaluations: free([notThere, notThere, {}], ['required', 'required', 'options']),
+  evaluationReport: free([notThere, {}], ['required', 'options']),
+  writeEvaluationReport: free([notThere, {}], ['required', 'options']),
   scoreHeldOut: free([model, notThere, {}], ['object', 'required', 'options']),
   isPrepared: free([notThere], ['required']),
   bench: free([notThere, {}], ['path', 'options']),

@@ -46,7 +46,10 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
     ['perplexity DIR text.txt --types q8_0,q4_k_m', 'what smaller types change'],
     ['perplexity --model DIR - < text.txt', 'of standard input'],
   ],
-  eval: [['eval compare results/a results/b', 'two evaluations, with what may be chance']],
+  eval: [
+    ['eval compare results/a results/b', 'two evaluations, with what may be chance'],
+    ['eval report results/a', 'one HTML page of an evaluation'],
+  ],
   bench: [
     ['bench DIR --metrics prefill512,decode@512', 'how fast a model reads and writes'],
     ['bench --rounds 5 --json', 'the embedded model, as JSON'],

@@ -7,6 +7,12 @@
 export { type ComparedType, type CompareOptions, comparePerplexity } from './compare.js'
 export { type HeldOut, type HeldOutOptions, isPrepared, scoreHeldOut } from './held-out.js'
 export {
+  evaluationReport,
+  type ReportOptions,
+  type WriteReportOptions,
+  writeEvaluationReport,
+} from './report/report.js'
+export {
   DOCUMENTS_FILE,
   type EvaluationResults,
   type Harness,
