@@ -16,7 +16,7 @@ export function prepare(program: Command): void {
     .description('make token files and a tokenizer to train with out of a folder of text')
     .requiredOption(
       '--text <folder>',
-      'folder of text: .txt, .md or .jsonl files, packed or not (.gz, .xz, .zst)',
+      'folder of text: .txt, .md or .jsonl files, packed or not (.gz, .xz, .zst), or .parquet',
     )
     .requiredOption('-o, --out <folder>', 'folder to write to')
     .option('--vocab-size <n>', 'tokens of the vocabulary (default: 4096)', toNumber)

@@ -17,7 +17,22 @@ from common import GOLDEN, HERE
 from safetensors.numpy import load_file
 
 # In order: the later ones read what make_models.py wrote.
-PROGRAMS = ["models", "forward", "processors", "generate", "tokenizer", "chat", "gguf", "perplexity", "quant", "train", "significance", "embedded"]
+PROGRAMS = [
+    "models",
+    "forward",
+    "processors",
+    "generate",
+    "tokenizer",
+    "chat",
+    "jinja",
+    "parquet",
+    "gguf",
+    "perplexity",
+    "quant",
+    "train",
+    "significance",
+    "embedded",
+]
 
 F32 = 1e-4  # logits of size about 10, in single precision
 HALF = 0.5  # the same in bf16 or f16, where processors differ in how they add up

@@ -8,7 +8,7 @@ export interface PrepareOptions {
   /**
    * Folder of files in UTF-8, one a source of text: `.txt` and `.md`, in which a line `<|endoftext|>` ends a
    * document, and `.jsonl`, `.ndjson` and `.json` with an object a line that has its document in `text`, as
-   * Dolma's; each packed or not (`.gz`, `.xz`, `.zst`).
+   * Dolma's; each packed or not (`.gz`, `.xz`, `.zst`); and `.parquet` with its documents in the column `text`.
    */
   text: string
   /** Folder to write to. */

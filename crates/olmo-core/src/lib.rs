@@ -14,7 +14,7 @@ pub mod dtype;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
-mod files;
+pub mod files;
 pub mod jinja;
 pub mod limits;
 pub mod machine;

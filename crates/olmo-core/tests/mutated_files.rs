@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use olmo_core::checkpoint::{inspect, ModelSource};
 use olmo_core::config::ModelConfig;
+use olmo_core::files::parquet::Rows;
 use olmo_core::sampling::GenerationDefaults;
 use olmo_core::tokenizer::Tokenizer;
 use olmo_core::Result;
@@ -181,4 +182,15 @@ fn gguf_files() {
         inspect(path).map(drop)
     };
     fuzz("model.gguf", &file, 40_000, dir.path(), parse);
+}
+
+#[test]
+fn parquet_files() {
+    let dir = TempDir::new();
+    for name in ["snappy.parquet", "groups.parquet", "v2.parquet", "delta.parquet"] {
+        let file = bytes(&format!("parquet/{name}"));
+        let parse =
+            |path: &Path| Rows::open(path, None)?.take(10_000).try_for_each(|row| row.map(drop));
+        fuzz(name, &file, WHOLE, dir.path(), parse);
+    }
 }

@@ -1,6 +1,7 @@
 //! Files that are read with a bound, and files that are whole or not there.
 
 pub(crate) mod hashed;
+pub mod parquet;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{BufWriter, ErrorKind, Read, Write};

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::packed::{check_room, unpack, Packing};
 use crate::files::hashed::{read_file, sha256};
+use crate::files::parquet;
 use crate::{files, Error, Result};
 
 /// The line that ends a document, and the token that does.
@@ -56,7 +57,7 @@ impl Source {
 
     /// Reads a file of one of the [forms](Form), packed or not.
     ///
-    /// Errors with [`Error::InvalidFile`] that names the line where one is wrong.
+    /// Errors with [`Error::InvalidFile`] that names the line or the row where one is wrong.
     pub fn read(file: &Path) -> Result<Source> {
         let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
         let Named { name, form, packing } =
@@ -64,38 +65,20 @@ impl Source {
         let size = files::open(file)?.metadata().map_err(|error| Error::io(file, error))?.len();
         check_room(size, file)?;
         let mut bytes = read_file(file)?;
+        if form == Form::Parquet {
+            let documents = Documents::of_parquet(file)?;
+            return Ok(documents.source(name, &bytes));
+        }
         if let Some(packing) = packing {
             bytes = unpack(packing, &bytes, file)?;
         }
         let text = files::text(file, bytes)?;
-        match form {
-            Form::Text => {
-                check_markers(&text).map_err(invalid)?;
-                Ok(Source::new(name, text))
-            }
-            Form::JsonLines => Source::of_json_lines(name, &text).map_err(invalid),
+        if form == Form::JsonLines {
+            let documents = Documents::of_json_lines(&text).map_err(invalid)?;
+            return Ok(documents.source(name, text.as_bytes()));
         }
-    }
-
-    /// A document a line: an object with its text in `text`, as in Dolma.
-    fn of_json_lines(name: String, lines: &str) -> Result<Source, String> {
-        let (mut text, mut documents) = (String::new(), Vec::new());
-        for (index, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-            let line_number = index + 1;
-            let Line { text: document } = serde_json::from_str(line).map_err(|error| {
-                format!("line {line_number} is no object with a `text`: {error}")
-            })?;
-            if document.contains(END_OF_TEXT) {
-                return Err(format!("line {line_number} holds {END_OF_TEXT} in its text"));
-            }
-            let document = document.trim();
-            if !document.is_empty() {
-                documents.push(text.len()..text.len() + document.len());
-                text.push_str(document);
-            }
-        }
-        let (sha256, bytes) = (sha256(lines.as_bytes()), lines.len() as u64);
-        Ok(Source { name, sha256, bytes, text, documents })
+        check_markers(&text).map_err(invalid)?;
+        Ok(Source::new(name, text))
     }
 
     /// How many documents there are.
@@ -113,6 +96,64 @@ impl Source {
     }
 }
 
+/// Documents that come one by one, each without the white space around it.
+#[derive(Default)]
+struct Documents {
+    text: String,
+    ranges: Vec<Range<usize>>,
+}
+
+impl Documents {
+    /// A document a line: an object with its text in `text`, as in Dolma.
+    fn of_json_lines(lines: &str) -> Result<Documents, String> {
+        let mut documents = Documents::default();
+        for (index, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+            let line_number = index + 1;
+            let Line { text } = serde_json::from_str(line).map_err(|error| {
+                format!("line {line_number} is no object with a `text`: {error}")
+            })?;
+            documents.push(&text).map_err(|problem| format!("line {line_number} {problem}"))?;
+        }
+        Ok(documents)
+    }
+
+    /// A document a row, in the column `text`.
+    fn of_parquet(file: &Path) -> Result<Documents> {
+        let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
+        let mut documents = Documents::default();
+        for (index, row) in parquet::Rows::open(file, Some(&["text"]))?.enumerate() {
+            let (row, row_number) = (row?, index + 1);
+            let text = row["text"].as_str();
+            let text = text.ok_or_else(|| invalid(format!("row {row_number} has no text")))?;
+            let needed = documents.text.len() + text.len();
+            if needed > documents.text.capacity() {
+                check_room(2 * needed as u64, file)?;
+            }
+            let pushed = documents.push(text);
+            pushed.map_err(|problem| invalid(format!("row {row_number} {problem}")))?;
+        }
+        Ok(documents)
+    }
+
+    fn push(&mut self, document: &str) -> Result<(), String> {
+        if document.contains(END_OF_TEXT) {
+            return Err(format!("holds {END_OF_TEXT} in its text"));
+        }
+        let document = document.trim();
+        if !document.is_empty() {
+            self.ranges.push(self.text.len()..self.text.len() + document.len());
+            self.text.push_str(document);
+        }
+        Ok(())
+    }
+
+    /// The source of these documents, whose unpacked file has these bytes.
+    fn source(self, name: String, file: &[u8]) -> Source {
+        let (sha256, bytes) = (sha256(file), file.len() as u64);
+        Source { name, sha256, bytes, text: self.text, documents: self.ranges }
+    }
+}
+
 /// The part of a line of JSON that is read.
 #[derive(Deserialize)]
 struct Line {
@@ -126,24 +167,28 @@ enum Form {
     Text,
     /// Objects, one a line, each with a document in `text`.
     JsonLines,
+    /// Rows with a document in their column `text`. Packed within, page by page.
+    Parquet,
 }
 
 impl Form {
     /// Ends of file names. Dolma's files are called `.json.gz` and have an object a line.
-    const ENDS: [(&'static str, Form); 5] = [
+    const ENDS: [(&'static str, Form); 6] = [
         (".txt", Form::Text),
         (".md", Form::Text),
         (".jsonl", Form::JsonLines),
         (".ndjson", Form::JsonLines),
         (".json", Form::JsonLines),
+        (parquet::END, Form::Parquet),
     ];
 }
 
 /// The ends of file names that are read, in words.
 fn ends() -> String {
-    let forms = Form::ENDS.map(|(end, _)| end).join(", ");
+    let all = Form::ENDS.iter().filter(|(_, form)| *form != Form::Parquet);
+    let forms: Vec<_> = all.map(|(end, _)| *end).collect();
     let packings = Packing::ENDS.map(|(end, _)| end).join(", ");
-    format!("{forms}, each of them packed or not ({packings})")
+    format!("{}, each of them packed or not ({packings}), or {}", forms.join(", "), parquet::END)
 }
 
 fn check_markers(text: &str) -> Result<(), String> {
@@ -199,5 +244,8 @@ fn named(file: &Path) -> Option<Named> {
     let (name, packing) = packed.map_or((name, None), |(name, kind)| (name, Some(kind)));
     let found = Form::ENDS.iter().find_map(|(end, form)| Some((name.strip_suffix(end)?, *form)));
     let (name, form) = found.filter(|(name, _)| !name.is_empty())?;
+    if form == Form::Parquet && packing.is_some() {
+        return None;
+    }
     Some(Named { name: name.to_owned(), form, packing })
 }

@@ -4,7 +4,6 @@ mod bounded;
 pub(crate) mod file;
 mod patterns;
 mod pieces;
-mod quiet;
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +13,7 @@ use tokenizers::{
 };
 
 use crate::config::read_required;
-use crate::{Error, Result};
+use crate::{panics, Error, Result};
 
 /// The largest tokenizer.json that is read. dolma2's has 7 MB, and no model's has four times that.
 pub(crate) const MOST_BYTES: u64 = 32 << 20;
@@ -73,7 +72,7 @@ impl Tokenizer {
         failed: impl FnOnce(tokenizers::Error) -> Error,
     ) -> Result<Tokenizer> {
         let invalid = |problem: String| Error::InvalidFile { file: file.to_owned(), problem };
-        let built = quiet::catch(build).map_err(|said| {
+        let built = panics::catch(build).map_err(|said| {
             invalid(format!("this is not a tokenizer: it makes the tokenizers crate panic: {said}"))
         })?;
         let mut inner = built.map_err(failed)?;
@@ -148,7 +147,7 @@ impl Tokenizer {
 
     /// Runs a call into the tokenizers crate. What it fails on, or panics, is what the file asks of it.
     fn guard<T>(&self, call: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
-        let problem = match quiet::catch(call) {
+        let problem = match panics::catch(call) {
             Ok(Ok(result)) => return Ok(result),
             Ok(Err(error)) => format!("this tokenizer cannot be used: {error}"),
             Err(said) => format!("this tokenizer makes the tokenizers crate panic: {said}"),
@@ -276,11 +275,11 @@ mod tests {
 
     #[test]
     fn a_panic_is_said_and_not_printed() {
-        assert_eq!(quiet::catch(|| 7), Ok(7));
-        let with_text = quiet::catch(|| panic!("no {}", "good")).map(|()| 0);
+        assert_eq!(panics::catch(|| 7), Ok(7));
+        let with_text = panics::catch(|| panic!("no {}", "good")).map(|()| 0);
         assert_eq!(with_text, Err("no good".to_owned()));
-        assert_eq!(quiet::catch(|| panic!("bad")).map(|()| 0), Err("bad".to_owned()));
-        let other = quiet::catch(|| std::panic::panic_any(3)).map(|()| 0);
+        assert_eq!(panics::catch(|| panic!("bad")).map(|()| 0), Err("bad".to_owned()));
+        let other = panics::catch(|| std::panic::panic_any(3)).map(|()| 0);
         assert_eq!(other, Err("a panic without a message".to_owned()));
     }
 

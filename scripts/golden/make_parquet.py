@@ -1,0 +1,65 @@
+"""Parquet files as pyarrow writes them, in its ways to pack and lay out, and their rows.
+
+The largest of them is a few kilobytes, and the rows stand once in `rows.json`.
+"""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from common import out_dir, write_json
+
+ROWS = [
+    {
+        "text": "A first document.\nWith two lines.",
+        "messages": [{"role": "user", "content": "Hi\u00a0there"}, {"role": "assistant", "content": "Hello \U0001f600"}],
+        "tools": None,
+        "n": 1,
+        "share": 0.5,
+        "good": True,
+    },
+    {"text": "  blanks around  ", "messages": [], "tools": "[]", "n": None, "share": None, "good": None},
+    {
+        "text": "é ü 語 \u2028 and a long repetition: " + "again and " * 40,
+        "messages": [{"role": "system", "content": None}, {"role": None, "content": ""}],
+        "tools": "x",
+        "n": -(2**60),
+        "share": -1e300,
+        "good": False,
+    },
+    *({"text": f"document {i % 3}", "messages": None, "tools": None, "n": i, "share": i / 4, "good": i % 2 == 0} for i in range(40)),
+]
+
+SCHEMA = pa.schema(
+    [
+        ("text", pa.string()),
+        ("messages", pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))),
+        ("tools", pa.string()),
+        ("n", pa.int64()),
+        ("share", pa.float64()),
+        ("good", pa.bool_()),
+    ]
+)
+
+FILES = {
+    "snappy": {"compression": "snappy"},
+    "gzip": {"compression": "gzip"},
+    "lz4": {"compression": "lz4"},
+    "plain": {"compression": "none", "use_dictionary": False},
+    "v2": {"compression": "snappy", "data_page_version": "2.0", "version": "2.6"},
+    "groups": {"compression": "snappy", "row_group_size": 7, "data_page_size": 64, "write_page_index": True},
+    "delta": {"compression": "none", "use_dictionary": False, "column_encoding": {"text": "DELTA_BYTE_ARRAY", "n": "DELTA_BINARY_PACKED"}},
+    "zstd": {"compression": "zstd"},
+}
+
+
+def main():
+    out = out_dir(__doc__) / "parquet"
+    out.mkdir(parents=True, exist_ok=True)
+    table = pa.Table.from_pylist(ROWS, schema=SCHEMA)
+    for name, options in FILES.items():
+        pq.write_table(table, out / f"{name}.parquet", **options)
+        assert pq.read_table(out / f"{name}.parquet").to_pylist() == ROWS
+    write_json(out / "rows.json", {"pyarrow": pa.__version__, "rows": ROWS})
+
+
+main()
