@@ -141,6 +141,8 @@ const CALLS: Record<string, (name: string) => Call> = {
   compareEvaluations: free([notThere, notThere, {}], ['required', 'required', 'options']),
   evaluationReport: free([notThere, {}], ['required', 'options']),
   writeEvaluationReport: free([notThere, {}], ['required', 'options']),
+  parity: free([notThere, notThere, {}], ['path', 'required', 'options']),
+  parityPage: free([{}], ['object']),
   scoreHeldOut: free([model, notThere, {}], ['object', 'required', 'options']),
   isPrepared: free([notThere], ['required']),
   bench: free([notThere, {}], ['path', 'options']),

@@ -50,6 +50,10 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
     ['eval compare results/a results/b', 'two evaluations, with what may be chance'],
     ['eval report results/a', 'one HTML page of an evaluation'],
   ],
+  parity: [
+    ['parity DIR --reference reference.json', 'a checkpoint beside transformers'],
+    ['parity DIR --reference reference.json -o parity.md', 'and a page of it'],
+  ],
   bench: [
     ['bench DIR --metrics prefill512,decode@512', 'how fast a model reads and writes'],
     ['bench --rounds 5 --json', 'the embedded model, as JSON'],

@@ -9,6 +9,7 @@ import { evaluation } from './commands/eval.js'
 import { generate } from './commands/generate.js'
 import { help } from './commands/help.js'
 import { info } from './commands/info.js'
+import { parityCommand } from './commands/parity.js'
 import { perplexity } from './commands/perplexity.js'
 import { plot } from './commands/plot.js'
 import { prepare } from './commands/prepare.js'
@@ -34,6 +35,7 @@ const commands = [
   trace,
   perplexity,
   evaluation,
+  parityCommand,
   bench,
   quantize,
   prepare,

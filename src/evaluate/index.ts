@@ -6,6 +6,14 @@
 
 export { type ComparedType, type CompareOptions, comparePerplexity } from './compare.js'
 export { type HeldOut, type HeldOutOptions, isPrepared, scoreHeldOut } from './held-out.js'
+export { PARITY_HEAD, parityPage } from './parity/page.js'
+export {
+  type ParityGreedy,
+  type ParityNumbers,
+  type ParityOptions,
+  type ParityReport,
+  parity,
+} from './parity/parity.js'
 export {
   evaluationReport,
   type ReportOptions,
