@@ -4,6 +4,7 @@ import { join } from 'node:path'
 
 import test from 'ava'
 import { ChatSession, ChatTemplate, Olmo2, OptionError, PromptError, Tokenizer } from 'olmo2'
+import { serve } from 'olmo2/serve'
 
 import { root, tiny } from './support.js'
 
@@ -23,6 +24,7 @@ const WRONG = {
   path: [null, 5, true, {}, [], () => {}, Symbol('x'), '', 'a\0b', new URL('file:///tmp')],
   /** A path that may be left out, and what may be anything that is a text. */
   required: [undefined, null, 5, {}, Symbol('x')],
+  drain: [null, 'x', -1, Number.NaN, {}, 5n, Symbol('x')],
   amount: [undefined, null, 'x', -1, Number.NaN, Number.POSITIVE_INFINITY, {}, 5n, Symbol('x')],
   prompt: [
     undefined,
@@ -76,7 +78,11 @@ const entries = await Promise.all(
     .filter((path) => !path.endsWith('.json'))
     .map((path) => import(path.replace('.', 'olmo2')) as Promise<Record<string, unknown>>),
 )
-test.after.always(() => model.dispose())
+const server = await serve({ models: { tiny: model }, port: 0 })
+test.after.always(async () => {
+  await server.close()
+  await model.dispose()
+})
 const exported: Record<string, unknown> = Object.assign({}, ...entries)
 const free = (good: unknown[], kinds: (Kind | undefined)[]) => (name: string) => ({
   call: exported[name] as Loose,
@@ -159,6 +165,8 @@ const CALLS: Record<string, (name: string) => Call> = {
   trace: free([notThere, request, {}], ['required', 'object', 'options']),
   traceToFiles: free([notThere, request, { out: notThere }], ['required', 'object', 'options']),
   tracePlot: free([notThere, request, [], {}], ['required', 'object', 'list', 'options']),
+  serve: free([{ models: { tiny: notThere }, port: 0 }], ['options']),
+  'ModelServer#close': bound(server, [1], ['drain']),
   'TraceFile.open': bound(traceFile, [notThere, 'x', request], ['required', 'required', 'object']),
 }
 
@@ -250,7 +258,13 @@ test('every function of every entry point is in the table', (t) => {
     return [...functions(value, '.'), ...functions(value.prototype, '#')]
   })
   // What is marked internal in its documentation.
-  const internal = ['Olmo2#scoreText', 'Olmo2#scoreHeldOut', 'Olmo2#likeliest', 'Tokenizer#textOf']
+  const internal = [
+    'Olmo2#scoreText',
+    'Olmo2#scoreHeldOut',
+    'Olmo2#likeliest',
+    'Tokenizer#textOf',
+    'ModelServer.start',
+  ]
   t.deepEqual(
     names.filter((name) => !(name in CALLS || name in FREE || internal.includes(name))),
     [],

@@ -113,13 +113,15 @@ test('every sample is one that is run', (t) => {
     )
   const others = samples.filter((sample) => sample.language !== 'ts' && !isCommand(sample))
   // Of the README's commands two build and test, and are what CI runs; the config is what the
-  // samples train by. Bundles are made by scripts/e2e/; the Dockerfile is run by nobody here, as its page says.
+  // samples train by. Bundles are made by scripts/e2e/; the Dockerfile is run by nobody here, as its page says;
+  // a server that stays is started in __test__/serve/.
   t.deepEqual(
     others.map(({ page, language, code }) => [page, language, code.split(' ')[0]]),
     [
       ['README.md', 'sh', 'npm'],
       ['docs/deploying.md', 'bash', 'esbuild'],
       ['docs/deploying.md', 'dockerfile', 'FROM'],
+      ['docs/serving.md', 'bash', 'olmo2'],
       ['docs/training.md', 'yaml', 'model:'],
     ],
   )

@@ -58,6 +58,14 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
     ['bench DIR --metrics prefill512,decode@512', 'how fast a model reads and writes'],
     ['bench --rounds 5 --json', 'the embedded model, as JSON'],
   ],
+  serve: [
+    ['serve', 'the embedded model, as olmo2-5m'],
+    ['serve allenai/OLMo-2-0425-1B-Instruct --dtype q8_0 --port 0', 'a model of the hub'],
+    [
+      'serve base=DIR --host 0.0.0.0 --api-key-file keys.txt',
+      'under a name, for others, with a key',
+    ],
+  ],
   quantize: [
     ['quantize DIR model.gguf --type q4_k_m', 'a smaller file'],
     [

@@ -16,6 +16,7 @@ import { prepare } from './commands/prepare.js'
 import { pull } from './commands/pull.js'
 import { quantize } from './commands/quantize.js'
 import { revisions } from './commands/revisions.js'
+import { serve } from './commands/serve.js'
 import { tokenize } from './commands/tokenize.js'
 import { trace } from './commands/trace.js'
 import { train } from './commands/train.js'
@@ -37,6 +38,7 @@ const commands = [
   evaluation,
   parityCommand,
   bench,
+  serve,
   quantize,
   prepare,
   train,

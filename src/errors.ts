@@ -43,6 +43,45 @@ export const errorClasses = {
 /** The stable name of a kind of failure: `error.code`. */
 export type ErrorCode = keyof typeof errorClasses
 
+/** The status with which an HTTP server answers a failure of each code. */
+export const httpStatuses = {
+  IO: 500,
+  INVALID_CONFIG: 500,
+  INVALID_WEIGHTS: 500,
+  INVALID_FILE: 500,
+  NO_CHAT_TEMPLATE: 400,
+  TEMPLATE_LIMIT: 400,
+  INVALID_OPTION: 400,
+  NO_TOKEN_LEFT: 400,
+  EMPTY_PROMPT: 400,
+  PROMPT_TOO_LONG: 400,
+  INVALID_PROMPT: 400,
+  INVALID_TOKEN: 400,
+  DEVICE_UNAVAILABLE: 503,
+  NOT_ENOUGH_MEMORY: 503,
+  QUEUE_FULL: 429,
+  NO_BINARY: 500,
+  NO_SPACE: 507,
+  NON_FINITE_LOGITS: 500,
+  DIVERGED: 500,
+  // Nobody reads it: the client has gone.
+  CANCELLED: 499,
+  DISPOSED: 503,
+  INTERNAL: 500,
+  REPO_NOT_FOUND: 404,
+  REVISION_NOT_FOUND: 404,
+  FILE_NOT_FOUND: 404,
+  ACCESS_DENIED: 403,
+  RATE_LIMITED: 503,
+  HUB_UNREACHABLE: 502,
+  HUB_FAILED: 502,
+  OFFLINE: 503,
+  CORRUPT_DOWNLOAD: 502,
+  DISK_FULL: 507,
+  CACHE_NOT_WRITABLE: 500,
+  UNSAFE_PATH: 502,
+} as const satisfies Record<ErrorCode, number>
+
 /** The codes of a class. */
 type CodesOf<Class extends string> = {
   [Code in ErrorCode]: (typeof errorClasses)[Code] extends Class ? Code : never

@@ -1,6 +1,6 @@
 /**
  * OLMo 2 language models in Node. What an application needs; more stands in `olmo2/hub`,
- * `olmo2/quantize`, `olmo2/evaluate`, `olmo2/bench`, `olmo2/train` and `olmo2/trace`.
+ * `olmo2/quantize`, `olmo2/evaluate`, `olmo2/bench`, `olmo2/train`, `olmo2/trace` and `olmo2/serve`.
  *
  * @packageDocumentation
  */

@@ -1,0 +1,30 @@
+import type { Exchange } from '../exchange.js'
+import { chatCompletions } from './chat.js'
+import { completions } from './completions.js'
+import { models } from './models.js'
+import { health, metrics } from './state.js'
+
+/** What answers requests at a path. */
+export interface Endpoint {
+  method: 'GET' | 'POST'
+  /** Also for what lies below it, if it ends with a star. */
+  path: string
+  /** Whether it answers without a key. */
+  isOpen?: boolean
+  answer: (exchange: Exchange) => Promise<void>
+}
+
+const endpoints: readonly Endpoint[] = [
+  { method: 'GET', path: '/health', isOpen: true, answer: health },
+  { method: 'GET', path: '/metrics', answer: metrics },
+  { method: 'GET', path: '/v1/models', answer: models },
+  { method: 'GET', path: '/v1/models/*', answer: models },
+  { method: 'POST', path: '/v1/chat/completions', answer: chatCompletions },
+  { method: 'POST', path: '/v1/completions', answer: completions },
+]
+
+export function endpointOf(path: string): Endpoint | undefined {
+  return endpoints.find((one) =>
+    one.path.endsWith('*') ? path.startsWith(one.path.slice(0, -1)) : path === one.path,
+  )
+}

@@ -1,0 +1,158 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+
+import { ResourceError } from '../errors.js'
+import type { Completion, Generation, Piece } from '../generate.js'
+import type { Olmo2 } from '../model.js'
+import type { Fields } from './body.js'
+import { EventStream } from './event-stream.js'
+import { tell } from './failure.js'
+import { fieldNaming, modelField } from './fields.js'
+import type { Metrics } from './metrics.js'
+import { splitName } from './names.js'
+import type { Pool } from './pool.js'
+
+/** What all requests of a server share. */
+export interface Shared {
+  pool: Pool
+  metrics: Metrics
+  /** Milliseconds of silence after which a stream says that the server lives. */
+  keepAlive: number
+  load: Load
+  /** Hears of failures; only of the server's own something is said. */
+  onError: (error: unknown) => void
+}
+
+/** A request that is being answered. */
+export interface Exchange {
+  request: IncomingMessage
+  response: ServerResponse
+  /** The address's path, without what is asked of it. */
+  path: string
+  /** What its body holds; empty for one without. */
+  fields: Fields
+  /** Aborts when the client has gone, the time is over or the server stops. */
+  signal: AbortSignal
+  /** Who asks. */
+  client: string
+  /** When it came, in milliseconds of `performance.now()`. */
+  began: number
+  shared: Shared
+}
+
+/** How many requests for models there are, and how many there may be. */
+export class Load {
+  readonly #most: number
+  #requests = 0
+  /** Seconds that a request takes, the last ones counting most. */
+  #usual = 1
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get requests(): number {
+    return this.#requests
+  }
+
+  /** @throws {ResourceError} `QUEUE_FULL` */
+  enter(): () => void {
+    if (this.#requests >= this.#most) {
+      const problem = `the server has ${this.#requests} requests already; try again soon`
+      throw Object.assign(new ResourceError('QUEUE_FULL', problem), { calls: this.#requests })
+    }
+    this.#requests += 1
+    const began = performance.now()
+    return () => {
+      this.#requests -= 1
+      this.#usual += 0.1 * ((performance.now() - began) / 1000 - this.#usual)
+    }
+  }
+
+  /** Whole seconds after which there is probably room again. */
+  get retryAfter(): number {
+    return Math.min(60, Math.max(1, Math.ceil(this.#usual)))
+  }
+}
+
+/**
+ * Works with the model that a request names, once it is loaded and the request's turn has come.
+ *
+ * @param weight Texts that it has in work at once
+ * @param work Is given where to send events, if the request asks for a stream
+ */
+export async function withModel(
+  exchange: Exchange,
+  weight: number,
+  work: (model: Olmo2, events: EventStream | undefined) => Promise<void>,
+): Promise<void> {
+  const { fields, signal, client, response, shared } = exchange
+  const leave = shared.load.enter()
+  const events =
+    fields.stream === true ? new EventStream(response, signal, shared.keepAlive) : undefined
+  try {
+    using lease = await shared.pool.take(modelField(fields), signal)
+    const priority = Number(fields.priority ?? 0)
+    const place = await lease.gate.enter({ client, priority, weight, signal })
+    events?.holds(place)
+    try {
+      await work(lease.model, events)
+    } finally {
+      place.leave()
+    }
+  } catch (error) {
+    if (!events?.isOpen) throw error
+    shared.onError(error)
+    events.fail(tell(error, fieldNaming).body)
+  } finally {
+    events?.end()
+    leave()
+  }
+}
+
+/** Follows a generation to its end, and counts what came. */
+export async function follow(
+  { began, fields, shared: { metrics } }: Exchange,
+  generation: Generation<Completion[]>,
+  onPiece: (piece: Piece) => Promise<void>,
+): Promise<Completion[]> {
+  const last = new Map<number, number>()
+  for await (const piece of generation) {
+    const now = performance.now()
+    const before = last.get(piece.index)
+    if (before !== undefined) metrics.betweenTokens.observe((now - before) / 1000)
+    else if (last.size === 0) metrics.timeToFirstToken.observe((now - began) / 1000)
+    last.set(piece.index, now)
+    await onPiece(piece)
+  }
+  const completions = await generation
+  // Names of checkpoints have no end, as in `tokens=1`, `tokens=2`.
+  const labels = { model: splitName(modelField(fields)).base }
+  const sum = usageOf(completions, Number(fields.n ?? 1))
+  metrics.promptTokens.add(labels, sum.prompt_tokens)
+  metrics.cachedTokens.add(labels, sum.prompt_tokens_details.cached_tokens)
+  metrics.generatedTokens.add(labels, sum.completion_tokens)
+  return completions
+}
+
+/** Tokens of a request, as OpenAI counts them: a prompt once, however many answers it has. */
+export interface TokenUsage {
+  prompt_tokens: number
+  completion_tokens: number
+  total_tokens: number
+  prompt_tokens_details: { cached_tokens: number }
+}
+
+/** @param n Answers to each prompt */
+export function usageOf(completions: readonly Completion[], n: number): TokenUsage {
+  const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0)
+  const firsts = completions.filter(({ index }) => index % n === 0)
+  const prompt = sum(firsts.map(({ usage }) => usage.promptTokens))
+  const completion = sum(completions.map(({ usage }) => usage.generatedTokens))
+  const cached = sum(firsts.map(({ usage }) => usage.cachedTokens))
+  return {
+    prompt_tokens: prompt,
+    completion_tokens: completion,
+    total_tokens: prompt + completion,
+    prompt_tokens_details: { cached_tokens: cached },
+  }
+}
