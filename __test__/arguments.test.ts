@@ -157,6 +157,7 @@ const CALLS: Record<string, (name: string) => Call> = {
   trainCurves: free([[]], ['list']),
   trainPlot: free([[], 'x'], ['list', 'text']),
   readMetrics: free([notThere], ['required']),
+  parseTrainConfig: free(['steps: 1', 'x'], ['required', 'text']),
   readTrainConfig: free([notThere], ['required']),
   prepare: free([{ text: notThere, out: notThere }], ['options']),
   train: free([notThere, {}], ['object', 'options']),

@@ -1,4 +1,4 @@
-import { copyFile, readdir, writeFile } from 'node:fs/promises'
+import { copyFile, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -200,6 +200,8 @@ test('the command keeps a reference and compares with it', async (t) => {
   const { divergence } = JSON.parse(stdout)
   t.true(Math.abs(divergence.kl.value) < 1e-5)
   t.is(divergence.sameTop.value, 1)
+  const dash = await olmo2([...args, '--kl-base', '-'], { input: await readFile(base) })
+  t.is(dash.stdout, stdout, dash.stderr)
 })
 
 test('the command reads overlapping windows, in a type too', async (t) => {

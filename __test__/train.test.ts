@@ -150,6 +150,13 @@ test('a model is trained from text, loads, generates and is drawn', async (t) =>
   t.is(finished.exitCode, 0)
   t.is(finished.stdout, stdout)
   t.regex(finished.stderr, /the run was at its end already: nothing was left to train/)
+  const input = (await readFile(file, 'utf8'))
+    .replaceAll('data/', `${join(place, 'data')}/`)
+    .replace(/^output: .*/m, `output: ${run}`)
+  const dash = await olmo2(['train', '-', '--resume'], { input })
+  t.is(dash.stdout, stdout, dash.stderr)
+  const wrong = await olmo2(['train', '-'], { input: '[' })
+  t.regex(wrong.stderr, /^olmo2: standard input: /)
 })
 
 for (const [signal, code] of [

@@ -1,3 +1,5 @@
+import { types } from 'node:util'
+
 import { CommanderError } from 'commander'
 
 import { Olmo2Error, OptionError } from '../src/index.js'
@@ -30,7 +32,7 @@ export function exitCode(error: unknown): number {
 export function explain(error: unknown, debug: boolean, flags: readonly string[] = []): string {
   if (error instanceof CommanderError || error instanceof Interrupted || isBrokenPipe(error))
     return ''
-  if (!(error instanceof Error)) return `olmo2: ${String(error)}`
+  if (!types.isNativeError(error)) return `olmo2: ${String(error)}`
   if (debug) return error.stack ?? error.message
   return `olmo2: ${inFlags(error, flags)}`
 }
@@ -67,9 +69,9 @@ function reasonOf(cause: unknown, file: string): string | undefined {
 }
 
 const codeOf = (error: unknown) =>
-  error instanceof Error && 'code' in error ? String(error.code) : ''
+  types.isNativeError(error) && 'code' in error ? String(error.code) : ''
 
-const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))
+const messageOf = (error: unknown) => (types.isNativeError(error) ? error.message : String(error))
 
 /** A failure of the system that nobody has put into words. */
 function inWords(error: Error): string {
@@ -84,7 +86,7 @@ function inFlags(error: Error, flags: readonly string[]): string {
   const { cause } = error
   const message = error.wording(flagNaming(flags))
   // Why is in the words of the system, which name no flag.
-  return cause instanceof Error ? message.replace(cause.message, () => inShort(cause)) : message
+  return types.isNativeError(cause) ? message.replace(cause.message, () => inShort(cause)) : message
 }
 
 /** What the system says, without its name of the call: the message names the file. */
@@ -94,5 +96,5 @@ function inShort(cause: Error): string {
 
 /** The reader of our output has gone, as in `olmo2 … | head`: nothing is wrong. */
 function isBrokenPipe(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EPIPE'
+  return types.isNativeError(error) && 'code' in error && error.code === 'EPIPE'
 }

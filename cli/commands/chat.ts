@@ -1,4 +1,5 @@
 import { createInterface, type Interface } from 'node:readline'
+import { types } from 'node:util'
 
 import { type Command, Option, type OptionValues } from 'commander'
 import { ChatSession, ChatTemplate, type EngineOption, Olmo2Error } from '../../src/index.js'
@@ -164,7 +165,7 @@ class Talk {
 
 /** A file that cannot be read or written ends no conversation, but a script learns of it. */
 function failed(error: unknown): boolean {
-  if (!(error instanceof Error) || error instanceof Leave) throw error
+  if (!types.isNativeError(error) || error instanceof Leave) throw error
   note(explain(error, false))
   if (!isTyped()) process.exitCode = 1
   return true

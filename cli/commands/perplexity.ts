@@ -9,7 +9,7 @@ import {
 } from '../../src/evaluate/index.js'
 import { UsageError } from '../failure.js'
 import { toFlag, toNumber } from '../flags.js'
-import { readTextFile } from '../input.js'
+import { readTextFile, STANDARD_INPUT, withFile } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import {
   addCacheDtype,
@@ -58,8 +58,12 @@ async function run(
   const { model, other: file } = modelAndOther([first, second], options, 'a text')
   const values: OptionValues = { ...options, model }
   if (await isPrepared(file)) return await runHeldOut(file, values)
+  if (file === STANDARD_INPUT && values.klBase === STANDARD_INPUT)
+    throw new UsageError('- can be the text or --kl-base, not both')
   const text = await readTextFile(file, 'the text')
-  const found = await interruptible((signal) => evaluate(text, values, signal))
+  const found = await withFile(values.klBase, (klBase) =>
+    interruptible((signal) => evaluate(text, { ...values, klBase }, signal)),
+  )
   if (!values.json) await write(`${perplexityTable(found)}\n`)
 }
 

@@ -1,6 +1,7 @@
 import type { Command, OptionValues } from 'commander'
 
 import {
+  parseTrainConfig,
   readTrainConfig,
   stepsBefore,
   type TrainEvent,
@@ -9,6 +10,7 @@ import {
   train as trainModel,
 } from '../../src/train/index.js'
 import { Interrupted } from '../failure.js'
+import { readTextFile, STANDARD_INPUT } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { isLive, note, writeData, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
@@ -18,7 +20,10 @@ export function train(program: Command): void {
   program
     .command('train')
     .description("train a model with OLMo 2's recipe, and print its folder")
-    .argument('<config>', 'YAML file that describes the run')
+    .argument(
+      '<config>',
+      'YAML file that describes the run, or - for standard input: then paths start from this folder',
+    )
     .option('--resume', 'go on with the run in the output folder, if there is one')
     .option('--json', 'write a JSON object for everything that happens, and for the end')
     .action(run)
@@ -26,7 +31,10 @@ export function train(program: Command): void {
 
 async function run(file: string, { resume = false, json = false }: OptionValues): Promise<void> {
   // The library checks what is in it, before anything is shown.
-  const config = await readTrainConfig(file)
+  const isInput = file === STANDARD_INPUT
+  const config = isInput
+    ? await parseTrainConfig(await readTextFile(file, 'the config'), 'standard input')
+    : await readTrainConfig(file)
   let display: TrainDisplay | undefined
   let written = Promise.resolve()
   let total = 0
@@ -49,7 +57,7 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
         display?.clear()
         note('stopping: the last whole step is being saved')
       })
-      return trainModel(file, { resume, signal, onProgress })
+      return trainModel(isInput ? config : file, { resume, signal, onProgress })
     })
     await written
     display?.clear()

@@ -40,5 +40,5 @@ export {
   prepare,
   type TokenFile,
 } from './prepare.js'
-export { readTrainConfig } from './read-config.js'
+export { parseTrainConfig, readTrainConfig } from './read-config.js'
 export { type TrainOptions, train } from './train.js'

@@ -20,9 +20,21 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
     const reason = reasonOf(cause)
     throw new CheckpointError('IO', `cannot read ${path}: ${reason}`, { cause })
   }
-  const config = await parseYaml(decodeText(bytes, path), path)
+  return await parseTrainConfig(decodeText(bytes, path), path)
+}
+
+/**
+ * A run from the text of a YAML file. Keys and values are checked when the run begins.
+ *
+ * @param name What errors call the text
+ * @throws {CheckpointError} if it is no YAML; the message has the line
+ */
+export async function parseTrainConfig(text: string, name = 'config'): Promise<TrainConfig> {
+  checkArgument('text', text, 'text')
+  checkArgument('name', name, 'text')
+  const config = await parseYaml(text, name)
   if (isConfig(config)) return config
-  throw new CheckpointError('INVALID_FILE', `${path}: a run is described by keys with values`)
+  throw new CheckpointError('INVALID_FILE', `${name}: a run is described by keys with values`)
 }
 
 /** Far more than any config has: a file that is larger is another's. */
@@ -69,7 +81,7 @@ function checkNesting(text: string, invalid: (what: string) => CheckpointError):
   if (deepest > MOST_NESTING) throw invalid('it is nested deeper than a config can be')
 }
 
-/** Whether something is an object, as which a config is checked further by the engine. */
+/** Whether the value is an object; the engine checks its keys. */
 function isConfig(value: unknown): value is TrainConfig {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
