@@ -109,6 +109,16 @@ export async function withModel(
   }
 }
 
+/** Counts tokens that were read. */
+export function countPrompt({ fields, shared }: Exchange, tokens: number): void {
+  shared.metrics.promptTokens.add(labelsOf(fields), tokens)
+}
+
+/** Names of checkpoints have no end, as in `tokens=1`, `tokens=2`; so the model's alone is counted by. */
+function labelsOf(fields: Fields): { model: string } {
+  return { model: splitName(modelField(fields)).base }
+}
+
 /** Follows a generation to its end, and counts what came. */
 export async function follow(
   { began, fields, shared: { metrics } }: Exchange,
@@ -125,8 +135,7 @@ export async function follow(
     await onPiece(piece)
   }
   const completions = await generation
-  // Names of checkpoints have no end, as in `tokens=1`, `tokens=2`.
-  const labels = { model: splitName(modelField(fields)).base }
+  const labels = labelsOf(fields)
   const sum = usageOf(completions, Number(fields.n ?? 1))
   metrics.promptTokens.add(labels, sum.prompt_tokens)
   metrics.cachedTokens.add(labels, sum.prompt_tokens_details.cached_tokens)

@@ -26,7 +26,7 @@ const shape: Shape = {
   max_completion_tokens: 'count',
   logprobs: 'flag',
   top_logprobs: 'count',
-  response_format: { type: 'text' },
+  response_format: 'object',
   chat_template: 'text',
   chat_template_kwargs: 'object',
   add_generation_prompt: 'flag',
@@ -50,7 +50,7 @@ export async function chatCompletions(exchange: Exchange): Promise<void> {
 
 /** @throws {OptionError} for a form that answers cannot be held to */
 function checkResponseFormat({ response_format }: Fields): void {
-  const { type = 'text' } = (response_format ?? {}) as { type?: string }
+  const { type = 'text' } = (response_format ?? {}) as { type?: unknown }
   if (type !== 'text') {
     throw new OptionError('response_format', `is ${JSON.stringify(type)}, but can only be "text"`)
   }

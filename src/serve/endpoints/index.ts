@@ -1,8 +1,11 @@
 import type { Exchange } from '../exchange.js'
 import { chatCompletions } from './chat.js'
 import { completions } from './completions.js'
+import { embeddings } from './embeddings.js'
 import { models } from './models.js'
+import { responses } from './responses.js'
 import { health, metrics } from './state.js'
+import { detokenize, tokenize } from './tokenize.js'
 
 /** What answers requests at a path. */
 export interface Endpoint {
@@ -21,6 +24,10 @@ const endpoints: readonly Endpoint[] = [
   { method: 'GET', path: '/v1/models/*', answer: models },
   { method: 'POST', path: '/v1/chat/completions', answer: chatCompletions },
   { method: 'POST', path: '/v1/completions', answer: completions },
+  { method: 'POST', path: '/v1/responses', answer: responses },
+  { method: 'POST', path: '/v1/embeddings', answer: embeddings },
+  { method: 'POST', path: '/tokenize', answer: tokenize },
+  { method: 'POST', path: '/detokenize', answer: detokenize },
 ]
 
 export function endpointOf(path: string): Endpoint | undefined {
