@@ -5,9 +5,11 @@ is f32 on one thread. The loss is OLMo's: mean cross-entropy of each row's next 
 times the mean of log-sum-exp squared (olmo/train.py, `cross_entropy_loss`).
 """
 
+import gzip
 import json
 import math
 
+import numpy as np
 import torch
 from common import out_dir
 from safetensors.torch import save_file
@@ -178,8 +180,112 @@ def curve():
     print("curve: from", rows[0][1].item(), "to", rows[-1][1].item())
 
 
+ROW = 64
+
+
+def conversations(folder):
+    """Two parts of conversations in OLMo-core's form: ids, marks of what is to be learned, and where
+    each begins. Returns the documents as they are read: cut at ROW, those without a target left out."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(5)
+    successors = rng.integers(2, 64, (64, 3))
+    documents = []
+    for part in range(2):
+        ids, marks, lines = [], [], []
+        for number in range(45):
+            length = int(rng.integers(6, 80 if number % 9 == 0 else 40))
+            text = [int(rng.integers(2, 64))]
+            while len(text) < length - 1:
+                text.append(int(successors[text[-1], rng.integers(0, 3)]))
+            text.append(1)
+            # Turns: what is asked, then what is answered and learned.
+            mark, answering = [], False
+            while len(mark) < length:
+                mark += [answering] * int(rng.integers(2, 9))
+                answering = not answering and number % 10 != 3
+            mark = mark[:length]
+            lines.append(f"{len(ids)},{len(ids) + length}\n")
+            ids += text
+            marks += mark
+            if any(mark[1:ROW]):
+                documents.append((text[:ROW], mark[:ROW]))
+        data = folder / "data"
+        np.array(ids, "<u2").tofile(data / f"token_ids_part_{part:04}.npy")
+        np.array(marks, "?").tofile(data / f"labels_mask_part_{part:04}.npy")
+        with open(data / f"token_ids_part_{part:04}.csv.gz", "wb") as file:
+            file.write(gzip.compress("".join(lines).encode(), mtime=0))
+    return documents
+
+
+def packed(documents):
+    """Rows of documents, the longest first, each where the least room is left that is enough."""
+    rows, room, order = [], [], []
+    for document in sorted(documents, key=lambda document: -len(document[0])):
+        length = len(document[0])
+        fitting = [index for index in range(len(rows)) if room[index] >= length]
+        # Of rows with the same room the one that came to it last.
+        best = min(fitting, key=lambda index: (room[index], -order[index]), default=None)
+        if best is None:
+            best = len(rows)
+            rows.append([])
+            room.append(ROW)
+            order.append(0)
+        rows[best].append(document)
+        room[best] -= length
+        order[best] = sum(len(row) for row in rows)
+    return rows
+
+
+def labelled_losses(model, rows, masked):
+    """OLMo's losses over marked tokens only, each predicted from the token before it in its row."""
+    ce = z2 = count = 0
+    for row in rows:
+        tokens = torch.tensor([id for text, _ in row for id in text])
+        marks = torch.tensor([mark for _, marks in row for mark in marks])
+        lengths = [len(text) for text, _ in row] if masked else [len(tokens)]
+        logits = logits_of(model, tokens, lengths)[:-1][marks[1:]]
+        ce = ce + torch.nn.functional.cross_entropy(logits, tokens[1:][marks[1:]], reduction="sum")
+        z2 = z2 + logits.logsumexp(-1).pow(2).sum()
+        count += int(marks[1:].sum())
+    return ce / count, Z_LOSS * z2 / count
+
+
+def finetune():
+    """Gradients of the first rows, and twenty steps, on the labelled tokens of conversations."""
+    name, steps, peak = "finetune", 20, 3e-3
+    MODELS[name] = dict(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+                        num_attention_heads=4, num_key_value_heads=2)
+    model = build(name)
+    save_model(model, OUT / name)
+    rows = packed(conversations(OUT / name))
+    tensors = {"rows": torch.tensor([id for row in rows for text, _ in row for id in text])}
+    for kind, masked in (("whole", False), ("documents", True)):
+        model.zero_grad()
+        ce, z = labelled_losses(model, rows[:4], masked)
+        (ce + z).backward()
+        tensors[f"{kind}.losses"] = torch.stack([ce.detach(), z.detach()])
+        tensors |= named(model, f"{kind}.gradient", lambda p: p.grad)
+    optimizer = optimizer_of(model, peak)
+    seen = []
+    for step in range(1, steps + 1):
+        rate = peak * step / 4 if step < 4 else peak * (1 - (step - 4) / (steps - 4))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad()
+        batch = [rows[index % len(rows)] for index in range((step - 1) * 4, step * 4)]
+        ce, z = labelled_losses(model, batch, True)
+        (ce + z).backward()
+        norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        seen.append(torch.tensor([rate, ce.item(), z.item(), norm.item()]))
+    tensors["steps"] = torch.stack(seen)
+    save_file(tensors, OUT / name / "reference.safetensors")
+    print("finetune: from", seen[0][1].item(), "to", seen[-1][1].item())
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     for model_name in list(MODELS):
         gradients(model_name)
     curve()
+    finetune()

@@ -5,10 +5,19 @@ import { checkArgument, checkArguments } from '../arguments.js'
  * relative paths start from its folder.
  */
 export interface TrainConfig {
-  model: ModelShape
+  /** The shape of a new model; a run with `start` has none. */
+  model?: ModelShape
+  /**
+   * A checkpoint's folder to go on from, in place of `model`: its weights, its `config.json`, and its
+   * tokenizer unless the data or `tokenizer` brings one. Default: none, new weights.
+   */
+  start?: string
   /** Folder for the checkpoints and `metrics.jsonl`. */
   output: string
-  /** Folder whose tokenizer files are copied into every checkpoint. Default: none. */
+  /**
+   * Folder whose tokenizer files are copied into every checkpoint. Default: that of prepared conversations,
+   * or of `start`, or none.
+   */
   tokenizer?: string
   /** Tokens of one instance, from 2 to the model's `max_position_embeddings`. */
   sequence_length: number
@@ -67,7 +76,7 @@ export interface OptimizerConfig {
   max_grad_norm?: number
 }
 
-/** Pre-training on a broad mix: linear warm-up, then a cosine. */
+/** Pre-training on a broad mix, or fine-tuning: linear warm-up, then a cosine or a line. */
 export interface Stage1Config {
   data: SourceConfig[]
   /** Optimizer steps. */
@@ -76,9 +85,11 @@ export interface Stage1Config {
   learning_rate: number
   /** Default 2000. */
   warmup_steps?: number
-  /** Share of the peak at which the cosine ends. Default 0.1. */
+  /** How the rate falls after the warm-up. Default `cosine`. */
+  decay?: 'cosine' | 'linear'
+  /** Share of the peak at which that ends. Default 0.1. */
   floor?: number
-  /** Step at which the cosine ends, which may be after the stage does. Default: `steps`. */
+  /** Step at which the decay ends, which may be after the stage does. Default: `steps`. */
   decay_steps?: number
 }
 
@@ -99,10 +110,22 @@ export interface Stage2Config {
 /** How a token id is stored, little-endian. */
 export type TokenType = 'uint8' | 'uint16' | 'uint32' | 'uint64'
 
-/** One source of a mix: token files read as one. */
+/** One source of a mix: token files read as one, or a folder of prepared conversations. */
 export interface SourceConfig {
   name: string
-  paths: string[]
+  /** Token files. A source has these or `prepared`. */
+  paths?: string[]
+  /**
+   * A folder that a preparation for fine-tuning wrote: `token_ids_part_*.npy` with `labels_mask_part_*.npy`
+   * and `token_ids_part_*.csv.gz`, as OLMo-core reads it, or `input_ids.npy` and `label_mask.npy`, as OLMo
+   * does. Only tokens that the mask marks are learned.
+   */
+  prepared?: string
+  /**
+   * Whether several prepared documents share an instance; otherwise each has one for itself. Longer ones are
+   * cut. Default true. Rows that are padded already, as OLMo's, stay as they are.
+   */
+  pack?: boolean
   /**
    * How a token is stored. Default: what a manifest beside the files, or a numpy header, says; else `uint16`
    * if every id of the vocabulary has room in it, `uint32` if not.

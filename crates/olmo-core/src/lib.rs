@@ -14,6 +14,7 @@ pub mod dtype;
 pub mod engine;
 pub mod error;
 pub mod evaluate;
+pub mod export;
 pub mod files;
 pub mod jinja;
 pub mod limits;

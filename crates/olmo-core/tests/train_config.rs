@@ -138,6 +138,8 @@ impl Folder {
         SourceConfig {
             name: name.to_owned(),
             paths: vec![path],
+            prepared: None,
+            pack: None,
             dtype: Some(TokenType::Uint32),
             repeat: None,
             weight: None,
@@ -155,7 +157,7 @@ impl Drop for Folder {
 fn counts(mix: &mut Mix, range: std::ops::Range<u64>) -> HashMap<u32, usize> {
     let mut counts = HashMap::new();
     for number in range {
-        let tokens = mix.instance(number).unwrap();
+        let tokens = mix.instance(number).unwrap().tokens;
         assert_eq!(tokens.len(), 10);
         assert!(tokens.windows(2).all(|pair| pair[1] == pair[0] + 1), "one piece of one file");
         *counts.entry(tokens[0]).or_default() += 1;
@@ -183,7 +185,7 @@ fn an_epoch_has_every_instance_as_often_as_its_source_is_repeated() {
         assert!((0..4).all(|i| of(1000 + i * 10) == 2), "{counts:?}");
     }
     let order = |mix: &mut Mix, epoch: u64| -> Vec<u32> {
-        (epoch * 26..(epoch + 1) * 26).map(|n| mix.instance(n).unwrap()[0]).collect()
+        (epoch * 26..(epoch + 1) * 26).map(|n| mix.instance(n).unwrap().tokens[0]).collect()
     };
     assert_eq!(order(&mut mix, 2), order(&mut open(7), 2), "a pure function of seed and number");
     assert_ne!(order(&mut mix, 0), order(&mut mix, 1), "every epoch is shuffled anew");

@@ -10,6 +10,7 @@ mod job;
 // Public, since it is JavaScript and not Rust that uses what is in them.
 pub mod chat;
 pub mod evaluation;
+pub mod exporting;
 pub mod generation;
 pub mod inspection;
 pub mod loading;

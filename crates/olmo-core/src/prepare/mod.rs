@@ -15,7 +15,7 @@ pub mod kneser_ney;
 mod manifest;
 mod npy;
 mod overlap;
-mod packed;
+pub(crate) mod packed;
 mod pieces;
 mod run_config;
 pub mod token_file;

@@ -32,7 +32,7 @@ pub fn header(file: &[u8]) -> Result<Option<Header>, String> {
     let (start, text) = parts.ok_or(unread)?;
     let descr = value(text, "descr").and_then(quoted).ok_or(unread)?;
     let dtype = match descr {
-        "|u1" | "<u1" | "|i1" | "<i1" => TokenType::Uint8,
+        "|u1" | "<u1" | "|i1" | "<i1" | "|b1" => TokenType::Uint8,
         "<u2" | "<i2" => TokenType::Uint16,
         "<u4" | "<i4" => TokenType::Uint32,
         "<u8" | "<i8" => TokenType::Uint64,

@@ -160,7 +160,8 @@ impl TokenFile {
         self.dtype.ids(self.bytes()).map(|id| id as u16).collect()
     }
 
-    fn bytes(&self) -> &[u8] {
+    /// The ids as they are stored.
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.map.as_deref().unwrap_or_default()[self.start..]
     }
 

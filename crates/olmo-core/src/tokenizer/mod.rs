@@ -238,6 +238,12 @@ impl Tokenizer {
         self.vocab_size
     }
 
+    /// The text of a `tokenizer.json` that is this tokenizer.
+    pub fn to_json(&self) -> Result<String> {
+        let text = self.inner.to_string(true);
+        text.map_err(|error| Error::Internal(format!("a tokenizer as JSON: {error}")))
+    }
+
     /// Whether each token's bytes are its part of the text, as with every OLMo 2 tokenizer.
     pub(crate) fn is_byte_level(&self) -> bool {
         self.is_byte_level

@@ -4,6 +4,7 @@
 //! known: a misspelt one is an error that names it.
 
 mod check;
+mod start;
 
 use std::path::{Path, PathBuf};
 
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{json, Value};
 
 use super::optimizer::OptimizerConfig;
+use super::schedule::Decay;
 use crate::config::ModelConfig;
 use crate::dtype::DType;
 pub use crate::prepare::token_file::TokenType;
@@ -24,6 +26,13 @@ pub struct TrainConfig {
     #[serde(skip)]
     pub file: PathBuf,
     pub model: ModelShape,
+    /// A checkpoint's folder to start from, in place of `model`: its weights and its `config.json`, and its
+    /// tokenizer unless the data or `tokenizer` brings one. Default none: new weights.
+    #[serde(default)]
+    pub start: Option<PathBuf>,
+    /// The `config.json` of `start`.
+    #[serde(skip)]
+    pub start_config: Option<Value>,
     /// Folder for checkpoints and `metrics.jsonl`.
     pub output: PathBuf,
     /// Folder whose tokenizer files are copied into every checkpoint. Default none.
@@ -149,28 +158,35 @@ impl ModelShape {
     }
 }
 
-/// Pre-training on a broad mix: linear warm-up, then a cosine.
+/// Pre-training on a broad mix, or fine-tuning: linear warm-up, then a cosine or a line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage1 {
     pub data: Vec<SourceConfig>,
     /// Optimizer steps.
     pub steps: u64,
+    /// How the rate falls after the warm-up. Default cosine.
+    #[serde(default = "cosine")]
+    pub decay: Decay,
     /// Peak, reached at the end of the warm-up.
     pub learning_rate: f64,
     /// Default 2000.
     #[serde(default = "default_warmup")]
     pub warmup_steps: u64,
-    /// Share of the peak that the cosine ends at. Default 0.1.
+    /// Share of the peak that the decay ends at. Default 0.1.
     #[serde(default = "default_floor")]
     pub floor: f64,
-    /// Step at which the cosine ends; OLMo 2 7B stopped before its end. Default: `steps`.
+    /// Step at which the decay ends; OLMo 2 7B stopped before its end. Default: `steps`.
     #[serde(default)]
     pub decay_steps: Option<u64>,
 }
 
 fn default_warmup() -> u64 {
     2000
+}
+
+fn cosine() -> Decay {
+    Decay::Cosine
 }
 
 fn default_floor() -> f64 {
@@ -193,12 +209,20 @@ pub struct Stage2 {
     pub seeds: Vec<u64>,
 }
 
-/// One source of a mix: token files read as one.
+/// One source of a mix: token files read as one, or a folder of prepared conversations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceConfig {
     pub name: String,
+    #[serde(default)]
     pub paths: Vec<PathBuf>,
+    /// A folder that a preparation for fine-tuning wrote, in place of `paths`: only tokens that its mask
+    /// marks are learned.
+    #[serde(default)]
+    pub prepared: Option<PathBuf>,
+    /// Whether several prepared documents share an instance, or each has one for itself. Default true.
+    #[serde(default)]
+    pub pack: Option<bool>,
     /// Default: what a manifest beside the files, or their header, says; else uint16 if every id of the
     /// vocabulary has room in it, and uint32 if not.
     #[serde(default)]
@@ -210,6 +234,13 @@ pub struct SourceConfig {
     /// of a mix have a weight or none; it takes the place of `repeat`.
     #[serde(default)]
     pub weight: Option<f64>,
+}
+
+impl SourceConfig {
+    /// What it reads, or the first of it, for messages.
+    pub(super) fn place(&self) -> PathBuf {
+        self.prepared.clone().or_else(|| self.paths.first().cloned()).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -272,19 +303,22 @@ impl TrainConfig {
             key,
             problem,
         };
-        let json: Value = serde_json::from_str(text)
+        let mut json: Value = serde_json::from_str(text)
             .map_err(|e| Error::InvalidFile { file: file.to_owned(), problem: e.to_string() })?;
+        let start_config = start::put_model(&mut json, file)?;
         // From a value, not from the text: lines of JSON that nobody wrote would say nothing.
         let mut config: TrainConfig = serde_path_to_error::deserialize(json).map_err(|e| {
             let key = e.path().to_string();
             error(key, format!("cannot be read: {}", e.into_inner()))
         })?;
         config.file = file.to_owned();
+        config.start_config = start_config;
         config.resolve_paths(file.parent().unwrap_or(Path::new("")));
         match config.problem() {
             Some((key, problem)) => Err(error(key.to_owned(), problem)),
             None => {
                 config.model_config(file)?;
+                config.settle_tokenizer();
                 Ok(config)
             }
         }
@@ -292,7 +326,7 @@ impl TrainConfig {
 
     /// The checked model; `file` is for error messages.
     pub fn model_config(&self, file: &Path) -> Result<ModelConfig> {
-        ModelConfig::from_json(&self.model.to_json(DType::F32).to_string(), file)
+        ModelConfig::from_json(&self.checkpoint_json(DType::F32).to_string(), file)
     }
 
     /// Dtype of the checkpoints' weights.
@@ -303,10 +337,10 @@ impl TrainConfig {
     fn resolve_paths(&mut self, folder: &Path) {
         let resolve = |path: &mut PathBuf| *path = folder.join(&path);
         resolve(&mut self.output);
-        self.tokenizer.iter_mut().for_each(resolve);
+        self.tokenizer.iter_mut().chain(&mut self.start).for_each(resolve);
         let stage2 = self.stage2.iter_mut().flat_map(|stage| &mut stage.data);
         for source in self.stage1.data.iter_mut().chain(stage2) {
-            source.paths.iter_mut().for_each(resolve);
+            source.paths.iter_mut().chain(&mut source.prepared).for_each(resolve);
         }
         for source in self.validation.iter_mut().flat_map(|validation| &mut validation.sources) {
             source.paths.iter_mut().for_each(resolve);

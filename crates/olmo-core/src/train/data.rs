@@ -1,4 +1,4 @@
-//! Token files and the order in which a run reads them.
+//! Token files and prepared conversations, and the order in which a run reads them.
 //!
 //! A file is cut into instances of one length; a rest at the end is left out. What comes when is a pure
 //! function of the seed and of the instance's number in the run, so resuming needs no more than that number.
@@ -10,6 +10,8 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
 use super::config::SourceConfig;
+use super::instance::Instance;
+use super::labelled::{Labelled, Reading};
 pub use crate::prepare::token_file::{TokenFile, TokenType};
 use crate::{Error, Result};
 
@@ -31,10 +33,18 @@ pub fn document_lengths(tokens: &[u32], eos: u32) -> Vec<usize> {
 /// Instances of an epoch, whose order is in memory: 4 bytes each.
 const MAX_EPOCH: usize = 1 << 30;
 
+/// What instances are cut from.
+enum Store {
+    File(TokenFile),
+    Labelled(Labelled),
+}
+
 /// The instances of one stage, in order and without end.
 pub struct Mix {
-    files: Vec<TokenFile>,
-    /// Number of the first instance of each file, and one past the last of all.
+    stores: Vec<Store>,
+    /// The source of each store.
+    names: Vec<String>,
+    /// Number of the first instance of each store, and one past the last of all.
     firsts: Vec<usize>,
     /// A source's instances, and how many of them one epoch has.
     sources: Vec<(Range<usize>, usize)>,
@@ -56,7 +66,8 @@ impl Mix {
     ) -> Result<Mix> {
         let weights: f64 = sources.iter().filter_map(|source| source.weight).sum();
         let mut mix = Mix {
-            files: Vec::new(),
+            stores: Vec::new(),
+            names: Vec::new(),
             firsts: vec![0],
             sources: Vec::new(),
             sequence_length,
@@ -66,19 +77,10 @@ impl Mix {
         };
         for source in sources {
             let start = mix.total();
-            for file in open_files(&source.paths, source.dtype, vocab_size)? {
-                mix.firsts.push(mix.total() + file.len() / sequence_length);
-                mix.files.push(file);
-            }
+            mix.add(source)?;
             let range = start..mix.total();
             if range.is_empty() {
-                return Err(Error::InvalidFile {
-                    file: source.paths[0].clone(),
-                    problem: format!(
-                        "source `{}` is shorter than one instance of {sequence_length} tokens",
-                        source.name
-                    ),
-                });
+                return Err(empty(source, sequence_length));
             }
             let count = match source.weight {
                 Some(weight) => instances as f64 * weight / weights,
@@ -88,7 +90,7 @@ impl Mix {
             let total = mix.epoch_len() as f64 + count;
             if total > MAX_EPOCH as f64 {
                 return Err(Error::InvalidFile {
-                    file: source.paths[0].clone(),
+                    file: source.place(),
                     problem: format!(
                         "source `{}` would make an epoch of {total} instances, of which {MAX_EPOCH} are \
                          possible; lower its repeat, or the steps",
@@ -101,6 +103,44 @@ impl Mix {
         Ok(mix)
     }
 
+    /// Opens what a source names.
+    fn add(&mut self, source: &SourceConfig) -> Result<()> {
+        let (sequence_length, vocab_size) = (self.sequence_length, self.vocab_size);
+        for file in open_files(&source.paths, source.dtype, vocab_size)? {
+            self.firsts.push(self.total() + file.len() / sequence_length);
+            self.stores.push(Store::File(file));
+            self.names.push(source.name.clone());
+        }
+        let Some(folder) = &source.prepared else { return Ok(()) };
+        let (dtype, pack) = (source.dtype, source.pack.unwrap_or(true));
+        let reading = Reading { sequence_length, vocab_size, dtype, pack };
+        let labelled = Labelled::open(folder, reading)?;
+        self.firsts.push(self.total() + labelled.len());
+        self.stores.push(Store::Labelled(labelled));
+        self.names.push(source.name.clone());
+        Ok(())
+    }
+
+    /// What of the prepared folders is not learned, in words.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        for (source, store) in self.names.iter().zip(&self.stores) {
+            let Store::Labelled(labelled) = store else { continue };
+            let length = self.sequence_length;
+            if labelled.unlabelled > 0 {
+                let count = labelled.unlabelled;
+                notes.push(format!(
+                    "{source}: left out {count} documents with no labelled token in the first {length}"
+                ));
+            }
+            if labelled.cut > 0 {
+                let count = labelled.cut;
+                notes.push(format!("{source}: {count} documents are cut at {length} tokens"));
+            }
+        }
+        notes
+    }
+
     fn total(&self) -> usize {
         *self.firsts.last().expect("starts with one")
     }
@@ -110,8 +150,8 @@ impl Mix {
         self.sources.iter().map(|(_, count)| count).sum()
     }
 
-    /// The tokens of the stage's instance number `number`, counted from 0.
-    pub fn instance(&mut self, number: u64) -> Result<Vec<u32>> {
+    /// The stage's instance number `number`, counted from 0.
+    pub fn instance(&mut self, number: u64) -> Result<Instance> {
         let length = self.epoch_len() as u64;
         let (epoch, index) = (number / length, number % length);
         if self.epoch.as_ref().is_none_or(|(known, _)| *known != epoch) {
@@ -119,9 +159,16 @@ impl Mix {
         }
         let (_, order) = self.epoch.as_ref().expect("just set");
         let instance = order[index as usize] as usize;
-        let file = self.firsts.partition_point(|&first| first <= instance) - 1;
-        let start = (instance - self.firsts[file]) * self.sequence_length;
-        self.files[file].read(start..start + self.sequence_length, self.vocab_size)
+        let store = self.firsts.partition_point(|&first| first <= instance) - 1;
+        let index = instance - self.firsts[store];
+        match &self.stores[store] {
+            Store::Labelled(labelled) => labelled.row(index),
+            Store::File(file) => {
+                let start = index * self.sequence_length;
+                let range = start..start + self.sequence_length;
+                Ok(Instance::plain(file.read(range, self.vocab_size)?))
+            }
+        }
     }
 
     /// All instances of an epoch: each source as often as it is due, all shuffled together.
@@ -145,6 +192,17 @@ impl Mix {
         shuffle(&mut order, &mut rng(0));
         order
     }
+}
+
+fn empty(source: &SourceConfig, sequence_length: usize) -> Error {
+    let name = &source.name;
+    let problem = match source.prepared {
+        Some(_) => {
+            format!("source `{name}` has no labelled token in the first {sequence_length} of any document")
+        }
+        None => format!("source `{name}` is shorter than one instance of {sequence_length} tokens"),
+    };
+    Error::InvalidFile { file: source.place(), problem }
 }
 
 /// Fisher and Yates' shuffle.

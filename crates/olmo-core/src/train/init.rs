@@ -2,18 +2,37 @@
 //! deviations (`init_fn: normal`, `init_std: 0.02`, `init_cutoff_factor: 3` in OLMo 2's runs;
 //! `InitMethod.normal` in OLMo-core). Norms start at 1.
 
+use std::path::Path;
+
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
 use crate::config::ModelConfig;
 use crate::shapes::weight_shapes;
+use crate::weights::Checkpoint;
+use crate::Result;
 
 const DEVIATION: f64 = 0.02;
 const CUTOFF: f64 = 3.0;
 
-/// Name, shape and elements of every weight. A tensor has a random stream of its own, so its
+/// Name, shape and elements of every weight of a model.
+pub type Weights = Vec<(String, Vec<usize>, Vec<f32>)>;
+
+/// The weights of a checkpoint, to go on with.
+pub fn loaded_weights(config: &ModelConfig, folder: &Path) -> Result<Weights> {
+    let shapes = weight_shapes(config);
+    let mut checkpoint = Checkpoint::open(folder)?;
+    checkpoint.check(&shapes)?;
+    let weights = shapes.into_iter().map(|(name, shape)| {
+        let values = checkpoint.get(&name)?.to_f32();
+        Ok((name, shape, values))
+    });
+    weights.collect()
+}
+
+/// New weights. A tensor has a random stream of its own, so its
 /// numbers do not depend on the sizes of the others.
-pub fn initial_weights(config: &ModelConfig, seed: u64) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+pub fn initial_weights(config: &ModelConfig, seed: u64) -> Weights {
     let shapes = weight_shapes(config).into_iter().enumerate();
     let weights = shapes.map(|(index, (name, shape))| {
         let elements = shape.iter().product();

@@ -6,13 +6,25 @@ use super::phase::Phase;
 use super::validation::HeldOut;
 use crate::Result;
 
-/// Opens all that the run will read, and returns what it validates on.
-pub fn check(config: &TrainConfig, phases: &[Phase]) -> Result<Vec<HeldOut>> {
+/// What a run validates on, and what of its data it will not learn.
+pub struct Inputs {
+    pub held_out: Vec<HeldOut>,
+    pub notes: Vec<String>,
+}
+
+/// Opens all that the run will read.
+pub fn check(config: &TrainConfig, phases: &[Phase]) -> Result<Inputs> {
+    let mut notes = Vec::new();
     for phase in phases {
-        open_mix(config, phase)?;
+        for note in open_mix(config, phase)?.notes() {
+            if !notes.contains(&note) {
+                notes.push(note);
+            }
+        }
     }
     let open = |validation| HeldOut::open(validation, config.model.vocab_size);
-    config.validation.as_ref().map_or(Ok(Vec::new()), open)
+    let held_out = config.validation.as_ref().map_or(Ok(Vec::new()), open)?;
+    Ok(Inputs { held_out, notes })
 }
 
 /// The instances of a phase.

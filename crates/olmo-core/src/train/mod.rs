@@ -10,6 +10,8 @@ pub mod data;
 mod fit;
 pub mod init;
 mod inputs;
+pub mod instance;
+pub mod labelled;
 mod lock;
 mod memory;
 pub mod metrics;

@@ -31,6 +31,23 @@ impl Examples {
         }
         self.targets.extend_from_slice(&tokens[1..]);
     }
+
+    /// Appends one instance of which only some tokens are targets: no other row's logits are computed.
+    pub fn push_labelled(&mut self, tokens: &[u32], documents: &[usize], is_target: &[bool]) {
+        debug_assert_eq!(documents.iter().sum::<usize>(), tokens.len());
+        let first = self.batch.rows();
+        let mut start = 0;
+        for &length in documents {
+            self.batch.push(&tokens[start..start + length], 0, &[], 0..0);
+            start += length;
+        }
+        for (index, &token) in tokens.iter().enumerate().skip(1) {
+            if is_target[index] {
+                self.batch.outputs.push(first + index - 1);
+                self.targets.push(token);
+            }
+        }
+    }
 }
 
 /// A model in training, with its backend's types hidden.

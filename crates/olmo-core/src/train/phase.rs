@@ -74,10 +74,10 @@ pub fn needed(phases: &[Phase], at: usize) -> Vec<Moment> {
 /// All parts of a run, in order.
 pub fn phases(config: &TrainConfig) -> Vec<Phase> {
     let stage1 = &config.stage1;
-    let cosine = Schedule {
+    let first = Schedule {
         peak: stage1.learning_rate,
         warmup_steps: stage1.warmup_steps,
-        decay: Decay::Cosine,
+        decay: stage1.decay,
         floor: stage1.floor,
         decay_steps: stage1.decay_steps.unwrap_or(stage1.steps),
     };
@@ -87,7 +87,7 @@ pub fn phases(config: &TrainConfig) -> Vec<Phase> {
         steps: stage1.steps,
         data: stage1.data.clone(),
         seed: config.seed,
-        schedule: cosine,
+        schedule: first,
     }];
     let Some(stage2) = &config.stage2 else { return phases };
     let seeds = match stage2.seeds.is_empty() {
@@ -102,7 +102,7 @@ pub fn phases(config: &TrainConfig) -> Vec<Phase> {
             data: stage2.data.clone(),
             seed,
             schedule: Schedule {
-                peak: stage2.learning_rate.unwrap_or_else(|| cosine.at(stage1.steps)),
+                peak: stage2.learning_rate.unwrap_or_else(|| first.at(stage1.steps)),
                 warmup_steps: 0,
                 decay: Decay::Linear,
                 floor: 0.0,

@@ -45,7 +45,7 @@ fn stages(config: &TrainConfig) -> Value {
 fn without_files(mut stages: Value) -> Value {
     for stage in ["stage1", "stage2"] {
         for source in stages[stage]["data"].as_array_mut().into_iter().flatten() {
-            for key in ["paths", "dtype"] {
+            for key in ["paths", "prepared", "dtype"] {
                 source.as_object_mut().map(|source| source.remove(key));
             }
         }

@@ -10,7 +10,9 @@ use std::time::Instant;
 use super::checkpoint::{self, Moment, Name, STATE_FILE};
 use super::config::TrainConfig;
 use super::data::{document_lengths, Mix};
-use super::init::initial_weights;
+use super::init::{initial_weights, loaded_weights};
+use super::inputs::Inputs;
+use super::instance::Instance;
 use super::lock::RunLock;
 use super::metrics::{CheckpointMetrics, MetricsLog, Progress, StepMetrics, ValidationMetrics};
 use super::network::{Examples, Learner};
@@ -88,12 +90,15 @@ impl Trainer {
         }
         let dtype = config.checkpoint_dtype()?;
         let model = config.model_config(output)?;
-        let weights = initial_weights(&model, config.seed);
+        let weights = match &config.start {
+            Some(folder) => loaded_weights(&model, folder)?,
+            None => initial_weights(&model, config.seed),
+        };
         let moment = Moment { stage: 1, ingredient: 0, step: 0 };
         let name = Name { moment, tokens: 0 }.to_string();
         let path = checkpoint::write_whole(output, &name, |folder| {
             let views = weights.iter().map(|(name, shape, w)| (&name[..], &shape[..], &w[..]));
-            let json = config.model.to_json(dtype);
+            let json = config.checkpoint_json(dtype);
             checkpoint::write_model(folder, &json, dtype, views, config.tokenizer.as_deref())?;
             let parameters: Vec<_> = weights
                 .iter()
@@ -136,7 +141,7 @@ impl Trainer {
         let phases = phases(&config);
         let checkpoints = checkpoint::list(&config.output)?;
         let phase = locate(&phases, &saved, &checkpoints)?;
-        let held_out = inputs::check(&config, &phases[phase..])?;
+        let Inputs { held_out, notes: left_out } = inputs::check(&config, &phases[phase..])?;
         let threads = config.threads.unwrap_or(0); // 0: one for each processor
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
@@ -144,8 +149,9 @@ impl Trainer {
             .build()
             .map_err(|error| Error::Internal(format!("threads: {error}")))?;
         let mut learner = open_learner(&config, &model, &saved.1)?;
-        let Restored { optimizer, notes } =
+        let Restored { optimizer, mut notes } =
             restore(learner.as_mut(), &config, phases[phase].settled(), &saved.1)?;
+        notes.extend(left_out);
         for moment in needed(&phases, phase) {
             checkpoint::find(&checkpoints, moment, &config.output)?;
         }
@@ -266,12 +272,13 @@ impl Trainer {
     /// One batch, one update.
     fn optimizer_step(&mut self, phase: &Phase, mix: &mut Mix) -> Result<StepMetrics> {
         let start = Instant::now();
-        let rows = (self.config.batch_size * (self.config.sequence_length - 1)) as f64;
+        let instances = self.batch(mix)?;
+        let rows = instances.iter().map(Instance::count).sum::<usize>() as f64;
         let scale = LossScale {
             cross_entropy: (1.0 / rows) as f32,
             z_loss: (self.config.z_loss / rows) as f32,
         };
-        let sums = match self.gradient(mix, scale) {
+        let sums = match self.gradient(&instances, scale) {
             Ok(sums) => sums,
             Err(error) => {
                 // The part that was gathered must not get into the next step.
@@ -309,21 +316,29 @@ impl Trainer {
         })
     }
 
-    /// Gathers the gradient of the next batch, micro-batch by micro-batch.
-    fn gradient(&mut self, mix: &mut Mix, scale: LossScale) -> Result<LossSums> {
-        let TrainConfig { batch_size, micro_batch_size, .. } = self.config;
-        let first = self.step * batch_size as u64;
+    /// What the next step learns from.
+    fn batch(&self, mix: &mut Mix) -> Result<Vec<Instance>> {
+        let batch_size = self.config.batch_size as u64;
+        let first = self.step * batch_size;
+        (first..first + batch_size).map(|number| mix.instance(number)).collect()
+    }
+
+    /// Gathers the gradient of a batch, micro-batch by micro-batch.
+    fn gradient(&mut self, instances: &[Instance], scale: LossScale) -> Result<LossSums> {
         let mut sums = LossSums::default();
-        for micro in (0..batch_size).step_by(micro_batch_size) {
+        for micro in instances.chunks(self.config.micro_batch_size) {
             Error::if_cancelled(&self.cancelled)?;
             let mut examples = Examples::default();
-            for index in micro..batch_size.min(micro + micro_batch_size) {
-                let tokens = mix.instance(first + index as u64)?;
-                let documents = match self.config.document_masking {
-                    true => document_lengths(&tokens, self.config.model.eos_token_id),
-                    false => vec![tokens.len()],
+            for Instance { tokens, targets, documents } in micro {
+                let documents = match (self.config.document_masking, documents) {
+                    (false, _) => vec![tokens.len()],
+                    (true, Some(known)) => known.clone(),
+                    (true, None) => document_lengths(tokens, self.config.model.eos_token_id),
                 };
-                examples.push(&tokens, &documents);
+                match targets {
+                    Some(targets) => examples.push_labelled(tokens, &documents, targets),
+                    None => examples.push(tokens, &documents),
+                }
             }
             let learner = &mut self.learner;
             let part = self.pool.install(|| learner.learn(&examples, scale))?;

@@ -98,7 +98,17 @@ fn share(key: &'static str, value: f64) -> Option<Problem> {
 fn mix(key: &'static str, sources: &[SourceConfig]) -> Option<Problem> {
     let weights = sources.iter().filter(|source| source.weight.is_some()).count();
     let bad = |n: Option<f64>| n.is_some_and(|n| !(n > 0.0 && n.is_finite()));
-    if sources.is_empty() || sources.iter().any(|source| source.paths.is_empty()) {
+    let both = |source: &&SourceConfig| source.paths.is_empty() == source.prepared.is_none();
+    if let Some(source) = sources.iter().find(both) {
+        let problem = format!("needs either paths or a prepared folder in `{}`", source.name);
+        return Some((key, problem));
+    }
+    if let Some(source) =
+        sources.iter().find(|source| source.pack.is_some() && source.prepared.is_none())
+    {
+        return Some((key, format!("packs `{}`, which is no prepared folder", source.name)));
+    }
+    if sources.is_empty() {
         return Some((key, "needs sources with paths".to_owned()));
     }
     if weights != 0 && weights != sources.len() {

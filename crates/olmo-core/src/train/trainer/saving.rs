@@ -15,7 +15,7 @@ impl Trainer {
         self.learner.parameters(&mut |parameters| {
             written = Some(checkpoint::write_whole(&config.output, &name, |folder| {
                 let weights = parameters.iter().map(|p| (&p.name[..], &p.shape[..], &p.value[..]));
-                let json = config.model.to_json(dtype);
+                let json = config.checkpoint_json(dtype);
                 checkpoint::write_model(
                     folder,
                     &json,
