@@ -49,6 +49,7 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
   eval: [
     ['eval compare results/a results/b', 'two evaluations, with what may be chance'],
     ['eval report results/a', 'one HTML page of an evaluation'],
+    ['eval show results/a --card', 'beside what the model card publishes'],
   ],
   parity: [
     ['parity DIR --reference reference.json', 'a checkpoint beside transformers'],

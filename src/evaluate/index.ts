@@ -4,8 +4,11 @@
  * @packageDocumentation
  */
 
+export { type Card, type CardRow, cardOf } from './card/card.js'
+export type { CardSize } from './card/published.js'
 export { type ComparedType, type CompareOptions, comparePerplexity } from './compare.js'
 export { type HeldOut, type HeldOutOptions, isPrepared, scoreHeldOut } from './held-out.js'
+export { writeLmEval } from './layout/lm-eval.js'
 export { PARITY_HEAD, parityPage } from './parity/page.js'
 export {
   type ParityGreedy,
@@ -14,6 +17,7 @@ export {
   type ParityReport,
   parity,
 } from './parity/parity.js'
+export { readDocuments, readResults } from './read.js'
 export {
   evaluationReport,
   type ReportOptions,

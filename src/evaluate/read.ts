@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 
+import { checkArgument } from '../arguments.js'
 import { CheckpointError } from '../errors.js'
 import { readRegularFile, systemCode } from '../files.js'
 import { reasonOf } from '../realm.js'
@@ -22,6 +23,7 @@ const LARGEST = 1 << 26
  * @throws {CheckpointError} `IO` if it is not there, `INVALID_FILE` if it is none
  */
 export async function readResults(folder: string): Promise<EvaluationResults> {
+  checkArgument('folder', folder, 'path')
   const path = join(folder, RESULTS_FILE)
   let text: string
   try {
@@ -47,12 +49,29 @@ export async function readResults(folder: string): Promise<EvaluationResults> {
  * @throws {CheckpointError} `IO` if they are not there, `INVALID_FILE` if a line is no document
  */
 export async function* readDocuments(folder: string): AsyncGenerator<ScoredDocument, void> {
+  checkArgument('folder', folder, 'path')
   const path = join(folder, DOCUMENTS_FILE)
   for await (const { number, text, isWhole } of linesOf(path)) {
     const document = parsed(text)
     if (isDocument(document)) yield document
     else if (isWhole)
       throw new CheckpointError('INVALID_FILE', `${path}:${number} is no document of an evaluation`)
+  }
+}
+
+/** As {@link readDocuments}, but of each document that was scored several times only the last. */
+export async function* readLastDocuments(folder: string): AsyncGenerator<ScoredDocument, void> {
+  const last = new Map<string, Map<number, number>>()
+  let place = 0
+  for await (const { label, doc_id } of readDocuments(folder)) {
+    const places = last.get(label) ?? new Map<number, number>()
+    last.set(label, places.set(doc_id, place))
+    place += 1
+  }
+  place = 0
+  for await (const document of readDocuments(folder)) {
+    if (last.get(document.label)?.get(document.doc_id) === place) yield document
+    place += 1
   }
 }
 

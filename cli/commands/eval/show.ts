@@ -1,0 +1,39 @@
+import { type Command, Option } from 'commander'
+
+import { type CardSize, cardOf, readResults } from '../../../src/evaluate/index.js'
+import { note, write, writeJson } from '../../output.js'
+import { cardTable, resultsTable } from '../../ui/card-table.js'
+
+/** Adds `olmo2 eval show`. */
+export function addShow(parent: Command): void {
+  parent
+    .command('show')
+    .description('show the numbers of an evaluation')
+    .argument('<dir>', 'the folder of the evaluation, as `--out` named it')
+    .addOption(cardOption())
+    .option('--json', 'write JSON')
+    .action(run)
+}
+
+/** The flag that puts published numbers beside measured ones. */
+export function cardOption(): Option {
+  const about = "as OLMo 2's model card is laid out, beside what it publishes (7b or 1b)"
+  return new Option('--card [size]', about).choices(['7b', '1b']).preset('7b')
+}
+
+interface Options {
+  card?: CardSize
+  json?: boolean
+}
+
+async function run(folder: string, { card, json }: Options): Promise<void> {
+  const results = await readResults(folder)
+  if (card === undefined) {
+    await (json ? writeJson(results) : write(`${resultsTable(results)}\n`))
+    return
+  }
+  const found = cardOf(results, card)
+  if (json) return writeJson(found)
+  await write(`${cardTable(found)}\n`)
+  note('†: published in the model card of OLMo 2 7B, not measured here')
+}
