@@ -7,10 +7,9 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 import test from 'ava'
-
+import { checkpointsOf } from '../../src/checkpoints/source.js'
 import { RepoFolder } from '../../src/hub/cache/layout.js'
 import { pruneCache, removeFromCache, verifyCache } from '../../src/hub/index.js'
-import { checkpointsOf } from '../../src/trace/source.js'
 import { assertWhole, FOLDER, pullUntil, SIZE, start } from './pulling.js'
 import { COMMIT, fakeCheckpoint, ID, OTHER_COMMIT, pullFrom, temporaryFolder } from './setup.js'
 

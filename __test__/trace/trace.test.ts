@@ -2,7 +2,7 @@ import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test, { type ExecutionContext } from 'ava'
-
+import { selectCheckpoints } from '../../src/checkpoints/select.js'
 import { CheckpointError, HubError, Olmo2, OptionError } from '../../src/index.js'
 import {
   isFailure,
@@ -14,7 +14,6 @@ import {
   trace,
   traceToFiles,
 } from '../../src/trace/index.js'
-import { selectCheckpoints } from '../../src/trace/select.js'
 import { breakCheckpoint, checkpoint, makeRun, run } from '../hub/run-folder.js'
 import { COMMIT, ID, OTHER_COMMIT, repo, startHub, temporaryFolder } from '../hub/setup.js'
 import { tiny } from '../support.js'

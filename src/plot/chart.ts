@@ -6,6 +6,9 @@ export interface Point {
   y: number
   /** Said when the mouse is on it. */
   label: string
+  /** Where the value may lie as well: a band around the line. */
+  low?: number
+  high?: number
 }
 
 /** One line of a panel, in pieces where something is missing between. */
@@ -15,6 +18,8 @@ export interface Series {
   pieces: Point[][]
   /** A line alone, without its points: for thousands of them. Default false. */
   plain?: boolean
+  /** Dashes of the line, as SVG writes them: of lines that share a colour. Default: none. */
+  dash?: string
 }
 
 /** Lines over one vertical axis. */
@@ -36,7 +41,7 @@ export interface Panel extends Omit<PanelContent, 'scale'> {
 export interface Chart {
   title: string
   subtitle: string
-  legend: readonly { name: string; color: string }[]
+  legend: readonly { name: string; color: string; dash?: string }[]
   x: { title: string; scale: (places: [number, number]) => Scale }
   panels: readonly PanelContent[]
   /** What else is to be drawn, over the lines. */
@@ -94,7 +99,7 @@ export function drawChart({
   const body = [
     text(LEFT, 30, title, 'title'),
     text(LEFT, 52, subtitle, 'subtitle'),
-    ...legend.map(({ name, color }, index) => legendEntry(name, color, index)),
+    ...legend.map((entry, index) => legendEntry(entry, index)),
     ...panels.flatMap((panel) => panelParts(panel, x)),
     ...(marks?.(panels, x) ?? []),
     ...xAxisParts(x, panels, bottom, axis.title),
@@ -146,19 +151,40 @@ function panelParts({ title, top, height, series, scale }: Panel, x: Scale): str
   return [...grid, ...columns, frame, text(LEFT, top - 10, title, 'label'), ...lines]
 }
 
-function lineParts({ color, pieces, plain }: Series, x: Scale, y: Scale): string[] {
+function lineParts({ color, pieces, plain, dash }: Series, x: Scale, y: Scale): string[] {
   const at = (point: Point) => [round(x.place(point.x)), round(y.place(point.y))] as const
   const dense = pieces.flat().length > 120
   return pieces.flatMap((piece) => {
     const path = piece.map((point) => at(point).join(' ')).join('L')
-    const line = `<path d="M${path}" fill="none" stroke="${color}" stroke-width="${plain ? 1.5 : 2}" stroke-linejoin="round"/>`
+    const line = `<path d="M${path}" fill="none" stroke="${color}" stroke-width="${plain ? 1.5 : 2}" stroke-linejoin="round"${dashes(dash)}/>`
     if (plain) return [line]
     const dots = piece.map((point) => {
       const [cx, cy] = at(point)
       return `<circle cx="${cx}" cy="${cy}" r="${dense ? 2 : 3.5}" fill="${color}"><title>${xml(point.label)}</title></circle>`
     })
-    return piece.length > 1 ? [line, ...dots] : dots
+    const band = bandOf(piece, color, x, y)
+    return piece.length > 1 ? [...band, line, ...dots] : [...band, ...dots]
   })
+}
+
+function dashes(dash: string | undefined): string {
+  return dash === undefined ? '' : ` stroke-dasharray="${dash}"`
+}
+
+/** What lies between the lows and the highs of a piece; of a point alone a vertical line. */
+function bandOf(piece: readonly Point[], color: string, x: Scale, y: Scale): string[] {
+  const edges = piece.flatMap(({ x: at, low, high }) =>
+    low === undefined || high === undefined
+      ? []
+      : [{ x: round(x.place(at)), low: round(y.place(low)), high: round(y.place(high)) }],
+  )
+  const [first] = edges
+  if (first === undefined) return []
+  if (edges.length === 1)
+    return [`<path d="M${first.x} ${first.low}V${first.high}" stroke="${color}" opacity=".5"/>`]
+  const there = edges.map(({ x, high }) => `${x} ${high}`)
+  const back = edges.toReversed().map(({ x, low }) => `${x} ${low}`)
+  return [`<path d="M${[...there, ...back].join('L')}Z" fill="${color}" opacity=".14"/>`]
 }
 
 function xAxisParts(x: Scale, panels: readonly Panel[], bottom: number, title: string): string[] {
@@ -179,9 +205,9 @@ function xAxisParts(x: Scale, panels: readonly Panel[], bottom: number, title: s
   ]
 }
 
-function legendEntry(name: string, color: string, index: number): string {
+function legendEntry({ name, color, dash }: Chart['legend'][number], index: number): string {
   const x = LEFT + (index % 2) * 430
   const y = 74 + Math.floor(index / 2) * LEGEND_ROW
-  const sample = `<path d="M${x} ${y - 4}h22" stroke="${color}" stroke-width="3"/><circle cx="${x + 11}" cy="${y - 4}" r="4" fill="${color}"/>`
+  const sample = `<path d="M${x} ${y - 4}h22" stroke="${color}" stroke-width="3"${dashes(dash)}/><circle cx="${x + 11}" cy="${y - 4}" r="4" fill="${color}"/>`
   return `${sample}${text(x + 30, y, name, 'label')}`
 }

@@ -27,7 +27,9 @@ export function stretched(series: readonly Series[]): [number, number] {
 }
 
 function valuesOf(series: readonly Series[]): number[] {
-  return series.flatMap(({ pieces }) => pieces.flat().map(({ y }) => y))
+  return series.flatMap(({ pieces }) =>
+    pieces.flat().flatMap(({ y, low = y, high = y }) => (low < high ? [low, y, high] : [y])),
+  )
 }
 
 // Not by spreading: a long run has more values than a call may have arguments.

@@ -1,17 +1,12 @@
 import { checkArgument, checkObject, type Shape } from '../arguments.js'
+import type { TracedCheckpoint } from '../checkpoints/walk.js'
 import { checkReplaceable, writeResult } from '../files.js'
 import { isChart } from '../plot/chart.js'
 import { isTraceCsv, traceCsv } from './csv.js'
 import { TraceFile } from './file.js'
 import { tracePlot } from './plot.js'
 import { type TraceOptions, trace, traceShape } from './trace.js'
-import {
-  checkRequest,
-  isFailure,
-  type TracedCheckpoint,
-  type TraceRequest,
-  type TraceResult,
-} from './types.js'
+import { checkRequest, isFailure, type TraceRequest, type TraceResult } from './types.js'
 
 /** Options of {@link traceToFiles}. */
 export interface TraceToFilesOptions extends Omit<TraceOptions, 'onStart' | 'skip'> {

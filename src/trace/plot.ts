@@ -1,17 +1,9 @@
 import { checkArguments, checkObject } from '../arguments.js'
-import {
-  colorOf,
-  drawChart,
-  PANEL,
-  type Panel,
-  type Point,
-  type Series,
-  SMALL_PANEL,
-  stageMark,
-} from '../plot/chart.js'
-import { padded, rangeOf, stretched } from '../plot/ranges.js'
-import { linearScale, logScale, type Scale, shortCount } from '../plot/scale.js'
-import { clip, decimal, round, verticalLine, xml } from '../plot/svg.js'
+import { countOf, marksOf, piecesOf, type Shown, xAxis } from '../checkpoints/plot.js'
+import { colorOf, drawChart, PANEL, type Series, SMALL_PANEL } from '../plot/chart.js'
+import { padded, stretched } from '../plot/ranges.js'
+import { linearScale, logScale, shortCount } from '../plot/scale.js'
+import { clip, decimal } from '../plot/svg.js'
 import {
   checkRequest,
   isFailure,
@@ -43,35 +35,15 @@ export function tracePlot(
   checkRequest(request)
   checkObject('options', options, { logX: 'flag', title: 'text' })
   const { logX = false, title } = options
-  const axis = xAxis(results, logX)
-  const shown = results.flatMap((result) => {
-    const x = axis.value(result)
-    return x === undefined ? [] : [{ result, x }]
-  })
+  const { shown, ...axis } = xAxis(results, logX)
   return drawChart({
     title: title ?? `“${clip(request.prompt, 72)}”`,
-    subtitle: `${clip(source, 80)}: ${count(results)}`,
+    subtitle: `${clip(source, 80)}: ${countOf(results)}`,
     legend: legendOf(request),
     x: axis,
     panels: panelsOf(request, shown),
-    marks: (panels, x) => [...stageMarks(shown, panels, x), ...failureMarks(shown, panels, x)],
+    marks: (panels, x) => marksOf(shown, panels, x),
   })
-}
-
-/** What is along the bottom: tokens, or steps where the names of the checkpoints have no tokens. */
-function xAxis(results: readonly TraceResult[], log: boolean) {
-  const hasTokens = results.some(({ seen }) => seen !== null)
-  const read = ({ seen, step }: TraceResult) => (hasTokens ? seen : step)
-  const value = (result: TraceResult): number | undefined => {
-    const x = read(result)
-    return x === null || (log && x <= 0) ? undefined : x
-  }
-  const values = results.flatMap((result) => value(result) ?? [])
-  const range = rangeOf(values)
-  const title = `${hasTokens ? 'tokens seen' : 'training step'}${log ? ' (log scale)' : ''}`
-  const scale = (places: [number, number]) =>
-    log ? logScale(range, places, 8, shortCount) : linearScale(range, places, 8, shortCount)
-  return { value, scale, title }
 }
 
 function legendOf({ continuations = [] }: TraceRequest): { name: string; color: string }[] {
@@ -81,10 +53,8 @@ function legendOf({ continuations = [] }: TraceRequest): { name: string; color: 
   }))
 }
 
-type Shown = readonly { result: TraceResult; x: number }[]
-
 /** The panels that there is something for, with what their scales are made from. */
-function panelsOf(request: TraceRequest, shown: Shown) {
+function panelsOf(request: TraceRequest, shown: Shown<TraceResult>) {
   const { continuations = [], text } = request
   const wanted = []
   // Without a continuation to follow, it is how sure the model is of what it says itself.
@@ -123,55 +93,16 @@ function panelsOf(request: TraceRequest, shown: Shown) {
 }
 
 function seriesOf(
-  shown: Shown,
+  shown: Shown<TraceResult>,
   name: string,
   color: string,
   value: (point: TracePoint) => number | undefined,
 ): Series {
-  const pieces: Point[][] = []
-  let run: string | undefined
-  for (const { result, x } of shown) {
+  const pieces = piecesOf(shown, (result, x) => {
     const y = isFailure(result) ? undefined : value(result)
-    const thisRun = `${result.stage}/${result.ingredient}`
-    if (y === undefined || !Number.isFinite(y)) {
-      run = undefined
-      continue
-    }
-    if (run !== thisRun) pieces.push([])
-    run = thisRun
-    pieces.at(-1)?.push({ x, y, label: `${result.revision}\n${name}: ${decimal(y)}` })
-  }
-  return { name, color, pieces }
-}
-
-/** Where later stages begin. */
-function stageMarks(shown: Shown, panels: readonly Panel[], x: Scale): string[] {
-  const starts = new Map<number, number>()
-  for (const { result, x: value } of shown) {
-    const { stage, seen, tokens } = result
-    if (stage === null || starts.has(stage)) continue
-    starts.set(stage, seen !== null && tokens !== null ? seen - tokens : value)
-  }
-  const [, ...later] = [...starts]
-  return later.flatMap(([stage, start]) => stageMark(stage, round(x.place(start)), panels))
-}
-
-/** A dotted line and a cross where a checkpoint could not be asked. */
-function failureMarks(shown: Shown, panels: readonly Panel[], x: Scale): string[] {
-  return shown.flatMap(({ result, x: value }) => {
-    if (!isFailure(result)) return []
-    const at = round(x.place(value))
-    const lines = panels.map(({ top, height }) => verticalLine('failed', at, top, height))
-    const { top = 0, height = 0 } = panels.at(-1) ?? {}
-    const y = top + height
-    const cross = `<path class="cross" d="M${at - 4} ${y - 4}l8 8m0-8l-8 8"><title>${xml(`${result.revision}\n${result.error.message}`)}</title></path>`
-    return [...lines, cross]
+    return y === undefined
+      ? undefined
+      : { x, y, label: `${result.revision}\n${name}: ${decimal(y)}` }
   })
-}
-
-function count(results: readonly TraceResult[]): string {
-  const failed = results.filter(isFailure).length
-  const asked = results.length - failed
-  const checkpoints = `${asked} checkpoint${asked === 1 ? '' : 's'}`
-  return failed > 0 ? `${checkpoints}; ${failed} could not be asked (×)` : checkpoints
+  return { name, color, pieces }
 }

@@ -1,4 +1,5 @@
 import { checkArgument, checkObject, type Shape } from '../arguments.js'
+import type { CheckpointFailure, TracedCheckpoint } from '../checkpoints/walk.js'
 import type { Alternative } from '../generate.js'
 
 /** What to ask of every checkpoint. */
@@ -26,18 +27,6 @@ export function checkRequest(request: TraceRequest): void {
   checkArgument('prompt', request.prompt, 'text')
 }
 
-/** Which checkpoint a result is of. */
-export interface TracedCheckpoint {
-  revision: string
-  stage: number | null
-  ingredient: number | null
-  step: number | null
-  /** Tokens seen in its stage, as the name says. */
-  tokens: number | null
-  /** Tokens seen in all, with those of the stages before. */
-  seen: number | null
-}
-
 /** What a checkpoint has answered. */
 export interface TracePoint extends TracedCheckpoint {
   continuations: { text: string; logprob: number; tokens: number }[]
@@ -50,9 +39,7 @@ export interface TracePoint extends TracedCheckpoint {
 }
 
 /** A checkpoint that could not be asked. */
-export interface TraceFailure extends TracedCheckpoint {
-  error: { code: string; message: string }
-}
+export type TraceFailure = CheckpointFailure
 
 export type TraceResult = TracePoint | TraceFailure
 
