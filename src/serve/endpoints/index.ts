@@ -3,6 +3,7 @@ import { chatCompletions } from './chat.js'
 import { completions } from './completions.js'
 import { embeddings } from './embeddings.js'
 import { models } from './models.js'
+import { page } from './page.js'
 import { responses } from './responses.js'
 import { health, metrics } from './state.js'
 import { detokenize, tokenize } from './tokenize.js'
@@ -18,6 +19,7 @@ export interface Endpoint {
 }
 
 const endpoints: readonly Endpoint[] = [
+  { method: 'GET', path: '/', isOpen: true, answer: page },
   { method: 'GET', path: '/health', isOpen: true, answer: health },
   { method: 'GET', path: '/metrics', answer: metrics },
   { method: 'GET', path: '/v1/models', answer: models },
