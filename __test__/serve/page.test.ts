@@ -6,11 +6,17 @@ import test from 'ava'
 import { started } from './setup.js'
 
 const server = await started(test, { apiKeys: 'key' })
-const answer = await fetch(`${server.url}/`)
-const html = await answer.text()
-const part = (name: string) => new RegExp(`<${name}>(.*?)</${name}>`, 's').exec(html)?.[1] ?? ''
 
-test('the page comes without a key, and may run its own script alone', (t) => {
+/** The page, and what is in an element of it. */
+async function load() {
+  const answer = await fetch(`${server.url}/`)
+  const html = await answer.text()
+  const part = (name: string) => new RegExp(`<${name}>(.*?)</${name}>`, 's').exec(html)?.[1] ?? ''
+  return { answer, html, part }
+}
+
+test('the page comes without a key, and may run its own script alone', async (t) => {
+  const { answer, part } = await load()
   t.is(answer.status, 200)
   t.is(answer.headers.get('content-type'), 'text/html; charset=utf-8')
   const policy = answer.headers.get('content-security-policy') ?? ''
@@ -21,14 +27,16 @@ test('the page comes without a key, and may run its own script alone', (t) => {
   t.notRegex(policy, /unsafe|\*|https?:/)
 })
 
-test('it is one file that names nothing elsewhere', (t) => {
+test('it is one file that names nothing elsewhere', async (t) => {
+  const { html, part } = await load()
   t.notRegex(html, /\bsrc=|<link(?! rel="icon" href="data:,">)|@import|url\(/)
   const addresses = html.match(/https?:\/\/[^'"\s]+/g) ?? []
   t.deepEqual(addresses, ['http://www.w3.org/2000/svg'])
   t.notRegex(part('script'), /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/)
 })
 
-test('its script is one, and finds every element it asks for', (t) => {
+test('its script is one, and finds every element it asks for', async (t) => {
+  const { html, part } = await load()
   const script = part('script')
   t.notThrows(() => new Script(script))
   const asked = [...script.matchAll(/byId\('([\w-]+)'\)/g)].map(([, id]) => id ?? '')
