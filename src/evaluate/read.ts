@@ -104,7 +104,8 @@ const isMetrics = (value: unknown) => isObject(value) && Object.values(value).ev
 const fits = (value: unknown, checks: Record<string, (value: unknown) => boolean>) =>
   isObject(value) && Object.entries(checks).every(([key, check]) => check(value[key]))
 
-const isTask = (value: unknown): value is TaskResults =>
+/** Whether something from a file is what a task came to. */
+export const isTask = (value: unknown): value is TaskResults =>
   fits(value, {
     harness: isText,
     primary: isText,

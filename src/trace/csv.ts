@@ -1,4 +1,5 @@
 import { checkArgument } from '../arguments.js'
+import { csvRow } from '../csv.js'
 import { isFailure, type TraceResult } from './types.js'
 
 type Cell = string | number | null
@@ -20,7 +21,7 @@ export function traceCsv(results: readonly TraceResult[]): string {
     const { revision, stage, ingredient, step, tokens, seen } = result
     return measures(result).map((row) => [revision, stage, ingredient, step, tokens, seen, ...row])
   })
-  return [HEADS, ...rows].map((row) => `${row.map(cell).join(',')}\n`).join('')
+  return [HEADS, ...rows].map(csvRow).join('')
 }
 
 /** Whether a file that begins so is such a table, or one of an earlier version. */
@@ -38,16 +39,4 @@ function measures(result: TraceResult): Cell[][] {
     ...(perplexity === null ? [] : [['perplexity', null, null, perplexity]]),
     ...(greedy === null ? [] : [['greedy', null, greedy, null]]),
   ]
-}
-
-/** As RFC 4180 says: quoted where it must be, and quotes doubled. */
-function cell(value: Cell): string {
-  if (typeof value === 'number') return String(value)
-  const text = inert(value ?? '')
-  return /[",\r\n\t']/.test(text) || text !== text.trim() ? `"${text.replaceAll('"', '""')}"` : text
-}
-
-/** A text that no spreadsheet takes for a formula: OWASP's apostrophe before what begins like one. */
-function inert(text: string): string {
-  return /^[=+\-@\t\r\n＝＋－＠]/.test(text) ? `'${text}` : text
 }

@@ -1,27 +1,29 @@
-import { readFile } from 'node:fs/promises'
-
 import { checkArgument, checkArguments, checkObject } from '../arguments.js'
-import { OptionError } from '../errors.js'
-import { systemCode, writeAtomically } from '../files.js'
-import { inTrainingOrder } from '../revisions/order.js'
-import { checkRequest, isFailure, type TraceRequest, type TraceResult } from './types.js'
+import {
+  isOfCheckpoint,
+  isRecord,
+  ResultsFile,
+  type ResultsForm,
+} from '../checkpoints/results-file.js'
+import { checkRequest, type TraceRequest, type TraceResult } from './types.js'
 
-/** A trace as it is kept. */
-interface Kept {
-  format: 'olmo2-trace-1'
-  source: string
-  request: TraceRequest
-  results: TraceResult[]
+const form: ResultsForm<TraceRequest, TraceResult> = {
+  format: 'olmo2-trace-1',
+  none: 'no trace',
+  another: (source, { prompt }) =>
+    `another trace, of ${source} with the prompt ${JSON.stringify(prompt)}`,
+  isRequest,
+  isResult,
 }
 
 /** A trace in a JSON file, to which results are added one by one, so that it can be gone on with. */
 export class TraceFile {
   readonly path: string
-  readonly #kept: Kept
+  readonly #file: ResultsFile<TraceRequest, TraceResult>
 
-  private constructor(path: string, kept: Kept) {
-    this.path = path
-    this.#kept = kept
+  private constructor(file: ResultsFile<TraceRequest, TraceResult>) {
+    this.path = file.path
+    this.#file = file
   }
 
   /**
@@ -40,86 +42,33 @@ export class TraceFile {
     checkRequest(request)
     checkObject('options', options, { force: 'flag' })
     const { force = false } = options
-    const fresh: Kept = { format: 'olmo2-trace-1', source, request, results: [] }
-    const kept = await read(path, force)
-    if (kept === undefined) return new TraceFile(path, fresh)
-    const same = kept.source === source && JSON.stringify(kept.request) === JSON.stringify(request)
-    if (same) return new TraceFile(path, kept)
-    if (force) return new TraceFile(path, fresh)
-    const what = `another trace, of ${kept.source} with the prompt ${JSON.stringify(kept.request.prompt)}`
-    throw holds(path, what)
+    return new TraceFile(await ResultsFile.open(path, { source, request }, form, force))
   }
 
   /** What there is, in the order of training. */
   get results(): TraceResult[] {
-    const byName = this.#kept.results.map((result) => ({ ...result, name: result.revision }))
-    return inTrainingOrder(byName).map(({ name: _, ...result }) => result)
+    return this.#file.results
   }
 
   /** The checkpoints that need not be asked again. One that failed may be whole by now. */
   get done(): Set<string> {
-    const good = this.#kept.results.filter((result) => !isFailure(result))
-    return new Set(good.map(({ revision }) => revision))
+    return this.#file.done
   }
 
   /** Adds a result; it is on the disk then. */
   async add(result: TraceResult): Promise<void> {
     checkArgument('result', result, 'traceResult')
-    const others = this.#kept.results.filter(({ revision }) => revision !== result.revision)
-    this.#kept.results = [...others, result]
-    await writeAtomically(
-      this.path,
-      `${JSON.stringify({ ...this.#kept, results: this.results }, null, 1)}\n`,
-    )
+    await this.#file.add(result)
   }
 }
 
-async function read(path: string, force: boolean): Promise<Kept | undefined> {
-  let text: string
-  try {
-    text = await readFile(path, 'utf8')
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined
-    throw error
-  }
-  const kept = parse(text)
-  if (kept || force) return kept
-  throw holds(path, 'no trace')
-}
-
-function holds(path: string, what: string): OptionError {
-  return new OptionError('out', [
-    { kind: 'words', words: 'option ' },
-    { kind: 'subject', option: 'out' },
-    { kind: 'words', words: ` leads to ${path}, which holds ${what}: name another file, or set ` },
-    { kind: 'setting', option: 'force', value: 'true' },
-    { kind: 'words', words: ' to replace it' },
-  ])
-}
-
-function parse(text: string): Kept | undefined {
-  try {
-    const kept = JSON.parse(text)
-    return kept?.format === 'olmo2-trace-1' &&
-      typeof kept.source === 'string' &&
-      typeof kept.request?.prompt === 'string' &&
-      Array.isArray(kept.results) &&
-      kept.results.every(isResult)
-      ? kept
-      : undefined
-  } catch {
-    return undefined
-  }
+function isRequest(request: unknown): request is TraceRequest {
+  return isRecord(request) && typeof request.prompt === 'string'
 }
 
 function isResult(result: unknown): result is TraceResult {
-  if (!isRecord(result) || typeof result.revision !== 'string') return false
-  const places = [result.stage, result.ingredient, result.step, result.tokens, result.seen]
-  if (!places.every((place) => place === null || typeof place === 'number')) return false
-  if ('error' in result) {
-    const { error } = result
-    return isRecord(error) && typeof error.code === 'string' && typeof error.message === 'string'
-  }
+  if (!isOfCheckpoint(result)) return false
+  if ('error' in result) return true
   const { continuations, top, perplexity, greedy } = result
   return (
     areRecords(continuations, { text: 'string', tokens: 'number' }) &&
@@ -137,8 +86,4 @@ function areRecords(list: unknown, types: Record<string, string>): boolean {
     // JSON has null for minus infinity.
     (item.logprob === null || typeof item.logprob === 'number')
   return Array.isArray(list) && list.every(fits)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
 }
