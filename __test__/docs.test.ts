@@ -8,6 +8,7 @@ import { execa, execaNode } from 'execa'
 import { errorClasses } from '../src/errors.js'
 import { generationOptions } from '../src/generation-options.js'
 import { prepare } from '../src/train/index.js'
+import { made, writeEvaluation } from './evaluate/made.js'
 import { MockHub } from './hub/mock-hub.js'
 import { makeRun, publishedRun } from './hub/run-folder.js'
 import { command, root, temporaryFolder, tiny, tinyGguf } from './support.js'
@@ -59,6 +60,18 @@ await prepare({ text: join(training, 'text'), out: join(training, 'data'), vocab
 const config = samples.find(({ language }) => language === 'yaml')
 await writeFile(join(training, 'train.yaml'), config?.code ?? '')
 
+/** Two evaluations of one task, of which the second may be better, and a reference for parity. */
+const evaluations = await temporaryFolder()
+const isRight = {
+  a: (id: number) => (id * 7 + (id % 13)) % 10 < 4,
+  b: (id: number) => (id * 7 + (id % 17)) % 10 < 5,
+}
+for (const [name, right] of Object.entries(isRight)) {
+  const documents = Array.from({ length: 200 }, (_, id) => made('arc_easy', id, right(id)))
+  await writeEvaluation(join(evaluations, name), documents, { model: `models/${name}` })
+}
+await copyFile(join(root, 'models/parity/olmo2-5m.json'), join(evaluations, 'reference.json'))
+
 /** Each sample starts with an empty cache. */
 const caches = await temporaryFolder()
 async function hubEnv(): Promise<Record<string, string>> {
@@ -82,6 +95,8 @@ function moduleOf({ code, line }: Sample): string {
   const text = [...lines, code, 'export {}'].join('\n')
   return text
     .replaceAll("'path/to/run'", JSON.stringify(run))
+    .replaceAll(/'path\/to\/results\/(\w)'/g, (_, name) => JSON.stringify(join(evaluations, name)))
+    .replaceAll("'path/to/reference.json'", JSON.stringify(join(evaluations, 'reference.json')))
     .replaceAll("'path/to/train.yaml'", JSON.stringify(join(training, 'train.yaml')))
     .replaceAll("'path/to/model-Q8_0.gguf'", JSON.stringify(tinyGguf('q8_0')))
     .replaceAll(/'path\/to\/[^']*'/g, JSON.stringify(tiny))
@@ -121,6 +136,7 @@ test('every sample is one that is run', (t) => {
       ['README.md', 'sh', 'npm'],
       ['docs/deploying.md', 'bash', 'esbuild'],
       ['docs/deploying.md', 'dockerfile', 'FROM'],
+      ['docs/evaluations.md', 'bash', 'pip'],
       ['docs/serving.md', 'bash', 'olmo2'],
       ['docs/training.md', 'yaml', 'model:'],
     ],
@@ -159,6 +175,8 @@ async function workplace(): Promise<string> {
   await copyFile(tinyGguf('q8_0'), join(place, 'model-Q8_0.gguf'))
   for (const name of ['text', 'data', 'train.yaml'])
     await cp(join(training, name), join(place, name), { recursive: true })
+  await cp(evaluations, join(place, 'results'), { recursive: true })
+  await copyFile(join(evaluations, 'reference.json'), join(place, 'reference.json'))
   return place
 }
 
