@@ -15,14 +15,22 @@ for (const [name, before] of ['ba', 'cb', 'dc', 'ed', 'fe', 'gf', 'hg', 'ih'].ma
 
 const files: [name: string, text: string, problem: RegExp][] = [
   ['aliases of aliases', laughs.join('\n'), /cannot be read as YAML: Excessive alias count/],
-  ['lists that are not closed', '['.repeat(200_000), /nested deeper than a config can be/],
-  ['maps that are not closed', '{a: '.repeat(200_000), /nested deeper than a config can be/],
-  ['lists in a line', '- '.repeat(200_000), /nested deeper than a config can be/],
-  ['keys in a line', '? '.repeat(200_000), /nested deeper than a config can be/],
+  [
+    'lists that are not closed',
+    '['.repeat(200_000),
+    /nested deeper than the config of a run can be/,
+  ],
+  [
+    'maps that are not closed',
+    '{a: '.repeat(200_000),
+    /nested deeper than the config of a run can be/,
+  ],
+  ['lists in a line', '- '.repeat(200_000), /nested deeper than the config of a run can be/],
+  ['keys in a line', '? '.repeat(200_000), /nested deeper than the config of a run can be/],
   [
     'keys below keys',
     Array.from({ length: 1400 }, (_, depth) => `${' '.repeat(depth)}a:`).join('\n'),
-    /nested deeper than a config can be/,
+    /nested deeper than the config of a run can be/,
   ],
   ['a text', `a: ${'x'.repeat(2 << 20)}`, /too long for the config of a run/],
   ['a list', '- a\n- b\n', /a run is described by keys with values/],

@@ -4,6 +4,7 @@ import { checkArgument } from '../arguments.js'
 import { CheckpointError, OptionError } from '../errors.js'
 import { reasonOf } from '../realm.js'
 import { decodeText } from '../text-file.js'
+import { parseYaml } from '../yaml.js'
 import type { TrainConfig } from './config.js'
 
 /**
@@ -32,53 +33,9 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
 export async function parseTrainConfig(text: string, name = 'config'): Promise<TrainConfig> {
   checkArgument('text', text, 'text')
   checkArgument('name', name, 'text')
-  const config = await parseYaml(text, name)
+  const config = await parseYaml(text, name, 'the config of a run')
   if (isConfig(config)) return config
   throw new CheckpointError('INVALID_FILE', `${name}: a run is described by keys with values`)
-}
-
-/** Far more than any config has: a file that is larger is another's. */
-const MOST_CHARACTERS = 1 << 20
-
-/**
- * What a YAML file says. One that refers to itself without end (aliases of aliases), or is nested deeper
- * than anyone writes, is refused as any other that is no YAML.
- */
-async function parseYaml(text: string, path: string): Promise<unknown> {
-  const invalid = (what: string, cause?: unknown) =>
-    new CheckpointError('INVALID_FILE', `${path}: ${what}`, { cause })
-  if (text.length > MOST_CHARACTERS) throw invalid('it is too long for the config of a run')
-  checkNesting(text, invalid)
-  // Loaded here: who trains nothing needs no YAML.
-  const { parseDocument } = await import('yaml')
-  let value: unknown
-  try {
-    const document = parseDocument(text)
-    const [problem] = document.errors
-    // The first line of the message has the line's number; those after it show the line.
-    const [what = ''] = problem?.message.split(/:?\n/) ?? []
-    if (problem) throw invalid(what)
-    value = document.toJS({ maxAliasCount: 100 })
-  } catch (cause) {
-    if (cause instanceof CheckpointError) throw cause
-    throw invalid(`it cannot be read as YAML: ${reasonOf(cause)}`, cause)
-  }
-  return value
-}
-
-/** The parser takes a stack frame or two a level, and the whole of it again a level that is never closed. */
-const MOST_NESTING = 100
-
-function checkNesting(text: string, invalid: (what: string) => CheckpointError): void {
-  let deepest = 0
-  let depth = 0
-  for (const character of text) {
-    if (character === '[' || character === '{') deepest = Math.max(deepest, ++depth)
-    if (character === ']' || character === '}') depth -= 1
-  }
-  const indents = text.split('\n').map((line) => /^[\s?:-]*/.exec(line)?.[0].length ?? 0)
-  for (const indent of indents) deepest = Math.max(deepest, indent / 10)
-  if (deepest > MOST_NESTING) throw invalid('it is nested deeper than a config can be')
 }
 
 /** Whether the value is an object; the engine checks its keys. */

@@ -1,0 +1,88 @@
+import { CheckpointError } from '../../errors.js'
+import { linesOf } from '../lines.js'
+import type { Row } from './template.js'
+
+/** A question of a task of one's own. */
+export interface Question {
+  /** The file and the line, for errors. */
+  where: string
+  /** All of the line, for templates. */
+  row: Row
+  /** What may follow; of a question that is answered by one text, that text. */
+  choices: string[]
+  /** Which is right. */
+  gold: number
+  /** Whether there is something to choose from. */
+  isChoice: boolean
+  id: string | undefined
+  subject: string | undefined
+}
+
+/**
+ * The questions in a file: a line of JSON each, with `choices` and an `answer` that is a choice's number from
+ * 0, its text or its letter, or with an `answer` that is a text. `id` and `subject` are taken where they are.
+ *
+ * @param most Questions after which no more are read
+ * @throws {CheckpointError} `INVALID_FILE` with the line, if it is no question
+ */
+export async function* readQuestions(
+  path: string,
+  most = Number.POSITIVE_INFINITY,
+): AsyncGenerator<Question, void> {
+  let count = 0
+  if (most <= 0) return
+  for await (const { number, text } of linesOf(path)) {
+    yield question(text, `${path}:${number}`)
+    count += 1
+    if (count >= most) return
+  }
+}
+
+function question(text: string, where: string): Question {
+  const wrong = (problem: string) => new CheckpointError('INVALID_FILE', `${where}: ${problem}`)
+  const row = parsed(text)
+  if (row === undefined) throw wrong('this line is no JSON object')
+  const { answer, choices, id, subject } = row
+  const named = { id: name(id), subject: name(subject) }
+  if (choices === undefined) {
+    if (typeof answer !== 'string' || answer === '')
+      throw wrong('without `choices`, `answer` has to be a text')
+    return { where, row, choices: [answer], gold: 0, isChoice: false, ...named }
+  }
+  if (!isTexts(choices) || choices.length < 2)
+    throw wrong('`choices` has to be a list of texts, two at least')
+  const gold = placeOf(answer, choices)
+  if (gold === undefined)
+    throw wrong(
+      `\`answer\` has to be a number from 0 to ${choices.length - 1}, a choice, or its letter`,
+    )
+  return { where, row, choices, gold, isChoice: true, ...named }
+}
+
+function parsed(text: string): Row | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    return isObject ? (value as Row) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isTexts(value: unknown): value is string[] {
+  return Array.isArray(value) && value.every((one) => typeof one === 'string' && one !== '')
+}
+
+/** A choice's number, by its number, its text or its letter, in this order. */
+function placeOf(answer: unknown, choices: readonly string[]): number | undefined {
+  if (typeof answer === 'number') return answer in choices ? answer : undefined
+  if (typeof answer !== 'string') return undefined
+  const place = choices.indexOf(answer)
+  if (place >= 0) return choices.lastIndexOf(answer) === place ? place : undefined
+  const letter = answer.length === 1 ? answer.toUpperCase().charCodeAt(0) - 65 : -1
+  return letter in choices ? letter : undefined
+}
+
+function name(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
+}
