@@ -13,11 +13,11 @@ const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
 const documents = [
   made('arc_easy', 0, true, { subject: 'zoo', prompt: 'half \ud800' }),
-  made('arc_easy', 1, false),
+  made('arc_easy', 1, true),
   made('arc_easy', 2, false, { error: 'NaN', metrics: {} }),
   made('my/own.task', 0, true, { generated: 'so it is 5', choices: [] }),
-  // Scored again: the last counts.
-  made('arc_easy', 1, true),
+  // Scored again: the first counts.
+  made('arc_easy', 1, false),
 ]
 
 test("an evaluation is laid out as lm_eval's own", async (t) => {

@@ -59,19 +59,17 @@ export async function* readDocuments(folder: string): AsyncGenerator<ScoredDocum
   }
 }
 
-/** As {@link readDocuments}, but of each document that was scored several times only the last. */
-export async function* readLastDocuments(folder: string): AsyncGenerator<ScoredDocument, void> {
-  const last = new Map<string, Map<number, number>>()
-  let place = 0
-  for await (const { label, doc_id } of readDocuments(folder)) {
-    const places = last.get(label) ?? new Map<number, number>()
-    last.set(label, places.set(doc_id, place))
-    place += 1
-  }
-  place = 0
-  for await (const document of readDocuments(folder)) {
-    if (last.get(document.label)?.get(document.doc_id) === place) yield document
-    place += 1
+/** Documents without those that stood there before: of each the first counts, as in the table. */
+export async function* firstOfEach(
+  documents: AsyncIterable<ScoredDocument>,
+): AsyncGenerator<ScoredDocument, void> {
+  const seen = new Map<string, Set<number>>()
+  for await (const document of documents) {
+    const ids = seen.get(document.label) ?? new Set()
+    seen.set(document.label, ids)
+    if (ids.has(document.doc_id)) continue
+    ids.add(document.doc_id)
+    yield document
   }
 }
 

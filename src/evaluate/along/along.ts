@@ -13,6 +13,7 @@ import { isTask } from '../read.js'
 import type { EvaluationResults } from '../results.js'
 import { alongCsv, isAlongCsv } from './csv.js'
 import { alongPlot } from './plot.js'
+import { withRightBits } from './right-bits.js'
 import { type AlongResult, isAlongFailure } from './types.js'
 
 /** What is evaluated, as far as results can only be compared if it is the same. */
@@ -68,8 +69,9 @@ export async function* along(
   }
   onKept?.(file.results.filter((result) => !isAlongFailure(result)))
   const asked = walk(source, { ...which, skip: file.done }, async (path, checkpoint) => {
-    const { tasks } = await evaluate(path, folderOf(out, checkpoint.revision), checkpoint)
-    return { tasks }
+    const folder = folderOf(out, checkpoint.revision)
+    const { tasks } = await evaluate(path, folder, checkpoint)
+    return { tasks: await withRightBits(folder, tasks) }
   })
   try {
     for await (const result of asked) {

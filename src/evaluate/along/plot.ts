@@ -5,6 +5,7 @@ import { linearScale } from '../../plot/scale.js'
 import { clip, decimal } from '../../plot/svg.js'
 import { metricKind } from '../metric-kind.js'
 import type { TaskResults } from '../results.js'
+import { RIGHT_BITS } from './right-bits.js'
 import type { AlongResult } from './types.js'
 
 export interface AlongPlotOptions {
@@ -24,7 +25,7 @@ const COLORS = 8
 
 /**
  * Draws evaluations along a run as SVG: what each task reports over the tokens seen, with bands of 95 %,
- * and below the bits per byte of the right answers, where the harness counts them.
+ * and below the bits per byte of the right answers.
  */
 export function alongPlot(
   title: string,
@@ -58,8 +59,8 @@ function shareOf({ primary }: TaskResults): string | undefined {
   return metricKind(primary) === 'share' ? primary : undefined
 }
 
-function bitsOf({ metrics, ours }: TaskResults): string | undefined {
-  return ['bpb', 'bpb_v1'].find((name) => name in metrics || name in ours)
+function bitsOf({ ours }: TaskResults): string | undefined {
+  return RIGHT_BITS in ours ? RIGHT_BITS : undefined
 }
 
 function look(index: number): { color: string; dash?: string } {

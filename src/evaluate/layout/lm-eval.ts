@@ -7,7 +7,7 @@ import { CheckpointError } from '../../errors.js'
 import { temporaryName, writeResult } from '../../files.js'
 import { reasonOf } from '../../realm.js'
 import { metricKind } from '../metric-kind.js'
-import { readLastDocuments, readResults } from '../read.js'
+import { firstOfEach, readDocuments, readResults } from '../read.js'
 import type { EvaluationResults, ScoredDocument, TaskResults } from '../results.js'
 
 /**
@@ -98,7 +98,7 @@ async function writeSamples(
   try {
     await mkdir(place, { recursive: true })
     for (const [label, name] of names) files.set(label, await SampleFile.create(name))
-    for await (const document of readLastDocuments(folder)) {
+    for await (const document of firstOfEach(readDocuments(folder))) {
       if (document.error === undefined) await files.get(document.label)?.add(document)
     }
     for (const file of files.values()) await file.finish()

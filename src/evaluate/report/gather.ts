@@ -1,3 +1,4 @@
+import { firstOfEach } from '../read.js'
 import type { ScoredDocument } from '../results.js'
 
 /** What the documents of a task come to. */
@@ -32,8 +33,8 @@ export interface GatherOptions {
 const LONGEST = 40_000
 
 class Task {
-  readonly #byId = new Map<number, ScoredDocument>()
-  readonly #marks = new Map<number, Mark>()
+  readonly #shown: ScoredDocument[] = []
+  readonly #marks: Mark[] = []
   readonly #most: number
   #room: number
 
@@ -43,28 +44,22 @@ class Task {
   }
 
   add(document: ScoredDocument): void {
-    const { doc_id: id, subject, correct, choices } = document
-    this.#marks.set(id, { subject, correct, choices: choices.length })
-    const before = this.#byId.get(id)
+    const { subject, correct, choices } = document
+    this.#marks.push({ subject, correct, choices: choices.length })
     const clipped = clippedDocument(document)
-    const size = sizeOf(clipped) - (before ? sizeOf(before) : 0)
-    if (before === undefined && this.#byId.size >= this.#most) return
-    // One that was scored again replaces what it was, or there would be a wrong result on the page.
-    if (size > this.#room) {
-      if (before) this.#byId.delete(id)
-      return
-    }
+    const size = sizeOf(clipped)
+    if (this.#shown.length >= this.#most || size > this.#room) return
     this.#room -= size
-    this.#byId.set(id, clipped)
+    this.#shown.push(clipped)
   }
 
   result(label: string): TaskDocuments {
-    const marks = [...this.#marks.values()]
+    const marks = this.#marks
     const compared = marks.filter(({ correct, choices }) => correct !== null && choices > 1)
     const guesses = compared.reduce((sum, { choices }) => sum + 1 / choices, 0)
     return {
       label,
-      shown: [...this.#byId.values()].toSorted((a, b) => a.doc_id - b.doc_id),
+      shown: this.#shown.toSorted((a, b) => a.doc_id - b.doc_id),
       count: marks.length,
       chance: compared.length > 0 ? guesses / compared.length : null,
       subjects: subjectsOf(marks),
@@ -89,7 +84,7 @@ export async function gather(
   const room = Math.floor(characters / Math.max(1, labels.length))
   const tasks = new Map(labels.map((label) => [label, new Task(most, room)]))
   // A document of a task that the table does not have is of no evaluation that ended.
-  for await (const document of documents) tasks.get(document.label)?.add(document)
+  for await (const document of firstOfEach(documents)) tasks.get(document.label)?.add(document)
   return new Map([...tasks].map(([label, task]) => [label, task.result(label)]))
 }
 

@@ -101,7 +101,7 @@ function bar(label: string, task: TaskResults, chance: number | null): Bar[] {
       error,
       label: written,
       title: `${label}: ${primary} ${written}, ${documents} documents`,
-      mark: metricKind(primary) === 'share' ? chance : null,
+      mark: /^(?:acc|len_norm|pmi_dc)(?:_v\d)?$/.test(primary) ? chance : null,
     },
   ]
 }

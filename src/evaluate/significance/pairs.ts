@@ -1,3 +1,4 @@
+import { firstOfEach } from '../read.js'
 import type { ScoredDocument } from '../results.js'
 
 /** What one model makes of a document. */
@@ -11,17 +12,16 @@ interface Scored {
 /** What one model makes of each document of a task. */
 export type Scores = Map<number, Scored>
 
-/**
- * The scores of a run, by label and document. Of a document that was scored twice, as after a kill and a
- * resume, the last counts; one that failed has none.
- */
+/** The scores of a run, by label and document. Of one that stands there twice the first counts. */
 export async function scoresOf(
   documents: AsyncIterable<ScoredDocument>,
 ): Promise<Map<string, Scores>> {
   const labels = new Map<string, Scores>()
-  for await (const { label, doc_id, native_id, gold, choices, metrics, error } of documents) {
+  for await (const document of firstOfEach(documents)) {
+    const { label, doc_id, native_id, gold, choices, metrics, error } = document
     const scores: Scores = labels.get(label) ?? new Map()
     labels.set(label, scores)
+    // One that failed has none.
     if (error !== undefined) continue
     const identity = JSON.stringify([native_id ?? null, gold, choices.length])
     const finite = Object.entries(metrics).filter(([, value]) => Number.isFinite(value))
