@@ -172,6 +172,9 @@ const CALLS: Record<string, (name: string) => Call> = {
   tracePlot: free([notThere, request, [], {}], ['required', 'object', 'list', 'options']),
   serve: free([{ models: { tiny: notThere }, port: 0 }], ['options']),
   'ModelServer#close': bound(server, [1], ['drain']),
+  createOlmo2: free([{}], ['options']),
+  olmo2: free([model], ['path']),
+  testModel: free([{}], ['options']),
   'TraceFile.open': bound(traceFile, [notThere, 'x', request], ['required', 'required', 'object']),
 }
 
@@ -188,6 +191,7 @@ const FREE: Record<string, string> = {
   'ChatAnswer#finally': 'what a promise takes',
   nearestName: 'of any texts',
   'TraceFile#add': 'in a test of its own',
+  'Generation#parts': 'takes none',
   'Generation#then': 'what a promise takes',
   'Generation#catch': 'what a promise takes',
   'Generation#finally': 'what a promise takes',

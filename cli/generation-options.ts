@@ -1,12 +1,17 @@
+import { readFileSync } from 'node:fs'
+
 import { type Command, InvalidArgumentError, Option, type OptionValues } from 'commander'
 
 import {
+  decodeText,
   type EngineOption,
   type GenerateManyOptions,
   type GenerationOption,
+  type JsonSchema,
   type OptionWarning,
   generationOptions as table,
 } from '../src/index.js'
+import { fileFailure, UsageError } from './failure.js'
 import { toFlag, toNumber } from './flags.js'
 import { note } from './output.js'
 
@@ -89,6 +94,12 @@ function flags(name: EngineOption): Option[] {
           ...toBias(text),
         })),
       ]
+    case 'schema':
+      return [named(flag, '<file>', name, (file) => toSchema(file))]
+    case 'text':
+      return name === 'grammar'
+        ? [named(flag, '<file>', name, readGiven)]
+        : [named(flag, '<text>', name, (text) => text)]
     case 'texts':
       return [named(flag, '<text>', name, (text, before: string[] = []) => [...before, text])]
   }
@@ -102,6 +113,26 @@ function flags(name: EngineOption): Option[] {
     // `--no-repeat-ngram-size` is a name, not the opposite of `--repeat-ngram-size`.
     option.negate = false
     return option.argParser(parse as (text: string, before: unknown) => T)
+  }
+}
+
+/** The text of a file that a flag names. */
+function readGiven(file: string): string {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(file)
+  } catch (cause) {
+    throw fileFailure(cause, 'cannot read the form of the answer', file)
+  }
+  return decodeText(bytes, file)
+}
+
+function toSchema(file: string): JsonSchema {
+  const text = readGiven(file)
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new UsageError(`${file} is not JSON`, { cause })
   }
 }
 

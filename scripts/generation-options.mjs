@@ -29,6 +29,8 @@ const types = {
   idLists: 'readonly TokenIds[]',
   texts: 'string | readonly string[]',
   biases: 'Readonly<Record<number, number>> | ReadonlyMap<number, number>',
+  text: 'string',
+  schema: 'Schema',
 }
 
 /** The default as a reader of the docs wants it. */
@@ -74,6 +76,7 @@ function typescript() {
   const one = options.filter(({ makesMany }) => !makesMany)
   const many = options.filter(({ makesMany }) => makesMany)
   return `// Written by scripts/generation-options.mjs from the engine's table of options: edit that.
+import type { Schema } from './schema.js'
 import type { TokenIds } from './tokens.js'
 
 /**
@@ -106,7 +109,8 @@ export interface GenerationOption {
   /** The engine's name for it. */
   engine: string
   /** What kind of value it takes. */
-  kind: 'flag' | 'count' | 'number' | 'seed' | 'ids' | 'idLists' | 'texts' | 'biases'
+  kind:
+    | 'flag' | 'count' | 'number' | 'seed' | 'ids' | 'idLists' | 'texts' | 'biases' | 'text' | 'schema'
   /** What it does, in a sentence that names options in backticks. */
   help: string
   /** Its value if neither the caller nor the checkpoint says one; null is off. */

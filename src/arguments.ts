@@ -28,9 +28,9 @@ const isListOf = (check: (value: unknown) => boolean) => (value: unknown) =>
   Array.isArray(value) && value.every(check)
 const isIds = (value: unknown) =>
   isIntegerArray(value) ? Array.from(value).every(isId) : isListOf(isId)(value)
-const isFunction = (value: unknown) => typeof value === 'function'
+const isFunction = (value: unknown): value is object => typeof value === 'function'
 const has = (value: unknown, key: string, check: (value: unknown) => boolean) =>
-  isObject(value) && check(Reflect.get(value, key))
+  (isObject(value) || isFunction(value)) && check(Reflect.get(value, key))
 
 /** Token ids with what is added to their logits, of an object or a Map; an object's keys are texts. */
 export function biasPairs(biases: object): [id: number, bias: number][] {
@@ -92,6 +92,14 @@ export const argumentKinds = {
     expected: "'error', 'dropOldest' or a function",
     check: (value) => value === 'error' || value === 'dropOldest' || isFunction(value),
   },
+  toolChoice: {
+    expected: "'auto', 'none', 'required' or a function with its name",
+    check: (value) =>
+      value === 'auto' ||
+      value === 'none' ||
+      value === 'required' ||
+      has(value, 'function', (named) => has(named, 'name', isText)),
+  },
   listener: { expected: 'a function', check: isFunction },
   signal: {
     expected: 'an AbortSignal',
@@ -99,6 +107,12 @@ export const argumentKinds = {
       has(value, 'throwIfAborted', isFunction) && has(value, 'addEventListener', isFunction),
   },
   object: { expected: 'an object', check: isObject },
+  /** A JSON schema, or an object of a library that says its own. Some of those are functions. */
+  schema: {
+    expected: 'a JSON schema or a Standard Schema',
+    check: (value) =>
+      typeof value === 'boolean' || isObject(value) || has(value, '~standard', isObject),
+  },
   objects: { expected: 'a list of objects', check: isListOf(isObject) },
   model: { expected: 'a loaded model', check: (value) => has(value, 'generate', isFunction) },
   tokenizer: { expected: 'a Tokenizer', check: (value) => has(value, 'encode', isFunction) },

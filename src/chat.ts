@@ -6,6 +6,7 @@ import { watch } from './engine/signal.js'
 import { CancelledError, crossing, crossingAsync, OptionError, PromptError } from './errors.js'
 import { embeddedModel } from './package.js'
 import type { Tokenizer } from './tokenizer.js'
+import type { ToolChoice } from './tool-call/index.js'
 
 /** A part of a message. Text is what OLMo's templates know; others are handed on as they are. */
 export interface ChatPart {
@@ -25,7 +26,10 @@ export interface ChatMessage {
 
 /** What a chat template is given beside the messages; names and meanings as in transformers. */
 export interface TemplateOptions {
-  /** Tools that the model may call, as JSON schemas. Default none: the template sees null. */
+  /**
+   * Tools that the model may call: functions with JSON schemas, as OpenAI's API and transformers have them.
+   * Default none: the template sees null.
+   */
   tools?: readonly object[]
   /** Texts to answer from, as objects with `title` and `text`. Default none: null. */
   documents?: readonly object[]
@@ -56,6 +60,24 @@ export interface ChatOptions extends TemplateOptions {
    */
   parseSpecialTokens?: boolean
 }
+
+/** Options of `chat` about the calls in an answer. */
+export interface ToolOptions {
+  /**
+   * Whether the model calls the `tools`: as it likes (`auto`), not at all (`none`), at least one of them
+   * (`required`), or once the one that is named, as in `{ type: 'function', function: { name: 'add' } }`. What
+   * is asked for is held to: such an answer consists of calls whose arguments fit. Default: `auto`.
+   */
+  toolChoice?: ToolChoice
+  /** Let an answer that is `required` to call have several calls. Default true. */
+  parallelToolCalls?: boolean
+}
+
+/** The kind of each option about calls. */
+export const toolShape = {
+  toolChoice: 'toolChoice',
+  parallelToolCalls: 'flag',
+} as const satisfies Shape
 
 /** The kind of each option of a chat that is not one of the generation. */
 export const chatShape = {
@@ -138,13 +160,17 @@ export class ChatTemplate {
 }
 
 /** Splits the options of a chat into those of the template and those of the generation. */
-export function splitChatOptions<T extends ChatOptions>(
+export function splitChatOptions<T extends ChatOptions & ToolOptions>(
   options: T,
-): [ChatOptions, Omit<T, keyof ChatOptions>] {
+): [ChatOptions & ToolOptions, Omit<T, keyof (ChatOptions & ToolOptions)>] {
   if (typeof options !== 'object' || options === null) return [{}, options]
-  const own = Object.entries(options).filter(([name]) => Object.hasOwn(chatShape, name))
-  const rest = Object.entries(options).filter(([name]) => !Object.hasOwn(chatShape, name))
-  return [Object.fromEntries(own), Object.fromEntries(rest) as Omit<T, keyof ChatOptions>]
+  const shape = { ...chatShape, ...toolShape }
+  const own = Object.entries(options).filter(([name]) => Object.hasOwn(shape, name))
+  const rest = Object.entries(options).filter(([name]) => !Object.hasOwn(shape, name))
+  return [
+    Object.fromEntries(own),
+    Object.fromEntries(rest) as Omit<T, keyof (ChatOptions & ToolOptions)>,
+  ]
 }
 
 async function run<T>(

@@ -11,6 +11,7 @@ export const errorClasses = {
   NO_CHAT_TEMPLATE: 'CheckpointError',
   TEMPLATE_LIMIT: 'CheckpointError',
   INVALID_OPTION: 'OptionError',
+  INVALID_GRAMMAR: 'OptionError',
   NO_TOKEN_LEFT: 'OptionError',
   EMPTY_PROMPT: 'PromptError',
   PROMPT_TOO_LONG: 'PromptError',
@@ -52,6 +53,7 @@ export const httpStatuses = {
   NO_CHAT_TEMPLATE: 400,
   TEMPLATE_LIMIT: 400,
   INVALID_OPTION: 400,
+  INVALID_GRAMMAR: 400,
   NO_TOKEN_LEFT: 400,
   EMPTY_PROMPT: 400,
   PROMPT_TOO_LONG: 400,
@@ -125,8 +127,9 @@ export class CheckpointError extends Olmo2Error {
 }
 
 /**
- * An option is unknown, of the wrong type or out of its range (`INVALID_OPTION`), or several together
- * forbid every token (`NO_TOKEN_LEFT`).
+ * An option is unknown, of the wrong type or out of its range (`INVALID_OPTION`), the schema, expression or
+ * grammar in it cannot be used (`INVALID_GRAMMAR`), or several together forbid every token
+ * (`NO_TOKEN_LEFT`).
  */
 export class OptionError extends Olmo2Error {
   /** The option's name, as in {@link GenerateOptions} or {@link LoadOptions}. */

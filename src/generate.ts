@@ -5,95 +5,22 @@ import type {
   Generation as NativeGeneration,
   Token as NativeToken,
 } from '#native'
+import type {
+  Alternative,
+  Completion,
+  FinishReason,
+  PartialCompletion,
+  PartialResult,
+  Piece,
+  ScoredToken,
+} from './completion.js'
 import { checkSignal, followWeakly } from './engine/signal.js'
 import { CancelledError, crossingAsync, EngineError, OptionError } from './errors.js'
 import type { OptionWarning } from './generation-defaults.js'
 import type { Tokenizer } from './tokenizer.js'
+import type { ToolCallReader, ToolEvent } from './tool-call/index.js'
 
-/** One generated token on its way out. */
-export interface Piece {
-  /**
-   * The text that became certain with this token. Only whole characters, and nothing that could
-   * still turn out to be a stop string: so it is sometimes empty and sometimes more than the token.
-   * The texts of all pieces of an answer join to exactly its text.
-   */
-  text: string
-  /** The token's id. */
-  token: number
-  /** Natural logarithm of the token's probability; with the option `logprobs`. */
-  logprob?: number
-  /** The answer this belongs to: prompt `p`, sequence `s` of `n` is number `p * n + s`. */
-  index: number
-  /** The likeliest tokens at this place, likeliest first; with the option `topLogprobs`. */
-  top?: Alternative[]
-}
-
-/** A token that could have come. */
-export interface Alternative {
-  token: number
-  /** The token alone; part of a UTF-8 character shows as `�`. */
-  text: string
-  logprob: number
-}
-
-/** A token of a text that was given. */
-export interface ScoredToken {
-  token: number
-  /** The token alone; part of a UTF-8 character shows as `�`. */
-  text: string
-  /** Natural logarithm of its probability after the tokens before it; a prompt's first has none. */
-  logprob?: number
-  /** The likeliest tokens at this place, if asked for. */
-  top?: Alternative[]
-}
-
-/**
- * Why an answer ended: an end token came (`eos`), a stop string came (`stop`), `maxNewTokens` are
- * there (`length`), the model's context is full (`context`), or the signal aborted and the option
- * `onAbort` is `return` (`abort`).
- */
-export type FinishReason = 'eos' | 'stop' | 'length' | 'context' | 'abort'
-
-/** Tokens of one answer. */
-export interface Usage {
-  promptTokens: number
-  /** Those of the prompt that were in the cache from before, and so cost nothing. */
-  cachedTokens: number
-  generatedTokens: number
-}
-
-/** Where the time of one answer went, in milliseconds. */
-export interface Timings {
-  /** Waiting for the engine to begin. */
-  queued: number
-  /** From there to the first token: reading the prompt. */
-  prefill: number
-  /** From the first token to the last. */
-  decode: number
-}
-
-/** One whole answer. */
-export interface Completion {
-  /** Its number among the answers of the call. */
-  index: number
-  text: string
-  finishReason: FinishReason
-  usage: Usage
-  timings: Timings
-  /** The generated tokens. */
-  tokens: Piece[]
-  /** The prompt's tokens; with the option `promptLogprobs`. */
-  promptTokens?: ScoredToken[]
-}
-
-/** What there is of an answer; the rest comes with its end. */
-export type PartialCompletion = Pick<Completion, 'index' | 'text' | 'tokens' | 'promptTokens'> &
-  Partial<Completion>
-
-/** What there is of a generation's result. */
-export type PartialResult<Result> = Result extends readonly unknown[]
-  ? PartialCompletion[]
-  : PartialCompletion
+export type { Alternative, Completion, FinishReason, PartialCompletion, Piece, ScoredToken }
 
 /**
  * Answers while they are made: iterate over it for the pieces, await it for the whole, or do first
@@ -158,11 +85,7 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
    * @throws {OptionError} if there are several answers, whose texts would mingle
    */
   get textStream(): ReadableStream<string> {
-    if (this.#source.many) {
-      const problem =
-        'is of one answer; iterate over a generation of several, whose pieces say which'
-      throw new OptionError('textStream', problem)
-    }
+    this.#checkSingle('textStream')
     const pieces = this[Symbol.asyncIterator]()
     const pull = async (controller: { enqueue(text: string): void; close(): void }) => {
       for (;;) {
@@ -175,6 +98,24 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
       await pieces.return?.()
     }
     return new ReadableStream<string>({ pull, cancel }, { highWaterMark: 0 })
+  }
+
+  /**
+   * The answer of a `chat` with `tools` in parts, as they come: texts, and calls with their arguments bit by
+   * bit. Without tools it is all text.
+   *
+   * @throws {OptionError} if there are several answers
+   */
+  async *parts(): AsyncGenerator<ToolEvent, undefined> {
+    this.#checkSingle('parts')
+    let reader: ToolCallReader | undefined
+    for await (const { text } of this) {
+      reader ??= this.#source.reader?.(0)
+      if (reader) yield* reader.push(text)
+      else if (text !== '') yield { type: 'text', text }
+    }
+    if (reader) yield* reader.finish()
+    return undefined
   }
 
   /** Waits for the whole of it. */
@@ -230,7 +171,15 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
     while (!this.#end) await this.#more()
     if (this.#end.failure) throw this.#end.failure.reason
     const answers = this.#drafts as Completion[]
+    await Promise.all(answers.map((answer) => this.#source.complete?.(answer)))
     return (this.#source.many ? answers : single(answers)) as Result
+  }
+
+  /** Refuses what would mingle the texts of several answers. */
+  #checkSingle(what: string): void {
+    if (!this.#source.many) return
+    const problem = 'is of one answer; iterate over a generation of several, whose pieces say which'
+    throw new OptionError(what, problem)
   }
 
   /** Waits for the engine's next events; several callers at once wait for the same ones. */
@@ -346,6 +295,10 @@ export interface Source {
   /** Whether the result is a list. */
   many: boolean
   warnings: readonly OptionWarning[]
+  /** Finds the calls of an answer, by its number, once the work has begun; undefined without tools. */
+  reader?: ((index: number) => ToolCallReader | undefined) | undefined
+  /** Adds to an answer that is there what its text says, such as the value of its JSON. */
+  complete?: ((answer: Completion) => Promise<void>) | undefined
 }
 
 function emptyDraft(index: number): PartialCompletion {

@@ -1,4 +1,5 @@
 // Written by scripts/generation-options.mjs from the engine's table of options: edit that.
+import type { Schema } from './schema.js'
 import type { TokenIds } from './tokens.js'
 
 /**
@@ -100,6 +101,27 @@ export interface GenerateOptions {
   stopStrings?: string | readonly string[]
 
   /**
+   * A JSON schema, or a Standard Schema such as Zod's: the answer is JSON that fits. `value` of
+   * the completion is then what the JSON says. An answer that a limit or a stop string ends
+   * before the JSON is complete has none. With one of `schema`, `regex` and `grammar` end tokens
+   * come only where the form allows, and an answer after which nothing may follow ends there.
+   * Default: none.
+   */
+  schema?: Schema
+
+  /**
+   * A regular expression that the whole answer matches, in the syntax of Rust's `regex`. Default:
+   * none.
+   */
+  regex?: string
+
+  /**
+   * A grammar that the answer follows, in [llguidance's dialect of
+   * Lark](https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md). Default: none.
+   */
+  grammar?: string
+
+  /**
    * Seed of the draws, from 0 to 2⁶⁴ − 1: the same seed gives the same text, whatever else runs.
    * The draws are others than torch's. Default: a new one each time.
    */
@@ -161,7 +183,17 @@ export interface GenerationOption {
   /** The engine's name for it. */
   engine: string
   /** What kind of value it takes. */
-  kind: 'flag' | 'count' | 'number' | 'seed' | 'ids' | 'idLists' | 'texts' | 'biases'
+  kind:
+    | 'flag'
+    | 'count'
+    | 'number'
+    | 'seed'
+    | 'ids'
+    | 'idLists'
+    | 'texts'
+    | 'biases'
+    | 'text'
+    | 'schema'
   /** What it does, in a sentence that names options in backticks. */
   help: string
   /** Its value if neither the caller nor the checkpoint says one; null is off. */
@@ -278,6 +310,24 @@ export const generationOptions = {
     engine: 'stop_strings',
     kind: 'texts',
     help: 'Text, or texts, that end the answer.',
+    default: 'none',
+  },
+  schema: {
+    engine: 'schema',
+    kind: 'schema',
+    help: "A JSON schema, or a Standard Schema such as Zod's: the answer is JSON that fits.",
+    default: 'none',
+  },
+  regex: {
+    engine: 'regex',
+    kind: 'text',
+    help: "A regular expression that the whole answer matches, in the syntax of Rust's `regex`.",
+    default: 'none',
+  },
+  grammar: {
+    engine: 'grammar',
+    kind: 'text',
+    help: "A grammar that the answer follows, in [llguidance's dialect of",
     default: 'none',
   },
   numReturnSequences: {

@@ -12,6 +12,7 @@ export {
   ChatTemplate,
   type RenderOptions,
   type TemplateOptions,
+  type ToolOptions,
 } from './chat.js'
 export {
   ChatAnswer,
@@ -20,6 +21,17 @@ export {
   type Overflow,
   type OverflowFacts,
 } from './chat-session.js'
+export type {
+  Alternative,
+  Completion,
+  FinishReason,
+  PartialCompletion,
+  PartialResult,
+  Piece,
+  ScoredToken,
+  Timings,
+  Usage,
+} from './completion.js'
 export { type DType, dtypes } from './dtypes.js'
 export {
   CancelledError,
@@ -35,18 +47,7 @@ export {
   ResourceError,
 } from './errors.js'
 export { isReplaceable, writeResult } from './files.js'
-export {
-  type Alternative,
-  type Completion,
-  type FinishReason,
-  Generation,
-  type PartialCompletion,
-  type PartialResult,
-  type Piece,
-  type ScoredToken,
-  type Timings,
-  type Usage,
-} from './generate.js'
+export { Generation } from './generate.js'
 export type {
   GenerationInForce,
   OptionInForce,
@@ -64,11 +65,8 @@ export type { FileProgress, PullProgress } from './hub/progress.js'
 export { type PulledModel, type PullOptions, pull } from './hub/pull.js'
 export type { HubOptions } from './hub/settings.js'
 export { type Inspection, inspect, type MemoryPlan, type ModelConfig } from './inspect.js'
-export {
-  type ModelInfo,
-  Olmo2,
-  type Prompt,
-} from './model.js'
+export { Olmo2 } from './model.js'
+export type { ModelInfo } from './model-info.js'
 export { nearestName } from './nearest-name.js'
 export type {
   CacheDType,
@@ -83,8 +81,17 @@ export type {
   PerplexityOptions,
   PerplexityProgress,
 } from './perplexity.js'
+export type { Prompt } from './prompt.js'
+export type { JsonSchema, Schema, SchemaIssue, SchemaValue, StandardSchema } from './schema.js'
 export type { ForwardOptions, ForwardResult, Score, ScoreOptions } from './study.js'
 export { decodeText } from './text-file.js'
 export { Tokenizer } from './tokenizer.js'
 export type { TokenIds } from './tokens.js'
+export type {
+  FunctionTool,
+  ToolCall,
+  ToolChoice,
+  ToolEvent,
+  ToolMessage,
+} from './tool-call/index.js'
 export type { OptionNaming } from './wording.js'

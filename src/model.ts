@@ -7,20 +7,22 @@ import {
   ChatTemplate,
   chatShape,
   splitChatOptions,
+  type ToolOptions,
+  toolShape,
 } from './chat.js'
-import type { DType } from './dtypes.js'
+import type { Alternative, Completion } from './completion.js'
 import { runJob } from './engine/job.js'
 import { native } from './engine/native.js'
 import { checkSignal } from './engine/signal.js'
-import { crossingAsync, PromptError } from './errors.js'
-import { type Alternative, alternatives, type Completion, Generation } from './generate.js'
-import { type GenerationInForce, readInForce, unusedOptions } from './generation-defaults.js'
+import { crossingAsync } from './errors.js'
+import { alternatives, Generation } from './generate.js'
+import { readInForce, unusedOptions } from './generation-defaults.js'
 import type { GenerateManyOptions, GenerateOptions } from './generation-options.js'
 import { locateModel } from './hub/locate.js'
 import type { PullOptions } from './hub/pull.js'
-import type { MemoryPlan, ModelConfig } from './inspect.js'
+import type { ModelInfo } from './model-info.js'
 import {
-  type CacheDType,
+  defined,
   generationShape,
   type LoadOptions,
   toNativeGenerateOptions,
@@ -28,6 +30,8 @@ import {
 } from './options.js'
 import { embeddedModel } from './package.js'
 import { evaluate, type Perplexity, type PerplexityOptions } from './perplexity.js'
+import { fittingIds, isLong, isPromptList, type Prompt, promptIds } from './prompt.js'
+import { type JsonSchema, readValue, type Schema, type SchemaValue } from './schema.js'
 import {
   type ForwardOptions,
   type ForwardResult,
@@ -39,39 +43,21 @@ import {
   scoreShape,
 } from './study.js'
 import { Tokenizer } from './tokenizer.js'
-import { isTokenIds, notIds, type TokenIds, toIds } from './tokens.js'
-
-/**
- * A prompt: text, or token ids. An array whose first element is a number is ids, as is an empty one;
- * any other array is a list of prompts.
- */
-export type Prompt = string | TokenIds
+import { addCalls, planTools, type ToolPlan } from './tools/index.js'
 
 /** Options that ask for several answers to one prompt. */
 type Several = GenerateManyOptions & { numReturnSequences: number }
 
-/** How a loaded model runs. */
-export interface ModelInfo {
-  /** The folder or GGUF file it came from. */
-  path: string
-  config: ModelConfig
-  /** Number of weights. */
-  numParameters: number
-  /** What the weights are held in. */
-  dtype: DType
-  /** What keys and values are held in. */
-  cacheDtype: CacheDType
-  /** Where it runs: `cpu`, `cuda:N` or `metal`. */
-  device: string
-  /** Threads that compute on the CPU; 0 on another device. */
-  threads: number
-  /** What it takes of memory. */
-  memory: MemoryPlan
-  /** What each option of a generation is if no caller sets it, and where that is from. */
-  generation: GenerationInForce
-  /** What is odd about the files but does not matter, such as tensors that no OLMo 2 has: a line each. */
-  warnings: string[]
+/** Options of a conversation. */
+type Chatting = ChatOptions & ToolOptions
+
+/** Options whose schema says what the answer's value is. */
+interface Formed<S extends Schema> {
+  schema?: S
 }
+
+/** One answer under a schema. */
+type Answer<S extends Schema> = Completion<SchemaValue<S>>
 
 /**
  * An OLMo 2 model in memory.
@@ -81,6 +67,7 @@ export interface ModelInfo {
  */
 export class Olmo2 implements AsyncDisposable {
   readonly #native: NativeModel
+  readonly #defaults: GenerateOptions
   #template: Promise<ChatTemplate> | undefined
 
   /** Text to ids and back. Also works after the model is disposed. */
@@ -89,8 +76,9 @@ export class Olmo2 implements AsyncDisposable {
   /** The model's shape and how it runs. */
   readonly info: ModelInfo
 
-  private constructor(path: string, model: NativeModel) {
+  private constructor(path: string, model: NativeModel, defaults: GenerateOptions = {}) {
     this.#native = model
+    this.#defaults = defaults
     this.tokenizer = new Tokenizer(model.tokenizer())
     const { generation, ...info } = model.info()
     this.info = { path, ...info, generation: readInForce(generation) } as ModelInfo
@@ -124,7 +112,7 @@ export class Olmo2 implements AsyncDisposable {
       whenAborted: 'leave',
       discard: (model) => void model.dispose(),
     })
-    return new Olmo2(place, model)
+    return new Olmo2(place, model, options.generation)
   }
 
   /**
@@ -139,21 +127,31 @@ export class Olmo2 implements AsyncDisposable {
    * Errors reach whoever iterates or awaits: {@link PromptError}, {@link OptionError},
    * {@link EngineError}, {@link CancelledError}, or the signal's reason.
    */
-  generate(prompt: Prompt, options: Several): Generation<Completion[]>
-  generate(prompt: Prompt, options?: GenerateOptions): Generation<Completion>
-  generate(prompts: readonly Prompt[], options?: GenerateManyOptions): Generation<Completion[]>
-  generate(
+  generate<S extends Schema = JsonSchema>(
+    prompt: Prompt,
+    options: Several & Formed<S>,
+  ): Generation<Answer<S>[]>
+  generate<S extends Schema = JsonSchema>(
+    prompt: Prompt,
+    options?: GenerateOptions & Formed<S>,
+  ): Generation<Answer<S>>
+  generate<S extends Schema = JsonSchema>(
+    prompts: readonly Prompt[],
+    options?: GenerateManyOptions & Formed<S>,
+  ): Generation<Answer<S>[]>
+  generate<S extends Schema = JsonSchema>(
     prompt: Prompt | readonly Prompt[],
-    options?: GenerateManyOptions,
-  ): Generation<Completion | Completion[]>
+    options?: GenerateManyOptions & Formed<S>,
+  ): Generation<Answer<S> | Answer<S>[]>
   generate(
     prompt: Prompt | readonly Prompt[],
     options: GenerateManyOptions = {},
   ): Generation<Completion | Completion[]> {
-    const many = isList(prompt)
-    return this.#generation(many, options, () =>
-      Promise.all((many ? prompt : [prompt]).map((one, index) => this.#prompt(one, { index }))),
-    )
+    const many = isPromptList(prompt)
+    const all = many ? prompt : [prompt]
+    return this.#generation(many, options, async () => ({
+      prompts: await Promise.all(all.map((one, index) => this.#prompt(one, { index }))),
+    }))
   }
 
   /**
@@ -166,32 +164,38 @@ export class Olmo2 implements AsyncDisposable {
    * Errors are those of {@link generate}, and {@link CheckpointError} `NO_CHAT_TEMPLATE` for a model
    * that was not trained to chat.
    */
-  chat(messages: readonly ChatMessage[], options: Several & ChatOptions): Generation<Completion[]>
+  chat<S extends Schema = JsonSchema>(
+    messages: readonly ChatMessage[],
+    options: Several & Chatting & Formed<S>,
+  ): Generation<Answer<S>[]>
+  chat<S extends Schema = JsonSchema>(
+    messages: readonly ChatMessage[],
+    options?: GenerateOptions & Chatting & Formed<S>,
+  ): Generation<Answer<S>>
+  chat<S extends Schema = JsonSchema>(
+    messages: readonly ChatMessage[],
+    options?: GenerateManyOptions & Chatting & Formed<S>,
+  ): Generation<Answer<S> | Answer<S>[]>
   chat(
     messages: readonly ChatMessage[],
-    options?: GenerateOptions & ChatOptions,
-  ): Generation<Completion>
-  chat(
-    messages: readonly ChatMessage[],
-    options?: GenerateManyOptions & ChatOptions,
-  ): Generation<Completion | Completion[]>
-  chat(
-    messages: readonly ChatMessage[],
-    options: GenerateManyOptions & ChatOptions = {},
+    options: GenerateManyOptions & Chatting = {},
   ): Generation<Completion | Completion[]> {
     const [own, others] = splitChatOptions(options)
-    const check = () => checkObject('options', options, { ...generationShape, ...chatShape })
+    const shape = { ...generationShape, ...chatShape, ...toolShape }
+    const check = () => checkObject('options', options, shape)
     return this.#generation(
       false,
       others,
       async () => {
         const template = await this.#chatTemplate()
+        const tools = await planTools(template, messages, own, others)
         // A conversation whose answer is wanted after an abort too has to become a prompt.
         const signal = options?.onAbort === 'return' ? undefined : options?.signal
+        const { toolChoice: _, parallelToolCalls: __, ...plain } = own
+        const encoded = { ...(tools?.options ?? plain), ...(signal && { signal }) }
         // The template writes the special tokens itself.
-        return [
-          await template.encode(messages, this.tokenizer, { ...own, ...(signal && { signal }) }),
-        ]
+        const ids = await template.encode(tools?.messages ?? messages, this.tokenizer, encoded)
+        return { prompts: [ids], tools }
       },
       check,
     )
@@ -242,7 +246,7 @@ export class Olmo2 implements AsyncDisposable {
   ): Promise<Score | Score[]> {
     checkObject('options', options, scoreShape)
     checkSignal(options.signal)
-    const many = isList(continuation)
+    const many = isPromptList(continuation)
     const ids = await Promise.all([
       this.#prompt(prompt),
       ...(many ? continuation : [continuation]).map((one, index) =>
@@ -262,8 +266,9 @@ export class Olmo2 implements AsyncDisposable {
    * @throws {CheckpointError} if a file of log-probabilities cannot be used
    */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
-    const isLong = typeof text === 'string' && text.length > LONG
-    const ids = isLong ? await this.tokenizer.encodeAsync(text) : this.#ids(text, { name: 'text' })
+    const { tokenizer } = this
+    const place = { name: 'text' }
+    const ids = isLong(text) ? await tokenizer.encodeAsync(text) : promptIds(text, tokenizer, place)
     return evaluate((engine) => this.#native.perplexity(ids, engine), options)
   }
 
@@ -273,7 +278,7 @@ export class Olmo2 implements AsyncDisposable {
    * @internal
    */
   scoreText(text: Prompt, signal: AbortSignal | undefined): Promise<Surprise> {
-    return runJob(() => this.#native.scoreText(this.#ids(text, { name: 'text' })), {
+    return runJob(() => this.#native.scoreText(promptIds(text, this.tokenizer, { name: 'text' })), {
       signal,
       whenAborted: 'leave',
     })
@@ -294,7 +299,7 @@ export class Olmo2 implements AsyncDisposable {
 
   /** @internal The likeliest next tokens by the model's own distribution, likeliest first. */
   async likeliest(prompt: Prompt, count: number): Promise<Alternative[]> {
-    const ids = this.#ids(prompt)
+    const ids = promptIds(prompt, this.tokenizer)
     const found = await crossingAsync(() => this.#native.likeliest(ids, count))
     return alternatives(found, this.tokenizer)
   }
@@ -314,60 +319,61 @@ export class Olmo2 implements AsyncDisposable {
 
   #generation(
     many: boolean,
-    options: GenerateManyOptions,
-    prompts: () => Uint32Array[] | Promise<Uint32Array[]>,
+    given: GenerateManyOptions,
+    prepare: () => Promise<Prepared>,
     check = () => {},
   ): Generation<Completion | Completion[]> {
+    let tools: ToolPlan | undefined
+    const options: GenerateManyOptions = { ...this.#defaults, ...defined(given ?? {}) }
     const start = async () => {
       check()
-      const nativeOptions = toNativeGenerateOptions(options)
-      return this.#native.generate(await prompts(), nativeOptions)
+      checkObject('options', given, generationShape)
+      const prepared = await prepare()
+      tools = prepared.tools
+      const { schema: _, ...others } = options
+      const all = tools?.form ? { ...others, ...tools.form } : options
+      const nativeOptions = toNativeGenerateOptions(all)
+      const form = await this.#form(all, nativeOptions)
+      return this.#native.generate(prepared.prompts, nativeOptions, form)
     }
     const warnings = unusedOptions(options, this.info.generation)
     return new Generation<Completion | Completion[]>({
       start,
       tokenizer: this.tokenizer,
-      signal: options?.signal,
-      onAbort: options?.onAbort,
-      many: many || options?.numReturnSequences !== undefined,
+      signal: options.signal,
+      onAbort: options.onAbort,
+      many: many || options.numReturnSequences !== undefined,
       warnings,
+      reader: (index) => tools?.reader(index),
+      complete: async (answer) => {
+        await addValue(answer, options.schema)
+        if (tools) addCalls(answer, tools.reader(answer.index))
+      },
     })
   }
 
-  /** The ids of what must fit into the context: of a long text, off the event loop and only so many. */
-  async #prompt(prompt: Prompt, given: PromptPlace = {}): Promise<Uint32Array> {
-    if (typeof prompt !== 'string' || prompt.length <= LONG) return this.#ids(prompt, given)
-    const { name = 'prompt', index = 0, special = true } = given
-    const context = this.info.config.maxPositionEmbeddings
-    const options = { addSpecialTokens: special, most: context }
-    const ids = await this.tokenizer.encodeAsync(prompt, options)
-    if (ids.length <= context) return ids
-    const what = name === 'text' ? 'prompt' : name
-    const problem = `${what} ${index} has more than ${context} tokens, which is what the model's context holds`
-    throw new PromptError('PROMPT_TOO_LONG', `${problem}; shorten it`)
+  #prompt(prompt: Prompt, place?: Parameters<typeof fittingIds>[3]): Promise<Uint32Array> {
+    return fittingIds(prompt, this.tokenizer, this.info.config.maxPositionEmbeddings, place)
   }
 
-  #ids(prompt: Prompt, { name = 'prompt', special = true }: PromptPlace = {}): Uint32Array {
-    if (typeof prompt === 'string') {
-      return this.tokenizer.encode(prompt, { addSpecialTokens: special })
-    }
-    if (isTokenIds(prompt)) return toIds(prompt, name)
-    throw notIds(name, prompt, 'text or token ids')
+  /** What the options ask of the form of an answer, compiled off the event loop. */
+  async #form(options: GenerateManyOptions, engine: Record<string, unknown>) {
+    const { schema, regex, grammar } = options
+    if ((schema ?? regex ?? grammar) === undefined) return undefined
+    return crossingAsync(() => this.#native.compile(engine))
   }
 }
 
-/** What a text is called in errors, which of several it is, and whether special tokens are put around it. */
-interface PromptPlace {
-  name?: string
-  index?: number
-  special?: boolean
+/** What a generation is begun with. */
+interface Prepared {
+  prompts: Uint32Array[]
+  tools?: ToolPlan | undefined
 }
 
-/** Characters of a text that is encoded off the event loop; shorter ones take less than a few milliseconds. */
-const LONG = 1 << 14
-
-function isList(prompt: Prompt | readonly Prompt[]): prompt is readonly Prompt[] {
-  return Array.isArray(prompt) && !isTokenIds(prompt)
+/** Adds what the JSON of an answer says that has reached its end. */
+async function addValue(answer: Completion, schema: Schema | undefined): Promise<void> {
+  if (schema === undefined || answer.finishReason !== 'eos') return
+  Object.assign(answer, await readValue(schema, answer.text))
 }
 
 function pullOptions({ hub, revision, signal, onDownload }: LoadOptions): PullOptions {

@@ -5,12 +5,14 @@ import type { DType } from './dtypes.js'
 import {
   type EngineOption,
   type GenerateManyOptions,
+  type GenerateOptions,
   type GenerationOption,
   generationOptions,
 } from './generation-options.js'
 import { hubShape } from './hub/arguments.js'
 import type { PullProgress } from './hub/progress.js'
 import type { HubOptions } from './hub/settings.js'
+import { type Schema, schemaJson } from './schema.js'
 import { type TokenIds, toIds } from './tokens.js'
 
 /** Numbers one by one. */
@@ -91,6 +93,9 @@ export interface LoadOptions {
   /** Answers that one call may ask for, of all its prompts together, from 1. Default 16,384. */
   maxAnswers?: number
 
+  /** What every generation of the model is asked for, unless its call says otherwise. */
+  generation?: Omit<GenerateOptions, 'signal'>
+
   /** Stops the load, which then rejects with the signal's reason. */
   signal?: AbortSignal
 
@@ -119,7 +124,7 @@ export interface LoadProgress {
 
 /** An object without the keys whose value is undefined: absent is how Rust knows a default. */
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> }
-function defined<T extends object>(object: T): Defined<T> {
+export function defined<T extends object>(object: T): Defined<T> {
   return Object.fromEntries(
     Object.entries(object).filter(([, value]) => value !== undefined),
   ) as Defined<T>
@@ -141,6 +146,7 @@ const toNative: Partial<Record<ArgumentKind, (value: never) => unknown>> = {
   idLists: (value: readonly TokenIds[]) => value.map((ids) => [...toIds(ids)]),
   texts: (value: string | readonly string[]) => (typeof value === 'string' ? [value] : [...value]),
   biases: biasPairs,
+  schema: (schema: Schema) => schemaJson(schema),
 }
 
 /** Options of a generation as the binding takes them: under the engine's names. */
@@ -173,6 +179,7 @@ export const loadShape = {
   onDownload: 'listener',
   onProgress: 'listener',
   hub: hubShape,
+  generation: generationShape,
   signal: 'signal',
 } as const satisfies Shape
 

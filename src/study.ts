@@ -1,10 +1,11 @@
 import type { Cancellation, Model as NativeModel } from '#native'
 
 import type { Shape } from './arguments.js'
+import type { ScoredToken } from './completion.js'
 import { native } from './engine/native.js'
 import { watch } from './engine/signal.js'
 import { crossingAsync } from './errors.js'
-import { type ScoredToken, scored } from './generate.js'
+import { scored } from './generate.js'
 import type { Tokenizer } from './tokenizer.js'
 import { type TokenIds, toIds } from './tokens.js'
 

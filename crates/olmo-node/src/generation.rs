@@ -6,9 +6,13 @@ use std::time::Duration;
 use napi::bindgen_prelude::Env;
 use napi_derive::napi;
 use olmo_core::engine as core;
-use olmo_core::sampling::TokenLogprob;
+use olmo_core::sampling::{Grammar, TokenLogprob};
 
 use crate::error::{promise, Promise};
+
+/// The form that answers are to have, compiled; or none.
+#[napi]
+pub struct AnswerForm(pub(crate) Option<Arc<Grammar>>);
 
 /// A stream of events. Nothing is computed far ahead of who reads it.
 #[napi]

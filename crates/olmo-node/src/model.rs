@@ -9,9 +9,9 @@ use olmo_core::evaluate;
 use olmo_core::sampling::GenerationOptions;
 
 use crate::cancellation::{unless, Cancellation};
-use crate::error::{js_error, promise, unreadable, Promise, Result};
+use crate::error::{js_error, promise, promise_blocking, unreadable, Promise, Result};
 use crate::evaluation::{Evaluation, PerplexityOptions};
-use crate::generation::{Alternative, Generation, Score};
+use crate::generation::{Alternative, AnswerForm, Generation, Score};
 use crate::inspection::ModelInfo;
 use crate::options::partial_options;
 use crate::scoring::{HeldOutScoring, TextScoring};
@@ -25,6 +25,11 @@ pub struct Model {
 impl Model {
     pub fn new(engine: Engine) -> Model {
         Model { engine: Arc::new(engine) }
+    }
+
+    fn options(&self, given: &Object) -> napi::Result<GenerationOptions> {
+        let defaults = GenerationOptions::from_defaults(self.engine.defaults());
+        Ok(partial_options(given)?.apply(defaults))
     }
 }
 
@@ -40,17 +45,30 @@ impl Model {
         Tokenizer::of(self.engine.clone())
     }
 
-    /// Starts one answer per prompt and sequence.
+    /// Compiles the form that the options ask of an answer, if they ask for one.
+    #[napi(catch_unwind, ts_return_type = "Promise<AnswerForm>")]
+    pub fn compile(
+        &self,
+        env: &Env,
+        #[napi(ts_arg_type = "Record<string, unknown>")] options: Object,
+    ) -> Promise<AnswerForm> {
+        let options = self.options(&options)?;
+        let engine = self.engine.clone();
+        promise_blocking(env, move || Ok(AnswerForm(engine.compile(&options)?)))
+    }
+
+    /// Starts one answer per prompt and sequence; `form` is what [`Model::compile`] made of the same options.
     #[napi(catch_unwind)]
     pub fn generate(
         &self,
         prompts: Vec<Uint32Array>,
         #[napi(ts_arg_type = "Record<string, unknown>")] options: Object,
+        form: Option<&AnswerForm>,
     ) -> Result<Generation> {
         let prompts = prompts.iter().map(|ids| ids.to_vec()).collect();
-        let given = partial_options(&options).map_err(unreadable)?;
-        let options = given.apply(GenerationOptions::from_defaults(self.engine.defaults()));
-        let generation = self.engine.generate(prompts, options).map_err(js_error)?;
+        let options = self.options(&options).map_err(unreadable)?;
+        let form = form.and_then(|form| form.0.clone());
+        let generation = self.engine.generate_formed(prompts, options, form).map_err(js_error)?;
         Ok(Generation::new(generation))
     }
 

@@ -7,7 +7,9 @@ use napi::bindgen_prelude::{BigInt, Object};
 use napi_derive::napi;
 use olmo_core::checkpoint as core;
 use olmo_core::limits::Limits;
-use olmo_core::sampling::{describe, Kind, OptionEntry, OptionValue, PartialOptions, OPTIONS};
+use olmo_core::sampling::{
+    describe, JsonSchema, Kind, OptionEntry, OptionValue, PartialOptions, OPTIONS,
+};
 use olmo_core::weights::Access;
 
 #[napi(object, object_to_js = false)]
@@ -81,5 +83,7 @@ fn option_value(object: &Object, entry: &OptionEntry) -> napi::Result<Option<Opt
         Kind::IdLists => object.get(name)?.map(OptionValue::IdLists),
         Kind::Texts => object.get(name)?.map(OptionValue::Texts),
         Kind::Biases => object.get(name)?.map(|pairs: Vec<(u32, f64)>| OptionValue::Biases(pairs)),
+        Kind::Text => object.get(name)?.map(OptionValue::Text),
+        Kind::Schema => object.get(name)?.map(|json: String| OptionValue::Schema(JsonSchema(json))),
     })
 }

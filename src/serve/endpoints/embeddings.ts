@@ -1,4 +1,5 @@
 import type { Shape } from '../../arguments.js'
+import { embed, normalized, type Pooling } from '../../embed.js'
 import { OptionError } from '../../errors.js'
 import type { Olmo2 } from '../../model.js'
 import { type TokenIds, toIds } from '../../tokens.js'
@@ -16,9 +17,6 @@ const shape: Shape = {
   normalize: 'flag',
   priority: 'number',
 }
-
-/** How the states of a text's tokens become one. */
-type Pooling = 'mean' | 'last'
 
 /** `POST /v1/embeddings`: the last hidden states of texts, each pooled to one vector. */
 export async function embeddings(exchange: Exchange): Promise<void> {
@@ -65,32 +63,6 @@ function checkDimensions({ info }: Olmo2, { dimensions }: Fields): void {
 
 function idsOf(model: Olmo2, input: string | TokenIds): Promise<Uint32Array> | Uint32Array {
   return typeof input === 'string' ? textIds(model, input) : toIds(input, 'input')
-}
-
-async function embed(
-  model: Olmo2,
-  ids: Uint32Array,
-  pooling: Pooling,
-  signal: AbortSignal,
-): Promise<Float64Array> {
-  const { hiddenSize, numHiddenLayers } = model.info.config
-  const options = { logits: false, hiddenStates: [numHiddenLayers], signal } as const
-  const { hiddenStates } = await model.forward(ids, options)
-  const [states = new Float32Array()] = hiddenStates
-  const from = pooling === 'last' ? ids.length - 1 : 0
-  const sum = new Float64Array(hiddenSize)
-  for (let position = from; position < ids.length; position += 1) {
-    for (let at = 0; at < hiddenSize; at += 1) {
-      sum[at] = (sum[at] ?? 0) + (states[position * hiddenSize + at] ?? 0)
-    }
-  }
-  return sum.map((value) => value / (ids.length - from))
-}
-
-/** Of length 1, so that a product of two is their cosine. */
-function normalized(vector: Float64Array): Float64Array {
-  const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0))
-  return length === 0 ? vector : vector.map((value) => value / length)
 }
 
 /** Numbers, or their bytes: f32, the least significant first, whatever this machine has. */

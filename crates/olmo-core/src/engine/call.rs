@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::mailbox::Mailbox;
 use super::request::{Event, FinishReason, ForwardOptions, Timings, Usage};
-use crate::sampling::{GenerationOptions, Sampler};
+use crate::sampling::{Constraint, GenerationOptions, Grammar, Sampler};
 use crate::text::TextOut;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
@@ -67,6 +67,8 @@ pub(super) struct Call {
     stop_strings: Arc<[String]>,
     seed: u64,
     tokenizer: Arc<Tokenizer>,
+    /// The form that each answer is to have.
+    grammar: Option<Arc<Grammar>>,
 }
 
 impl Call {
@@ -84,7 +86,12 @@ impl Call {
             Goal::Generate(options) => options.stop_strings.as_slice().into(),
             Goal::Score { .. } | Goal::Forward(_) => [].into(),
         };
-        Call { mailbox, goal, context, prompts, stop_strings, seed, tokenizer }
+        Call { mailbox, goal, context, prompts, stop_strings, seed, tokenizer, grammar: None }
+    }
+
+    /// The same, for answers of one form.
+    pub fn constrained(self, grammar: Option<Arc<Grammar>>) -> Call {
+        Call { grammar, ..self }
     }
 
     /// Answers in all.
@@ -112,7 +119,8 @@ impl Call {
             Some(_) => index % options.num_return_sequences,
             None => index,
         };
-        Sampler::new(options, self.seed, stream)
+        let constraint = self.grammar.as_ref().map(Constraint::new);
+        Sampler::new(options, self.seed, stream).constrained(constraint)
     }
 
     /// Ends answer `index`, which has not begun.

@@ -4,7 +4,7 @@
 //! Nothing else is shared, so any number of threads can hold the handle.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use async_channel::{Receiver, Sender};
@@ -18,7 +18,7 @@ use super::worker::{catch_panic, Command, Worker};
 use crate::cache::BLOCK_TOKENS;
 use crate::checkpoint::{load, LoadOptions, LoadProgress, Loaded, ModelInfo};
 use crate::error::{Amount, Hint};
-use crate::sampling::{fresh_seed, GenerationDefaults, GenerationOptions};
+use crate::sampling::{fresh_seed, GenerationDefaults, GenerationOptions, Grammar, Vocabulary};
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
@@ -32,6 +32,8 @@ pub struct Engine {
     info: ModelInfo,
     tokenizer: Arc<Tokenizer>,
     defaults: GenerationDefaults,
+    /// What grammars are compiled for, once the first has come.
+    vocabulary: Mutex<Option<Arc<Vocabulary>>>,
 }
 
 impl Engine {
@@ -61,7 +63,8 @@ impl Engine {
         thread::Builder::new().name("olmo2-engine".into()).spawn(move || worker.run()).map_err(
             |error| Error::Internal(format!("cannot start the engine's thread: {error}")),
         )?;
-        Ok(Engine { commands, ended, calls: Arc::default(), info, tokenizer, defaults })
+        let (calls, vocabulary) = (Arc::default(), Mutex::default());
+        Ok(Engine { commands, ended, calls, info, tokenizer, defaults, vocabulary })
     }
 
     pub fn info(&self) -> &ModelInfo {
@@ -84,11 +87,46 @@ impl Engine {
         prompts: Vec<Vec<u32>>,
         options: GenerationOptions,
     ) -> Result<Generation> {
-        options.validate(self.info.config.vocab_size)?;
-        self.start(prompts, Goal::Generate(options.into()))
+        let grammar = self.compile(&options)?;
+        self.generate_formed(prompts, options, grammar)
     }
 
-    fn start(&self, prompts: Vec<Vec<u32>>, goal: Goal) -> Result<Generation> {
+    /// [`Engine::generate`] of answers whose form is compiled already, from options that name the same.
+    pub fn generate_formed(
+        &self,
+        prompts: Vec<Vec<u32>>,
+        options: GenerationOptions,
+        grammar: Option<Arc<Grammar>>,
+    ) -> Result<Generation> {
+        options.validate(self.info.config.vocab_size)?;
+        self.start(prompts, Goal::Generate(options.into()), grammar)
+    }
+
+    /// The form that `options` ask of an answer. Blocks: the first takes a model some tenths of a second
+    /// more.
+    pub fn compile(&self, options: &GenerationOptions) -> Result<Option<Arc<Grammar>>> {
+        let vocab_size = self.info.config.vocab_size;
+        options.validate(vocab_size)?;
+        let Some(form) = options.form() else { return Ok(None) };
+        let vocabulary = {
+            let mut made = self.vocabulary.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*made {
+                Some(vocabulary) => vocabulary.clone(),
+                None => {
+                    let new = Vocabulary::new(&self.tokenizer, vocab_size, form.option())?;
+                    made.insert(Arc::new(new)).clone()
+                }
+            }
+        };
+        Ok(Some(Arc::new(Grammar::new(&vocabulary, form)?)))
+    }
+
+    fn start(
+        &self,
+        prompts: Vec<Vec<u32>>,
+        goal: Goal,
+        grammar: Option<Arc<Grammar>>,
+    ) -> Result<Generation> {
         for (index, prompt) in prompts.iter().enumerate() {
             self.check_prompt(index, prompt, &goal)?;
         }
@@ -109,6 +147,7 @@ impl Engine {
         let context = self.info.config.max_position_embeddings;
         let tokenizer = self.tokenizer.clone();
         let call = Call::new(generation.mailbox(), prompts, goal, seed, context, tokenizer);
+        let call = call.constrained(grammar);
         self.send(Command::Run(call))?;
         Ok(generation)
     }
@@ -157,7 +196,7 @@ impl Engine {
         continuations: &[Vec<u32>],
     ) -> Result<Vec<Score>> {
         let texts = continuations.iter().map(|continuation| [prompt, continuation].concat());
-        let generation = self.start(texts.collect(), Goal::Score { from: prompt.len() })?;
+        let generation = self.start(texts.collect(), Goal::Score { from: prompt.len() }, None)?;
         let mut scores = vec![Score::default(); continuations.len()];
         while let Some(events) = generation.next().await {
             for event in events? {

@@ -24,7 +24,7 @@ pub enum Event {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FinishReason {
-    /// An end token came.
+    /// An end token came, or the answer has the form asked for and nothing may follow.
     Eos,
     /// A stop string came.
     Stop,

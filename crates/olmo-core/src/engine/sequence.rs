@@ -294,26 +294,28 @@ impl Sequence {
         };
         let context = Context { ids: &self.tokens, prompt_length: self.prompt_len };
         let id = writer.sampler.next(&context, logits, &mut scratch.scores)?;
+        let is_complete = writer.sampler.accept(id)?;
         let told = options.logprobs || options.top_logprobs > 0;
         let described = told.then(|| self.describe(id, logits, scratch));
         let token = described.unwrap_or(TokenLogprob { id, logprob: None, top: Vec::new() });
         self.next_output = self.tokens.len();
         self.tokens.push(id);
         self.clock.first_token.get_or_insert_with(Instant::now);
-        let (text, finish) = self.write(id)?;
+        let (text, finish) = self.write(id, is_complete)?;
         self.call.mailbox.send(Event::Token { index: self.index, text, token });
         Ok(finish)
     }
 
-    /// The text that is certain with the newest token, and why the answer ends with it, if it does.
-    fn write(&mut self, id: u32) -> Result<(String, Option<FinishReason>)> {
+    /// The text that is certain with the newest token, and why the answer ends with it, if it does;
+    /// `is_complete` if no other may follow.
+    fn write(&mut self, id: u32, is_complete: bool) -> Result<(String, Option<FinishReason>)> {
         let (Some(writer), Goal::Generate(options)) = (&mut self.writer, &self.call.goal) else {
             return Ok((String::new(), None));
         };
         let matched = writer.text.push(id)?;
         let finish = if matched.stopped {
             Some(FinishReason::Stop)
-        } else if options.eos_token_ids.contains(&id) {
+        } else if is_complete || options.eos_token_ids.contains(&id) {
             Some(FinishReason::Eos)
         } else if self.tokens.len() - self.prompt_len >= options.max_new_tokens {
             Some(FinishReason::Length)

@@ -29,7 +29,9 @@ impl Error {
                 vec![("file", path(file)), ("tensor", text(tensor))]
             }
             Error::InvalidFile { file, .. } => vec![("file", path(file))],
-            Error::InvalidOption { option, .. } => vec![("option", text(option))],
+            Error::InvalidOption { option, .. } | Error::InvalidGrammar { option, .. } => {
+                vec![("option", text(option))]
+            }
             Error::NoTokenLeft { options } => {
                 let first = options.first().copied().unwrap_or_default();
                 vec![("option", text(first)), ("options", Fact::List(options.clone()))]

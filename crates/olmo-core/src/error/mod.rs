@@ -45,6 +45,10 @@ pub enum Error {
     #[error("{}", out_of_range(option, value, expected))]
     InvalidOption { option: &'static str, value: String, expected: Message },
 
+    /// The schema, expression or grammar that an answer is to fit cannot be used.
+    #[error("{}", unusable_grammar(option, problem))]
+    InvalidGrammar { option: &'static str, problem: String },
+
     /// The options, each fine by itself, leave no token that may come next.
     #[error("{}", none_left(options))]
     NoTokenLeft { options: Vec<&'static str> },
@@ -123,6 +127,7 @@ impl Error {
             Error::InvalidWeights { .. } => "INVALID_WEIGHTS",
             Error::InvalidFile { .. } | Error::UnusableTokens { .. } => "INVALID_FILE",
             Error::InvalidOption { .. } => "INVALID_OPTION",
+            Error::InvalidGrammar { .. } => "INVALID_GRAMMAR",
             Error::NoTokenLeft { .. } => "NO_TOKEN_LEFT",
             Error::DeviceUnavailable { .. } => "DEVICE_UNAVAILABLE",
             Error::NotEnoughMemory { .. } => "NOT_ENOUGH_MEMORY",
@@ -147,6 +152,7 @@ impl Error {
             Error::InvalidOption { option, value, expected } => {
                 out_of_range(option, value, expected)
             }
+            Error::InvalidGrammar { option, problem } => unusable_grammar(option, problem),
             Error::NoTokenLeft { options } => none_left(options),
             Error::DeviceUnavailable { device, reason } => unavailable(device, reason),
             Error::NotEnoughMemory { what, need, have, hint } => {
@@ -188,6 +194,11 @@ fn out_of_range(option: &'static str, value: &str, expected: &Message) -> Messag
         .subject(option)
         .words(format!(" is {value}, but "))
         .then(expected.clone())
+}
+
+fn unusable_grammar(option: &'static str, problem: &str) -> Message {
+    let problem = format!(" cannot be used: {problem}");
+    Message::from("option ").subject(option).words(problem)
 }
 
 fn none_left(options: &[&'static str]) -> Message {

@@ -182,7 +182,7 @@ impl Reader<'_> {
                 let read = self.texts(entry, value).map(OptionValue::Texts);
                 (read, "a text or a list of texts".to_owned())
             }
-            Kind::Biases => (None, "set by the caller".to_owned()),
+            Kind::Biases | Kind::Text | Kind::Schema => (None, "set by the caller".to_owned()),
         };
         read.ok_or_else(|| Problem(format!("is {value}, but must be {expected}")))
     }

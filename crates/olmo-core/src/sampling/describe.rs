@@ -40,6 +40,8 @@ fn kind(kind: Kind) -> &'static str {
         Kind::IdLists => "idLists",
         Kind::Texts => "texts",
         Kind::Biases => "biases",
+        Kind::Text => "text",
+        Kind::Schema => "schema",
     }
 }
 
@@ -70,5 +72,7 @@ pub fn to_json(value: &OptionValue) -> Value {
         OptionValue::IdLists(lists) => json!(lists),
         OptionValue::Texts(texts) => json!(texts),
         OptionValue::Biases(biases) => json!(biases),
+        OptionValue::Text(text) => json!(text),
+        OptionValue::Schema(schema) => json!(schema.0),
     }
 }

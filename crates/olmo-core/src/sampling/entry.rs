@@ -76,6 +76,9 @@ pub enum Kind {
     Texts,
     /// What is added to the logits of some tokens.
     Biases,
+    Text,
+    /// A JSON schema.
+    Schema,
 }
 
 /// The values that an option may have.
@@ -112,7 +115,13 @@ pub enum OptionValue {
     IdLists(Vec<Vec<u32>>),
     Texts(Vec<String>),
     Biases(Vec<(u32, f64)>),
+    Text(String),
+    Schema(JsonSchema),
 }
+
+/// A JSON schema as JSON.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JsonSchema(pub String);
 
 /// A type that an option can have in [`GenerationOptions`](super::GenerationOptions).
 pub(super) trait Setting: Sized {
@@ -158,6 +167,9 @@ setting!(Vec<u32>, Ids, check_ids);
 setting!(Vec<Vec<u32>>, IdLists, check_words);
 setting!(Vec<String>, Texts, check_texts);
 setting!(Vec<(u32, f64)>, Biases, check_biases);
+// What they say is checked when it is compiled.
+setting!(String, Text, |_: &String, _: &OptionEntry, _: usize| Ok(()));
+setting!(JsonSchema, Schema, |_: &JsonSchema, _: &OptionEntry, _: usize| Ok(()));
 
 /// An option that nothing but its absence switches off.
 impl<T: Setting> Setting for Option<T> {

@@ -4,6 +4,7 @@
 mod defaults;
 mod describe;
 mod entry;
+mod grammar;
 mod logprobs;
 mod options;
 mod processors;
@@ -12,7 +13,8 @@ mod select;
 
 pub use defaults::{GenerationDefaults, Source};
 pub use describe::{describe, to_json};
-pub use entry::{Kind, OptionEntry, OptionValue, Range};
+pub use entry::{JsonSchema, Kind, OptionEntry, OptionValue, Range};
+pub use grammar::{Constraint, Grammar, GrammarSource, Mask, Vocabulary};
 pub use logprobs::{are_sound, LogSoftmax, TokenLogprob};
 pub use options::{GenerationOptions, PartialOptions, MAX_TOP_LOGPROBS, OPTIONS};
 pub use processors::{Candidate, Context, LogitsProcessor, Processors, Scores};

@@ -5,8 +5,8 @@
 //! through [`describe`](super::describe) the the library over this crate type, the command's flag and the table in
 //! `docs/generate.md`.
 
-use super::entry::{End, OptionEntry, OptionValue, Range, Setting};
-use super::GenerationDefaults;
+use super::entry::{End, JsonSchema, OptionEntry, OptionValue, Range, Setting};
+use super::{GenerationDefaults, GrammarSource};
 use crate::error::Message;
 use crate::{Error, Result};
 
@@ -217,6 +217,20 @@ generation_options! {
     stop_strings: Vec<String> = Vec::new(), Range::Any,
         hugging_face = Some("stop_strings"), in_config = true, default_is = Some("none");
 
+    /// A JSON schema, or a Standard Schema such as Zod's: the answer is JSON that fits.
+    ///
+    /// `value` of the completion is then what the JSON says. An answer that a limit or a stop string ends
+    /// before the JSON is complete has none. With one of `schema`, `regex` and `grammar` end tokens
+    /// come only where the form allows, and an answer after which nothing may follow ends there.
+    schema: Option<JsonSchema> = None, Range::Any, default_is = Some("none");
+
+    /// A regular expression that the whole answer matches, in the syntax of Rust's `regex`.
+    regex: Option<String> = None, Range::Any, default_is = Some("none");
+
+    /// A grammar that the answer follows, in [llguidance's dialect of
+    /// Lark](https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md).
+    grammar: Option<String> = None, Range::Any, default_is = Some("none");
+
     /// Independent answers to each prompt; above 1 with `do_sample` only.
     ///
     /// Of all prompts of a call together there are no more than the model's `maxAnswers`.
@@ -282,6 +296,24 @@ impl GenerationOptions {
                 .words(", or ask for 1");
             return Err(Error::option("num_return_sequences", self.num_return_sequences, expected));
         }
+        let mut forms = self.forms();
+        if let (Some(first), Some(second)) = (forms.next(), forms.next()) {
+            let expected =
+                Message::from("an answer has one form: leave out ").option(first.option());
+            return Err(Error::option(second.option(), "given", expected));
+        }
         Ok(())
+    }
+
+    /// The form that the answer is to have, if any.
+    pub fn form(&self) -> Option<GrammarSource<'_>> {
+        self.forms().next()
+    }
+
+    fn forms(&self) -> impl Iterator<Item = GrammarSource<'_>> {
+        let schema = self.schema.as_ref().map(|schema| GrammarSource::Schema(&schema.0));
+        let regex = self.regex.as_deref().map(GrammarSource::Regex);
+        let grammar = self.grammar.as_deref().map(GrammarSource::Lark);
+        [schema, regex, grammar].into_iter().flatten()
     }
 }

@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::grammar::Constraint;
 use super::processors::{Candidate, Context, Processors, Scores};
 use super::select::first_largest;
 use super::GenerationOptions;
@@ -15,6 +16,10 @@ pub struct Sampler {
     processors: Processors,
     /// None takes the likeliest token.
     draws: Option<Draws>,
+    /// What form the answer is to have.
+    constraint: Option<Constraint>,
+    /// The tokens that end it.
+    ends: Vec<u32>,
 }
 
 impl Sampler {
@@ -24,7 +29,14 @@ impl Sampler {
         Sampler {
             processors: Processors::new(options),
             draws: options.do_sample.then(|| Draws::new(seed, stream)),
+            constraint: None,
+            ends: options.eos_token_ids.clone(),
         }
+    }
+
+    /// The same, among tokens that the form of the answer allows.
+    pub fn constrained(self, constraint: Option<Constraint>) -> Sampler {
+        Sampler { constraint, ..self }
     }
 
     /// The next token after `context`, given the model's logits `[vocab]`, which hold no NaN and
@@ -34,17 +46,36 @@ impl Sampler {
     /// [`Error::NoTokenLeft`] if the options forbid every token; transformers then raises too when it draws, but without drawing takes
     /// token 0, a forbidden one.
     pub fn next(&mut self, context: &Context, logits: &[f32], scores: &mut Scores) -> Result<u32> {
-        let token = if self.processors.is_empty() && self.draws.is_none() {
+        let is_plain = self.processors.is_empty() && self.draws.is_none();
+        let token = if is_plain && self.constraint.is_none() {
             first_largest(logits).map(|id| id as u32)
         } else {
-            scores.load(logits);
+            match &mut self.constraint {
+                Some(constraint) => scores.load_allowed(logits, constraint.mask()?, &self.ends),
+                None => scores.load(logits),
+            }
             self.processors.process(context, scores);
             match &mut self.draws {
                 None => scores.likeliest(),
                 Some(draws) => draw(scores, draws.next()),
             }
         };
-        token.ok_or_else(|| Error::NoTokenLeft { options: self.processors.forbidding() })
+        token.ok_or_else(|| Error::NoTokenLeft { options: self.forbidding() })
+    }
+
+    /// Takes note of the token that came after those of [`Sampler::next`]'s context. Returns whether the
+    /// answer has the form that was asked for and nothing may follow.
+    pub fn accept(&mut self, id: u32) -> Result<bool> {
+        match &mut self.constraint {
+            Some(constraint) if !self.ends.contains(&id) => constraint.accept(id),
+            _ => Ok(false),
+        }
+    }
+
+    fn forbidding(&self) -> Vec<&'static str> {
+        let mut options = self.processors.forbidding();
+        options.extend(self.constraint.as_ref().map(Constraint::option));
+        options
     }
 }
 

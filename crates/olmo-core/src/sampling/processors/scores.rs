@@ -1,6 +1,7 @@
 //! The scores of one step, and the buffers that processors share.
 
 use super::mass::Ranked;
+use crate::sampling::grammar::Mask;
 use crate::sampling::select::{at_least, first_largest, kth_largest, largest};
 
 /// A token that can still be chosen.
@@ -45,6 +46,34 @@ impl Scores {
         self.all.extend_from_slice(logits);
         self.kept.clear();
         self.narrowed = false;
+    }
+
+    /// Starts a step with those logits whose tokens may come.
+    pub(in crate::sampling) fn load_allowed(&mut self, logits: &[f32], mask: &Mask, ends: &[u32]) {
+        let may_come = |id: u32| match ends.contains(&id) {
+            true => mask.may_end,
+            false => mask.allows(id),
+        };
+        if 2 * mask.len() > logits.len() {
+            self.load(logits);
+            // Most may come, so few are forbidden.
+            for (id, score) in self.all.iter_mut().enumerate() {
+                if !may_come(id as u32) {
+                    *score = f32::NEG_INFINITY;
+                }
+            }
+            return;
+        }
+        self.all.clear();
+        self.kept.clear();
+        self.narrowed = true;
+        let candidate = |id: u32| Some(Candidate { id, score: *logits.get(id as usize)? });
+        self.kept.extend(mask.iter().filter(|id| !ends.contains(id)).filter_map(candidate));
+        if mask.may_end {
+            self.kept.extend(ends.iter().copied().filter_map(candidate));
+            self.kept.sort_unstable_by_key(|candidate| candidate.id);
+            self.kept.dedup_by_key(|candidate| candidate.id);
+        }
     }
 
     /// The tokens not yet cut off in ascending order of ids, forbidden ones perhaps among them.

@@ -153,7 +153,10 @@ fn wanted(defaults: &GenerationDefaults) -> Map<String, Json> {
             OptionValue::Ids(ids) => ids.into(),
             OptionValue::IdLists(lists) => lists.into(),
             OptionValue::Texts(texts) => texts.into(),
-            OptionValue::Off | OptionValue::Biases(_) => return None,
+            OptionValue::Off
+            | OptionValue::Biases(_)
+            | OptionValue::Text(_)
+            | OptionValue::Schema(_) => return None,
         };
         Some((entry.name.to_owned(), value))
     });

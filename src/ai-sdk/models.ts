@@ -1,0 +1,40 @@
+import { Olmo2 } from '../model.js'
+import type { LoadOptions } from '../options.js'
+import { embeddedModel } from '../package.js'
+
+/** A model by its name or path, as `Olmo2.load` takes it, or one that is loaded. */
+export type ModelChoice = string | Olmo2
+
+/** Models by their names, each loaded once. */
+export class Models {
+  readonly #options: LoadOptions
+  readonly #loads = new Map<string, Promise<Olmo2>>()
+
+  constructor(options: LoadOptions) {
+    this.#options = options
+  }
+
+  get(model: ModelChoice): Promise<Olmo2> {
+    if (typeof model !== 'string') return Promise.resolve(model)
+    const known = this.#loads.get(model)
+    if (known) return known
+    const load = Olmo2.load(model, this.#options)
+    this.#loads.set(model, load)
+    // What failed is tried again.
+    load.catch(() => this.#loads.delete(model))
+    return load
+  }
+
+  async dispose(): Promise<void> {
+    const loads = [...this.#loads.values()]
+    this.#loads.clear()
+    const loaded = await Promise.allSettled(loads)
+    await Promise.all(loaded.map((one) => one.status === 'fulfilled' && one.value.dispose()))
+  }
+}
+
+/** What a model is called in the SDK. */
+export const nameOf = (model: ModelChoice) => {
+  const name = typeof model === 'string' ? model : model.info.path
+  return name === embeddedModel ? 'olmo2-5m' : name
+}
