@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import test from 'ava'
 
 import { camelCaseKeys } from '../src/camel-case.js'
-import { prepare } from '../src/train/index.js'
+import { prepare, type TrainEvent, train } from '../src/train/index.js'
 import { temporaryFolder } from './support.js'
 import { writeStories } from './train-run.js'
 
@@ -47,4 +47,21 @@ test('prepare returns what the manifest says, and measures baselines', async (t)
   )
   const written = JSON.parse(await readFile(join(folder, 'data/manifest.json'), 'utf8'))
   t.deepEqual(data, camelCaseKeys(written) as typeof data)
+})
+
+test('the run that prepare writes can be started as it is', async (t) => {
+  const folder = await temporaryFolder()
+  await writeStories(join(folder, 'text'), 60)
+  await prepare({
+    text: join(folder, 'text'),
+    out: join(folder, 'data'),
+    vocabSize: 300,
+    context: 64,
+  })
+  const events: TrainEvent[] = []
+  const onProgress = (event: TrainEvent) => events.push(event)
+  const { tokens, loss } = await train(join(folder, 'data/train.yaml'), { onProgress })
+  t.is(tokens, events.find((event) => event.type === 'start')?.totalTokens)
+  const [first] = events.filter((event) => event.type === 'step')
+  t.true((loss ?? 9) < (first?.loss ?? 0) - 1, `from ${first?.loss} to ${loss}`)
 })

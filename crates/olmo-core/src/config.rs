@@ -305,10 +305,13 @@ impl Keys<'_> {
         Ok(inner.or(outer).unwrap_or(10_000.0))
     }
 
+    /// Linear scaling by 1 is none either.
     fn expect_no_scaling(&self, parameters: &Map<String, Value>, path: &str) -> Result<()> {
         let kind =
             ["rope_type", "type"].into_iter().find_map(|key| Some((key, parameters.get(key)?)));
+        let by_one = || parameters.get("factor").and_then(Value::as_f64) == Some(1.0);
         match kind {
+            Some((_, kind)) if kind == "linear" && by_one() => Ok(()),
             Some((key, kind)) if kind != "default" => {
                 let problem = format!(
                     "is {kind}, but OLMo 2 uses only default: it does not scale its angles"

@@ -170,7 +170,7 @@ fn absent_keys_have_the_defaults_of_transformers() {
 fn what_is_not_used_refuses_nothing() {
     type Seen = fn(&ModelConfig) -> bool;
     type Changes<'a> = &'a [(&'a str, Value)];
-    let cases: [(Changes, usize, Seen); 22] = [
+    let cases: [(Changes, usize, Seen); 24] = [
         (&[("rope_scaling", json!({"type": "default"}))], 0, |c| c.rope_theta == 5e5),
         (&[("rope_scaling", json!({"rope_type": "default"}))], 0, |c| c.rope_theta == 5e5),
         (&[("rope_scaling", json!({"rope_type": "default", "type": "yarn"}))], 0, |c| {
@@ -178,6 +178,10 @@ fn what_is_not_used_refuses_nothing() {
         }),
         (&[("rope_scaling", json!({"rope_type": "default", "rope_theta": 1e4}))], 1, |c| {
             c.rope_theta == 1e4
+        }),
+        (&[("rope_scaling", json!({"type": "linear", "factor": 1.0}))], 0, |c| c.rope_theta == 5e5),
+        (&[("rope_scaling", json!({"rope_type": "linear", "factor": 1}))], 0, |c| {
+            c.rope_theta == 5e5
         }),
         (&[("rope_scaling", json!({}))], 0, |c| c.rope_theta == 5e5),
         (&[("rope_parameters", json!({}))], 0, |c| c.rope_theta == 5e5),

@@ -189,4 +189,13 @@ fn a_folder_of_all_forms_is_prepared_with_a_run_over_it() {
     std::fs::write(out.join(RUN_CONFIG), "mine").unwrap();
     prepare(&options, &AtomicBool::new(false), &mut |_| ()).unwrap();
     assert_eq!(std::fs::read_to_string(out.join(RUN_CONFIG)).unwrap(), "mine");
+
+    let (other, theirs) = (folder.path().join("extension"), r#"{"manifest_version": 3}"#);
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("manifest.json"), theirs).unwrap();
+    let into_other = Options { out: other.clone(), ..options };
+    let error = prepare(&into_other, &AtomicBool::new(false), &mut |_| ()).unwrap_err();
+    assert!(error.to_string().contains("would be replaced by one: prepare into another folder"));
+    assert_eq!(std::fs::read_to_string(other.join("manifest.json")).unwrap(), theirs);
+    assert_eq!(std::fs::read_dir(&other).unwrap().count(), 1);
 }

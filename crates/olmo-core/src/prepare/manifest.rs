@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::held_out::HeldOut;
 use super::token_file::TokenType;
 use crate::files::hashed::{read_file, write_file};
+use crate::files::read_if_there;
 use crate::{Error, Result};
 
 /// The name of the file.
 pub const MANIFEST: &str = "manifest.json";
+
+/// The largest manifest that is looked at before it is replaced: one has some hundred bytes a source.
+const MOST_BYTES: u64 = 64 << 20;
 
 /// The file with the scores of n-gram models on the held-out text, if any were measured.
 pub const BASELINES: &str = "baseline.json";
@@ -70,6 +74,21 @@ impl Manifest {
             return Err(invalid(format!("its dtype is {}, not uint16", manifest.dtype)));
         }
         Ok(manifest)
+    }
+
+    /// Fails if a folder has a file of this name that holds something else: it would be replaced.
+    pub(crate) fn check_place(folder: &Path) -> Result<()> {
+        let file = folder.join(MANIFEST);
+        let Some(json) = read_if_there(&file, MOST_BYTES)? else { return Ok(()) };
+        match serde_json::from_slice::<Manifest>(&json) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                let problem =
+                    "this is no manifest of tokens, and would be replaced by one: prepare into \
+                               another folder";
+                Err(Error::InvalidFile { file, problem: problem.to_owned() })
+            }
+        }
     }
 
     /// How tokens are stored.

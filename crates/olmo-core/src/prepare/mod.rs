@@ -85,6 +85,7 @@ pub fn prepare(
         Error::if_cancelled(cancelled)
     };
     begin("reading the text")?;
+    Manifest::check_place(&options.out)?;
     let sources = documents::read_folder(&options.text)?;
     begin("choosing documents to hold out")?;
     let splits = options.held_out.split(&sources, options.seed);

@@ -5,7 +5,7 @@
 //! nothing had been before.
 
 use serde_json::{json, Value};
-use tokenizers::PostProcessorWrapper;
+use tokenizers::{NormalizerWrapper, PostProcessorWrapper};
 
 use super::patterns::{CL100K, GPT2};
 use super::GPT4_WORDS;
@@ -14,7 +14,8 @@ use super::GPT4_WORDS;
 pub(super) const PIECE: usize = 1 << 16;
 
 /// Whether texts may be cut: only words are split, in one of the known ways, nothing is put around a text,
-/// and no token that is found before words reaches over such a place.
+/// no token that is found before words reaches over such a place, and no normalizer looks over one. Unicode's
+/// forms do not: white space joins with no letter before it (UAX #15, section 9).
 pub(super) fn can_cut(tokenizer: &tokenizers::Tokenizer) -> bool {
     let adds_nothing =
         matches!(tokenizer.get_post_processor(), None | Some(PostProcessorWrapper::ByteLevel(_)));
@@ -23,7 +24,16 @@ pub(super) fn can_cut(tokenizer: &tokenizers::Tokenizer) -> bool {
     let added = tokenizer.get_added_tokens_decoder();
     let stays =
         added.values().all(|token| !token.rstrip && !token.single_word && !crosses(&token.content));
-    adds_nothing && stays && tokenizer.get_normalizer().is_none() && splits_words(tokenizer)
+    let normalizes_in_place = matches!(
+        tokenizer.get_normalizer(),
+        None | Some(
+            NormalizerWrapper::NFC(_)
+                | NormalizerWrapper::NFD(_)
+                | NormalizerWrapper::NFKC(_)
+                | NormalizerWrapper::NFKD(_)
+        )
+    );
+    adds_nothing && stays && normalizes_in_place && splits_words(tokenizer)
 }
 
 fn splits_words(tokenizer: &tokenizers::Tokenizer) -> bool {
@@ -85,7 +95,7 @@ mod tests {
         let part = prop_oneof![
             4 => prop::sample::select(vec![
                 " ", "\n", "\r\n", "\t", "a", "word", "s", "'s", "'LL", "é", "の", "1", "1234", "!", "...", "\u{a0}",
-                "\u{3000}", "<|endoftext|>", "|||EMAIL_ADDRESS|||", "<|", "  \n ", "😀", "\u{301}", "'", "\u{2028}",
+                "\u{3000}", "<|endoftext|>", "|||EMAIL_ADDRESS|||", "<|", "  \n ", "😀", "\u{301}", "'", "\u{2028}", "e\u{301}", "\u{1ea}\u{304}", "\u{fb01}", "\u{ac00}\u{11a8}",
             ]).prop_map(str::to_owned),
             1 => any::<String>(),
         ];
@@ -98,9 +108,16 @@ mod tests {
         #[test]
         fn pieces_have_the_ids_of_the_whole(text in hard_text(), size in 1usize..20) {
             thread_local! {
-                static TOKENIZERS: [Tokenizer; 2] = [golden(), with("pre_tokenizer", json!({
-                    "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
-                }))];
+                static TOKENIZERS: [Tokenizer; 6] = [
+                    golden(),
+                    with("pre_tokenizer", json!({
+                        "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
+                    })),
+                    with("normalizer", json!({"type": "NFC"})),
+                    with("normalizer", json!({"type": "NFD"})),
+                    with("normalizer", json!({"type": "NFKC"})),
+                    with("normalizer", json!({"type": "NFKD"})),
+                ];
             }
             TOKENIZERS.with(|tokenizers| {
                 for tokenizer in tokenizers {
@@ -122,7 +139,7 @@ mod tests {
     #[test]
     fn others_are_not_cut() {
         for (part, value) in [
-            ("normalizer", json!({"type": "NFC"})),
+            ("normalizer", json!({"type": "Lowercase"})),
             ("pre_tokenizer", json!({"type": "Whitespace"})),
             ("pre_tokenizer", Value::Null),
             (

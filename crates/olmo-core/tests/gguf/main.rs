@@ -41,6 +41,10 @@ fn bench(model: &str) -> Bench {
 
 /// Writes a copy of a golden folder as a GGUF file, its tensors as they are.
 fn converted(folder: &Path, path: &Path) {
+    converted_with(folder, path, |_| ());
+}
+
+fn converted_with(folder: &Path, path: &Path, change: impl FnOnce(&mut Metadata)) {
     let config = ModelConfig::from_dir(folder).unwrap();
     let checkpoint = Checkpoint::open(folder).unwrap();
     let tensors: Vec<_> = names::all(&config)
@@ -55,7 +59,8 @@ fn converted(folder: &Path, path: &Path) {
             shape: tensor.shape.clone(),
         })
         .collect();
-    let metadata = convert_metadata(folder, 0).unwrap();
+    let mut metadata = convert_metadata(folder, 0).unwrap();
+    change(&mut metadata);
     let mut writer = GgufWriter::create(path, &metadata, &announced).unwrap();
     for (own, tensor) in &tensors {
         for piece in tensor.bytes().chunks(1000) {
@@ -346,9 +351,36 @@ fn what_is_no_olmo_2_is_refused() {
         ("olmo2.attention.head_count_kv", Value::U32(3), "is 3, which does not divide"),
         ("olmo2.rope.freq_base", Value::F32(f32::NAN), "is NaN, but a number above 0"),
         ("olmo2.attention.layer_norm_rms_epsilon", Value::F32(0.0), "is 0, but a number above 0"),
-        ("tokenizer.ggml.eos_token_id", Value::U32(517), "is 517, but an id from 0 to 516"),
+        ("tokenizer.ggml.eos_token_id", text("7"), "is \"7\", but a token id is needed"),
+        ("tokenizer.ggml.padding_token_id", Value::F32(1.0), "is 1, but a token id is needed"),
     ] {
         let error = error(key, value);
         assert!(error.contains(&format!("model.gguf: `{key}` {expected}")), "{error}");
+    }
+}
+
+/// As in config.json: what the model cannot write ends no text.
+#[test]
+fn ids_that_are_no_tokens_count_for_nothing() {
+    let dir = TempDir::new();
+    let path = dir.path().join("model.gguf");
+    let (eos, eot) = ("tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id");
+    for (key, value, warnings) in [
+        (eos, Value::U32(517), 1),
+        (eos, Value::U32(u32::MAX), 1),
+        (eot, Value::U32(50_279), 1),
+        (eos, Value::I32(-1), 0),
+        (eot, Value::I64(-100), 0),
+        ("tokenizer.ggml.padding_token_id", Value::U64(1 << 40), 1),
+    ] {
+        let _ = fs::remove_file(&path);
+        converted_with(&golden("tiny-mha-f32"), &path, |metadata| metadata.set(key, value.clone()));
+        let source = ModelSource::open(&path).unwrap();
+        let config = source.config().unwrap();
+        assert_eq!(config.warnings.len(), warnings, "{key} {value:?}: {:?}", config.warnings);
+        assert!(config.warnings.iter().all(|warning| warning.contains(key)));
+        assert!(config.eos_token_ids.iter().all(|&id| id < 517), "{key} {value:?}");
+        assert!(source.generation_defaults(&config).is_ok(), "{key} {value:?}");
+        assert!(source.tokenizer().is_ok(), "{key} {value:?}");
     }
 }

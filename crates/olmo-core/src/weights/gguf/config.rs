@@ -40,9 +40,9 @@ pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
         return Err(keys.error("olmo2.attention.head_count_kv", problem));
     }
     let vocab_size = keys.vocab_size()?;
-    let mut eos_token_ids = Vec::new();
+    let (mut eos_token_ids, mut warnings) = (Vec::new(), Vec::new());
     for key in generation::END_IDS {
-        let id = keys.token_id(key, vocab_size)?;
+        let id = keys.token_id(key, vocab_size, &mut warnings)?;
         eos_token_ids.extend(id.filter(|id| !eos_token_ids.contains(id)));
     }
     Ok(ModelConfig {
@@ -61,8 +61,8 @@ pub(super) fn read(gguf: &Gguf) -> Result<ModelConfig> {
         tie_word_embeddings: gguf.shape(names::OUTPUT).is_none(),
         dtype: None,
         eos_token_ids,
-        pad_token_id: keys.token_id(vocabulary::PAD_ID, vocab_size)?,
-        warnings: Vec::new(),
+        pad_token_id: keys.token_id(vocabulary::PAD_ID, vocab_size, &mut warnings)?,
+        warnings,
     })
 }
 
@@ -199,18 +199,31 @@ impl Keys<'_> {
         }
     }
 
-    fn token_id(&self, key: &str, vocab_size: usize) -> Result<Option<u32>> {
+    /// An id, if it is inside the vocabulary. Another can never come out of the model, as in config.json.
+    fn token_id(
+        &self,
+        key: &str,
+        vocab_size: usize,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<u32>> {
         let Some(value) = self.gguf.metadata().get(key) else { return Ok(None) };
-        match value.as_u64() {
-            Some(id) if id < vocab_size as u64 => Ok(Some(id as u32)),
-            _ => {
-                let problem = format!(
-                    "is {}, but an id from 0 to {} is needed",
-                    value.describe(),
-                    vocab_size - 1
-                );
-                Err(self.error(key, problem))
-            }
+        match value {
+            // A common way to say none.
+            Value::I8(..0) | Value::I16(..0) | Value::I32(..0) | Value::I64(..0) => Ok(None),
+            value => match value.as_u64() {
+                Some(id) if id < vocab_size as u64 => Ok(Some(id as u32)),
+                Some(id) => {
+                    let most = vocab_size - 1;
+                    warnings.push(format!(
+                        "`{key}` is {id}; ids above {most} are no tokens and count for nothing"
+                    ));
+                    Ok(None)
+                }
+                None => {
+                    let problem = format!("is {}, but a token id is needed", value.describe());
+                    Err(self.error(key, problem))
+                }
+            },
         }
     }
 }
