@@ -61,7 +61,7 @@ test('the run that prepare writes can be started as it is', async (t) => {
   const events: TrainEvent[] = []
   const onProgress = (event: TrainEvent) => events.push(event)
   const { tokens, loss } = await train(join(folder, 'data/train.yaml'), { onProgress })
-  t.is(tokens, events.find((event) => event.type === 'start')?.totalTokens)
+  t.is(tokens, events.find((event) => event.type === 'start')?.totalTokens ?? 0)
   const [first] = events.filter((event) => event.type === 'step')
   t.true((loss ?? 9) < (first?.loss ?? 0) - 1, `from ${first?.loss} to ${loss}`)
 })
