@@ -155,6 +155,7 @@ const CALLS: Record<string, (name: string) => Call> = {
   cardOf: free([{ tasks: {} }, '7b'], ['object', 'text']),
   scoreHeldOut: free([model, notThere, {}], ['object', 'required', 'options']),
   isPrepared: free([notThere], ['required']),
+  diagnose: free([{ offline: true }], ['options']),
   bench: free([notThere, {}], ['path', 'options']),
   stepsBefore: free([config, { stage: 1, ingredient: 1, step: 0 }], ['config', 'object']),
   totalSteps: free([config], ['config']),

@@ -10,7 +10,7 @@ import { makeRun } from './hub/run-folder.js'
 import { olmo2, temporaryFolder, tiny } from './support.js'
 
 const COMMANDS =
-  'generate chat tokenize info pull cache revisions trace perplexity bench quantize prepare train plot'.split(
+  'generate chat tokenize info pull cache revisions trace perplexity bench quantize prepare train plot doctor completion'.split(
     ' ',
   )
 
@@ -25,6 +25,16 @@ test('help of every command, in both ways, has examples', async (t) => {
   t.is(all.exitCode, 0)
   t.is(all.stdout, (await olmo2(['--help'])).stdout)
   t.regex((await olmo2(['help', 'cache', 'verify'])).stdout, /--fix/)
+})
+
+test('alone it greets, with calls that are right', async (t) => {
+  const { exitCode, stdout, stderr } = await olmo2([])
+  t.is(exitCode, 0)
+  t.is(stderr, '')
+  const calls = [...stdout.matchAll(/^ {2}olmo2 (\w+)/gm)].map(([, name = '']) => name)
+  t.is(calls.length, 3)
+  for (const name of calls) t.true(COMMANDS.includes(name), name)
+  t.regex(stdout, /olmo2 help/)
 })
 
 test('what was probably meant is named', async (t) => {
@@ -173,6 +183,7 @@ test('at 60 columns nothing is wider, but for calls to copy', async (t) => {
     ['info', tiny],
     ['perplexity', tiny, file, '--ctx', '32', '--types', 'f32,q8_0'],
     ['help'],
+    ['doctor', '--offline'],
     ...COMMANDS.map((name) => [name, '--help']),
   ]
   for (const args of calls) {

@@ -140,13 +140,16 @@ test('every sample is one that is run', (t) => {
       page,
     )
   const others = samples.filter((sample) => sample.language !== 'ts' && !isCommand(sample))
-  // Of the README's commands two build and test, and are what CI runs; the config is what the
-  // samples train by. Bundles are made by scripts/e2e/; the Dockerfile is run by nobody here, as its page says;
-  // a server that stays is started in __test__/serve/.
+  // Of the README's commands two install, as scripts/e2e/ does with the packed packages, and two build and test,
+  // which CI runs; the config is what the samples train by. What completes has a test of its own. Bundles are made
+  // by scripts/e2e/; the Dockerfile is run by nobody here, as its page says; a server that stays is started in
+  // __test__/serve/.
   t.deepEqual(
     others.map(({ page, language, code }) => [page, language, code.split(' ')[0]]),
     [
+      ['README.md', 'bash', 'npm'],
       ['README.md', 'sh', 'npm'],
+      ['docs/command.md', 'bash', 'echo'],
       ['docs/deploying.md', 'bash', 'esbuild'],
       ['docs/deploying.md', 'dockerfile', 'FROM'],
       ['docs/evaluations.md', 'bash', 'pip'],

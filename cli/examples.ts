@@ -80,10 +80,41 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
     ['train run.yaml --resume', 'go on where it stopped'],
   ],
   plot: [['plot run/', 'draw the curves here, and into run/plot.svg']],
+  doctor: [
+    ['doctor', 'the binary, the CPU, the memory, the cache, the hub'],
+    ['doctor --json', 'the same for a report of a fault; no token is in it'],
+  ],
+  completion: [
+    ['completion bash > ~/.local/share/bash-completion/completions/olmo2', 'for bash-completion'],
+    ['completion fish > ~/.config/fish/completions/olmo2.fish', 'in fish'],
+  ],
+}
+
+const FIRST: readonly (readonly [call: string, about: string])[] = [
+  ['generate "Once upon a time"', 'the small model in the package writes on'],
+  [
+    'generate "The sky is blue because" --model allenai/OLMo-2-0425-1B',
+    "one of Ai2's models, fetched once",
+  ],
+  ['doctor', 'what this machine can run'],
+]
+
+/** What the command says when it is called with nothing. */
+export function greeting(version: string): string {
+  return `olmo2 ${version}: OLMo 2, the fully open language models, here.
+Three things to try:
+
+${callsOf(FIRST)}
+
+All commands: olmo2 help
+`
 }
 
 /** The examples of a command, as its help shows them. */
 export function examplesOf(name: string): string {
-  const lines = (examples[name] ?? []).map(([call, about]) => `  # ${about}\n  olmo2 ${call}`)
-  return `\nExamples:\n${lines.join('\n')}`
+  return `\nExamples:\n${callsOf(examples[name] ?? [])}`
+}
+
+function callsOf(calls: readonly (readonly [call: string, about: string])[]): string {
+  return calls.map(([call, about]) => `  # ${about}\n  olmo2 ${call}`).join('\n')
 }

@@ -5,6 +5,8 @@ import { packageVersion } from '../src/index.js'
 import { bench } from './commands/bench.js'
 import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
+import { completion } from './commands/completion.js'
+import { doctor } from './commands/doctor.js'
 import { evaluation } from './commands/eval.js'
 import { generate } from './commands/generate.js'
 import { help } from './commands/help.js'
@@ -20,9 +22,9 @@ import { serve } from './commands/serve.js'
 import { tokenize } from './commands/tokenize.js'
 import { trace } from './commands/trace.js'
 import { train } from './commands/train.js'
-import { examplesOf } from './examples.js'
+import { examplesOf, greeting } from './examples.js'
 import { exitCode, explain, Interrupted } from './failure.js'
-import { columns, isLive, note, writeHelp } from './output.js'
+import { columns, isLive, note, write, writeHelp } from './output.js'
 import { calledCommand, withSuggestion } from './suggestions.js'
 
 const commands = [
@@ -43,6 +45,8 @@ const commands = [
   prepare,
   train,
   plot,
+  doctor,
+  completion,
   help,
 ]
 
@@ -71,7 +75,9 @@ for (const command of program.commands) {
 }
 
 try {
-  await program.parseAsync()
+  // commander takes a call without a command for a mistake.
+  if (process.argv.length <= 2) await write(greeting(packageVersion))
+  else await program.parseAsync()
 } catch (error) {
   process.exitCode = exitCode(error)
   const text = explain(error, process.argv.includes('--debug'), flagsOf(calledCommand(program)))

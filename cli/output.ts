@@ -18,6 +18,9 @@ export type Style = 'plain' | 'dim' | 'bold'
 /** Whether standard error is a terminal, so that what is going on can be shown in place. */
 export const isLive = (): boolean => Boolean(stderr.isTTY)
 
+/** Whether standard output is a terminal, where somebody reads it. */
+export const isRead = (): boolean => Boolean(stdout.isTTY)
+
 /** Whether somebody types what standard input gives. */
 export const isTyped = (): boolean => Boolean(stdin.isTTY)
 

@@ -5,7 +5,7 @@ import { addGenerationOptions, generationOptions, noteUnused } from '../generati
 import { readText } from '../input.js'
 import { interruptible } from '../interrupt.js'
 import { addLoadOptions, loadModel } from '../model-options.js'
-import { note, writeData, writeJson } from '../output.js'
+import { isRead, note, write, writeData, writeJson } from '../output.js'
 import { stats } from '../ui/stats.js'
 
 export function generate(program: Command): void {
@@ -26,11 +26,17 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   await interruptible(async (signal) => {
     await using model = await loadModel(values, signal)
     const generation = start(model, prompt, values, signal)
+    // Whoever reads along sees one text. It is no part of what another program gets.
+    if (continues(values) && isRead()) await write(prompt, 'dim')
     const answers = await (values.json ? printJson(generation) : printText(generation, values))
     noteUnused(generation)
     if (values.stats) for (const answer of answers) note(stats(answer), 'dim')
   })
 }
+
+/** Whether one text goes on, as it comes: no chat, no JSON, no several answers. */
+const continues = ({ chat, system, json, numReturnSequences }: OptionValues) =>
+  !chat && system === undefined && !json && numReturnSequences === undefined
 
 type Answers = Generation<Completion | Completion[]>
 

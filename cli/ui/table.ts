@@ -28,6 +28,16 @@ export function facts(cells: readonly Row[], width = columns()): string {
   return rows.map((row) => wrap(row.join(': '), width)).join('\n')
 }
 
+/** Names and what they are in words, which may be long. */
+export function described(cells: readonly Row[], width = columns()): string {
+  const rows = cells.map((row) => row.map(onOneLine))
+  const [room = 0] = widthsOf(rows)
+  const lines = rows.map(([name = '', ...words]) => [name.padEnd(room), ...words].join(GAP))
+  if (width === undefined || lines.every((text) => [...text].length <= width))
+    return lines.join('\n')
+  return rows.map((row) => wrap(row.join(': '), width)).join('\n')
+}
+
 function widthsOf(rows: readonly Row[]): number[] {
   const count = Math.max(...rows.map((row) => row.length))
   return Array.from({ length: count }, (_, column) =>

@@ -35,6 +35,19 @@ export async function installations({ place, tools, registry, target }) {
   ])
   console.log(`npx olmo2 generate: ${JSON.stringify(stdout)}`)
 
+  const { stdout: found } = await run([
+    'exec',
+    '--no',
+    '--',
+    'olmo2',
+    'doctor',
+    '--offline',
+    '--json',
+  ])
+  const { engine } = JSON.parse(found)
+  if (!engine.works) throw new Error(`olmo2 doctor: ${found}`)
+  console.log(`olmo2 doctor: ${engine.file} works`)
+
   await cp(resolve('scripts/e2e/samples'), app, { recursive: true })
   await compileSamples(app, tools, env)
   await checkOmitted({ place, env, target })

@@ -15,6 +15,7 @@ import { checkPackages } from '../release/check.mjs'
 import { stage } from '../release/stage.mjs'
 import { checkBundles } from './bundles.mjs'
 import { installations } from './install.mjs'
+import { measure } from './measure.mjs'
 import { startRegistry } from './registry.mjs'
 import { installTools, nodes } from './tools.mjs'
 
@@ -36,6 +37,7 @@ const tools = await installTools('target/e2e-tools')
 const registry = await startRegistry(packages, 'https://registry.npmjs.org/')
 try {
   const { app, env } = await installations({ place, tools, registry, target: TARGET })
+  await measure({ app, place, env, nodes: nodes(tools) })
   const texts = new Map()
   for await (const { name, text } of samples(app, env)) {
     texts.set(name, text)

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { NapiCli, parseTriple } from '@napi-rs/cli'
 
 import { run } from '../cargo.mjs'
+import { bundle } from './bundle.mjs'
 import { crateNotices, npmNotices } from './notices.mjs'
 
 const NOTICES = 'THIRD-PARTY-NOTICES.txt'
@@ -59,24 +60,37 @@ async function stageLibrary(out, manifest) {
   const folder = join(out, 'olmo2')
   // npm knows which files belong to it, by `files` of package.json.
   const [{ files }] = JSON.parse(run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts']))
-  for (const { path } of files) {
+  const paths = files.map(({ path }) => path)
+  for (const path of paths.filter(isKept)) {
     await mkdir(dirname(join(folder, path)), { recursive: true })
     await cp(path, join(folder, path))
   }
+  await bundle(folder, manifest)
   await writeJson(join(folder, 'package.json'), { ...manifest, files: undefined })
   const readme = await readFile('README.md', 'utf8')
-  await writeFile(join(folder, 'README.md'), withAddresses(readme, manifest))
+  await writeFile(join(folder, 'README.md'), withAddresses(readme, manifest, paths))
   await writeFile(join(folder, NOTICES), await npmNotices())
   return { folder }
 }
 
-/** Links of the README lead to the repository, of which the package has no docs. */
-function withAddresses(markdown, { homepage, version }) {
-  if (!homepage) return markdown
-  const home = homepage.replace('#readme', '')
-  return markdown
-    .replace(/(!\[[^\]]*\]\()(?!https?:)/g, `$1${home}/raw/v${version}/`)
-    .replace(/((?<!!)\[[^\]]*\]\()(?!https?:|#)/g, `$1${home}/blob/v${version}/`)
+/** Not the modules, which {@link bundle} puts together, nor types that nobody can import. */
+const isKept = (path) => !/^dist\/(.*\.js|cli\/.*)$/.test(path)
+
+/**
+ * Links of the README to what is not in the package lead to the repository. Where that is not known, they are the
+ * words alone.
+ */
+function withAddresses(markdown, { homepage, version }, paths) {
+  const home = homepage?.replace('#readme', '')
+  return markdown.replace(
+    /(!?)\[([^\]]*)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)/g,
+    (link, image, words, path, anchor = '') => {
+      // The page of a registry shows no picture of the package.
+      if (image ? !home : paths.includes(path)) return link
+      if (!home) return words
+      return `${image}[${words}](${home}/${image ? 'raw' : 'blob'}/v${version}/${path}${anchor})`
+    },
+  )
 }
 
 /** A platform as napi-rs calls it, of a triple of Rust's. */

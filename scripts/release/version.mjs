@@ -9,8 +9,27 @@ const today = new Date().toISOString().slice(0, 10)
 await replace('src/version.ts', /version = '.*'/, `version = '${version}'`)
 await replace('Cargo.toml', /^version = ".*"/m, `version = "${version}"`)
 await replace('CHANGELOG.md', /^## Unreleased\n/m, `## Unreleased\n\n## ${version} (${today})\n`)
+await dropNotes('README.md')
+await dropNotes('docs/deploying.md')
 run('cargo', ['update', '--workspace', '--offline'])
-run('git', ['add', 'src/version.ts', 'Cargo.toml', 'Cargo.lock', 'CHANGELOG.md'])
+run('git', [
+  'add',
+  'src/version.ts',
+  'Cargo.toml',
+  'Cargo.lock',
+  'CHANGELOG.md',
+  'README.md',
+  'docs',
+])
+
+/** What was true as long as nothing was on npm. */
+async function dropNotes(file) {
+  const text = await readFile(file, 'utf8')
+  await writeFile(
+    file,
+    text.replaceAll(/<!-- unpublished -->\n.*?<!-- \/unpublished -->\n\n?/gs, ''),
+  )
+}
 
 async function replace(file, pattern, replacement) {
   const text = await readFile(file, 'utf8')

@@ -24,19 +24,36 @@ const OVERRIDE = 'NAPI_RS_NATIVE_LIBRARY_PATH'
 
 const REINSTALL = 'remove node_modules and run `npm install` again'
 
+/** The addon's file, and what to do if it does not load. */
+export interface AddonFile {
+  file: string
+  wayOut: string
+}
+
 /**
- * Loads the addon: the file that the environment names; else that built in a clone, in `native/`; else
- * that of the platform's package.
+ * Loads the addon from where {@link findAddon} finds it.
  *
  * @throws {ResourceError} `NO_BINARY`, with the reason and the way out; its cause is the loader's error
  */
-export function loadAddon({ root, version, host, env = process.env }: AddonPlace): Binding {
+export function loadAddon(place: AddonPlace): Binding {
+  const { file, wayOut } = findAddon(place)
+  const require = createRequire(join(place.root, 'package.json'))
+  return open(require, file, place.host, wayOut)
+}
+
+/**
+ * Finds the addon: the file that the environment names; else that built in a clone, in `native/`; else that
+ * of the platform's package.
+ *
+ * @throws {ResourceError} `NO_BINARY`, if there is none
+ */
+export function findAddon({ root, version, host, env = process.env }: AddonPlace): AddonFile {
   const require = createRequire(join(root, 'package.json'))
   const target = targetOf(host)
   const named = env[OVERRIDE]
-  if (named) return open(require, named, host, `correct or remove ${OVERRIDE}`)
+  if (named) return { file: named, wayOut: `correct or remove ${OVERRIDE}` }
   const built = join(root, `native/olmo2.${target}.node`)
-  if (existsSync(built)) return open(require, built, host, 'build it again: `npm run build`')
+  if (existsSync(built)) return { file: built, wayOut: 'build it again: `npm run build`' }
   if (!targets.includes(target)) throw unsupported(host)
 
   const name = `olmo2-${target}`
@@ -45,7 +62,7 @@ export function loadAddon({ root, version, host, env = process.env }: AddonPlace
   const found: unknown = require(manifest).version
   if (found !== version) throw mismatch(name, version, found)
   const file = join(dirname(manifest), `olmo2.${target}.node`)
-  if (existsSync(file)) return open(require, file, host, REINSTALL)
+  if (existsSync(file)) return { file, wayOut: REINSTALL }
   throw failure(`${name} is installed without its binary, ${file} is missing: ${REINSTALL}`)
 }
 

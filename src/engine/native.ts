@@ -1,5 +1,5 @@
 import { packageRoot, packageVersion } from '../package.js'
-import { type Binding, loadAddon } from './addon.js'
+import { type Binding, findAddon, loadAddon } from './addon.js'
 import { thisHost } from './host.js'
 
 let binding: Binding | undefined
@@ -9,6 +9,15 @@ let binding: Binding | undefined
  * binary gets a typed error from the call that needs one.
  */
 export function native(): Binding {
-  binding ??= loadAddon({ root: packageRoot, version: packageVersion, host: thisHost() })
+  binding ??= loadAddon(place())
   return binding
 }
+
+/**
+ * The file that {@link native} loads.
+ *
+ * @throws {ResourceError} `NO_BINARY` if there is none
+ */
+export const nativeFile = (): string => findAddon(place()).file
+
+const place = () => ({ root: packageRoot, version: packageVersion, host: thisHost() })

@@ -21,6 +21,7 @@ const pull = {
 /** The options of each function of the hub and of the cache. */
 const options = {
   hub: hubShape,
+  asking: { ...hubShape, signal: 'signal' },
   list,
   pull,
   remove: { ...hubShape, dryRun: 'flag' },

@@ -64,14 +64,19 @@ impl Device {
         }
     }
 
-    #[cfg(not(feature = "candle"))]
     fn is_there(self) -> bool {
-        false
+        self.check().is_ok()
     }
 
-    #[cfg(feature = "candle")]
-    fn is_there(self) -> bool {
-        self.candle().is_ok()
+    /// Fails with the reason if a model cannot run there.
+    pub fn check(self) -> Result<()> {
+        match self.resolve() {
+            Device::Cpu => Ok(()),
+            #[cfg(feature = "candle")]
+            gpu => gpu.candle().map(drop),
+            #[cfg(not(feature = "candle"))]
+            gpu => Err(gpu.left_out()),
+        }
     }
 
     /// candle's handle for the device, or the reason why there is none.

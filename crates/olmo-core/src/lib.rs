@@ -16,6 +16,7 @@ pub mod error;
 pub mod evaluate;
 pub mod export;
 pub mod files;
+pub mod host;
 pub mod jinja;
 pub mod limits;
 pub mod machine;

@@ -22,6 +22,17 @@ fn address_space() -> u64 {
     number(&limits, "Max address space").map_or(u64::MAX, |limit| limit.saturating_sub(taken))
 }
 
+/// Bytes of this machine, or of its cgroup where that has less.
+pub fn total_memory() -> u64 {
+    let mut system = sysinfo::System::new();
+    system.refresh_memory();
+    let machine = system.total_memory();
+    match system.cgroup_limits() {
+        Some(limits) if limits.total_memory > 0 => machine.min(limits.total_memory),
+        _ => machine,
+    }
+}
+
 fn physical_memory() -> u64 {
     let mut system = sysinfo::System::new();
     system.refresh_memory();

@@ -12,6 +12,7 @@ pub mod chat;
 pub mod evaluation;
 pub mod exporting;
 pub mod generation;
+pub mod host;
 pub mod inspection;
 pub mod loading;
 pub mod lock;

@@ -23,6 +23,7 @@ pub use kernels::Variant;
 pub use matrix::Matrix;
 pub use packed::packed_bytes;
 pub use pass::Pass;
+pub use threads::default_count as default_threads;
 pub use workspace::{Tensor, ALLOCATED};
 
 use crate::cache::{CacheDType, CacheShape};

@@ -120,13 +120,12 @@ macro_rules! products {
 }
 
 /// Compiles the generic kernels for one kind of CPU. `tile` is the number of rows and of outputs a
-/// matrix product works on at once, `bf16` how that is done for weights in bf16, `queries` the number of
-/// queries attention does, `blocks` the lanes of integers with the rows and the groups of a tile: as many
-/// as the registers hold.
+/// matrix product works on at once, `queries` the number of queries attention does, `blocks` the lanes of
+/// integers with the rows and the groups of a tile: as many as the registers hold.
 macro_rules! compile {
     (
         $(#[$enable:meta])* $name:ident, $variant:expr, $lanes:ty,
-        tile: $rows:literal x $outputs:literal, bf16: $bf16:ident, queries: $queries:literal,
+        tile: $rows:literal x $outputs:literal, queries: $queries:literal,
         blocks: $integers:ty, $block_rows:literal x $groups:literal
     ) => {
         mod $name {
@@ -153,22 +152,9 @@ macro_rules! compile {
             unsafe fn merge(whole: &Queries, part: &Queries) {
                 attention::merge::<$lanes>(whole, part)
             }
-            $(#[$enable])*
-            unsafe fn product<F: Format>(product: &blocks::Product) {
-                blocks::product::<$integers, F, $block_rows, $groups>(product)
-            }
-            $(#[$enable])*
-            unsafe fn quantize<const LEN: usize>(
-                x: &[f32],
-                row: usize,
-                rows: usize,
-                tile: usize,
-                out: &Activations,
-            ) {
-                activations::quantize::<LEN>(x, row, rows, tile, out)
-            }
+            integer_kernels!($(#[$enable])* $integers, $block_rows x $groups);
 
-            pub static KERNELS: Kernels = Kernels {
+            pub const TABLE: Kernels = Kernels {
                 variant: $variant,
                 rms_norm,
                 silu_mul,
@@ -176,9 +162,9 @@ macro_rules! compile {
                 matmul: PerDType {
                     f32: matmul::<Widened<$lanes, f32>>,
                     f16: matmul::<Widened<$lanes, f16>>,
-                    bf16: matmul::<$bf16<$lanes, bf16>>,
+                    bf16: matmul::<Widened<$lanes, bf16>>,
                 },
-                bf16_activations: factors::activations::<$bf16<$lanes, bf16>>(),
+                bf16_activations: factors::activations::<Widened<$lanes, bf16>>(),
                 attend: PerDType {
                     f32: attend::<Floats<f32>>,
                     f16: attend::<Floats<f16>>,
@@ -190,62 +176,129 @@ macro_rules! compile {
                 blocks: formats!(products),
                 quantize: [quantize::<32>, quantize::<256>],
             };
+            pub static KERNELS: Kernels = TABLE;
+        }
+    };
+}
+
+/// The kernels over blocks of integers, for one kind of CPU.
+macro_rules! integer_kernels {
+    ($(#[$enable:meta])* $integers:ty, $block_rows:literal x $groups:literal) => {
+        $(#[$enable])*
+        unsafe fn product<F: Format>(product: &blocks::Product) {
+            blocks::product::<$integers, F, $block_rows, $groups>(product)
+        }
+        $(#[$enable])*
+        unsafe fn quantize<const LEN: usize>(
+            x: &[f32],
+            row: usize,
+            rows: usize,
+            tile: usize,
+            out: &Activations,
+        ) {
+            activations::quantize::<LEN>(x, row, rows, tile, out)
+        }
+    };
+}
+
+/// A kind of CPU that has more than another for blocks of integers, and computes the rest with its kernels.
+macro_rules! with_blocks {
+    (
+        $(#[$enable:meta])* $name:ident, $variant:expr, like: $base:ident,
+        blocks: $integers:ty, $block_rows:literal x $groups:literal
+    ) => {
+        mod $name {
+            use super::*;
+
+            integer_kernels!($(#[$enable])* $integers, $block_rows x $groups);
+
+            pub const TABLE: Kernels = Kernels {
+                variant: $variant,
+                block_tile_rows: $block_rows,
+                blocks: formats!(products),
+                quantize: [quantize::<32>, quantize::<256>],
+                ..$base::TABLE
+            };
+            pub static KERNELS: Kernels = TABLE;
+        }
+    };
+}
+
+/// A kind of CPU that multiplies pairs of bf16, and computes the rest with another's kernels.
+macro_rules! with_pairs {
+    (
+        $(#[$enable:meta])* $name:ident, $variant:expr, $lanes:ty, like: $base:ident,
+        tile: $rows:literal x $outputs:literal
+    ) => {
+        mod $name {
+            use super::*;
+
+            $(#[$enable])*
+            unsafe fn matmul(product: &Product) {
+                matmul::matmul::<Pairs<$lanes, bf16>, $rows, $outputs>(product)
+            }
+
+            pub static KERNELS: Kernels = Kernels {
+                variant: $variant,
+                tile_rows: $rows,
+                matmul: PerDType { bf16: matmul, ..$base::TABLE.matmul },
+                bf16_activations: factors::activations::<Pairs<$lanes, bf16>>(),
+                ..$base::TABLE
+            };
+            // Rows are packed for all types of weights alike.
+            const _: () = assert!($base::TABLE.tile_rows == $rows);
         }
     };
 }
 
 compile!(
-    scalar, Variant::Scalar, lanes::scalar::Scalar, tile: 1 x 4, bf16: Widened, queries: 1,
+    scalar, Variant::Scalar, lanes::scalar::Scalar, tile: 1 x 4, queries: 1,
     blocks: lanes::scalar::Scalar, 1 x 1
 );
 
-compile!(
-    scalar_bf16, Variant::ScalarBf16, lanes::scalar::Scalar, tile: 1 x 4, bf16: Pairs, queries: 1,
-    blocks: lanes::scalar::Scalar, 1 x 1
+with_pairs!(
+    scalar_bf16, Variant::ScalarBf16, lanes::scalar::Scalar, like: scalar, tile: 1 x 4
 );
 
 #[cfg(target_arch = "x86_64")]
 compile!(
     #[target_feature(enable = "avx2,fma,f16c")]
-    avx2, Variant::Avx2, lanes::avx2::Avx2, tile: 3 x 2, bf16: Widened, queries: 2,
+    avx2, Variant::Avx2, lanes::avx2::Avx2, tile: 3 x 2, queries: 2,
     blocks: lanes::avx2::Avx2, 4 x 1
 );
 
 #[cfg(target_arch = "x86_64")]
 compile!(
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c")]
-    avx512, Variant::Avx512, lanes::avx512::Avx512, tile: 6 x 4, bf16: Widened, queries: 6,
+    avx512, Variant::Avx512, lanes::avx512::Avx512, tile: 6 x 4, queries: 6,
     blocks: lanes::avx2::Avx2, 4 x 1
 );
 
 #[cfg(target_arch = "x86_64")]
-compile!(
+with_blocks!(
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
-    avx512vnni, Variant::Avx512Vnni, lanes::avx512::Avx512, tile: 6 x 4, bf16: Widened, queries: 6,
-    blocks: lanes::avx512::Avx512, 8 x 2
+    avx512vnni, Variant::Avx512Vnni, like: avx512, blocks: lanes::avx512::Avx512, 8 x 2
 );
 
 #[cfg(target_arch = "x86_64")]
-compile!(
+with_pairs!(
     #[target_feature(
         enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"
     )]
-    avx512bf16, Variant::Avx512Bf16, lanes::avx512::Avx512, tile: 6 x 4, bf16: Pairs, queries: 6,
-    blocks: lanes::avx512::Avx512, 8 x 2
+    avx512bf16, Variant::Avx512Bf16, lanes::avx512::Avx512, like: avx512vnni, tile: 6 x 4
 );
 
 #[cfg(target_arch = "aarch64")]
 compile!(
     #[target_feature(enable = "neon")]
     neon, Variant::Neon, lanes::neon::Neon<blocks::integers::neon::Widening>,
-    tile: 2 x 2, bf16: Widened, queries: 2,
+    tile: 2 x 2, queries: 2,
     blocks: lanes::neon::Neon<blocks::integers::neon::Widening>, 2 x 1
 );
 
 #[cfg(target_arch = "aarch64")]
-compile!(
+with_blocks!(
     #[target_feature(enable = "neon,dotprod")]
-    neon_dotprod, Variant::NeonDotprod, lanes::neon::Neon<blocks::integers::neon::DotProduct>,
-    tile: 2 x 2, bf16: Widened, queries: 2,
+    neon_dotprod, Variant::NeonDotprod, like: neon,
     blocks: lanes::neon::Neon<blocks::integers::neon::DotProduct>, 4 x 1
 );

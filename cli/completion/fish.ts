@@ -1,0 +1,36 @@
+import { type Node, nameOf, posix } from './tree.js'
+
+export function fish(nodes: Node[]): string {
+  const paths = nodes.slice(1).map((node) => posix(nameOf(node)))
+  return `# Completion of olmo2 for fish: olmo2 completion fish > ~/.config/fish/completions/olmo2.fish
+function __olmo2_at --description 'Whether just this command of olmo2 is called'
+    set -l called
+    set -l words (commandline -opc)
+    set -e words[1]
+    for word in $words
+        switch "$called/$word"
+            case ${paths.join(' ')}
+                set called "$called/$word"
+        end
+    end
+    test "$called" = "$argv[1]"
+end
+${nodes.flatMap(lines).join('\n')}
+`
+}
+
+function lines(node: Node): string[] {
+  const here = `complete -c olmo2 -n ${posix(`__olmo2_at '${nameOf(node)}'`)}`
+  const below = node.words.map(({ word, about }) => `${here} -f -a ${posix(word)}${text(about)}`)
+  const flags = node.flags.map(({ names, about, value }) => {
+    const spelt = names.map((name) =>
+      name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`,
+    )
+    const takes =
+      value === undefined ? '' : value === 'any' ? ' -r' : ` -x -a ${posix(value.join(' '))}`
+    return `${here} ${spelt.join(' ')}${takes}${text(about)}`
+  })
+  return [...below, ...flags]
+}
+
+const text = (about: string) => (about ? ` -d ${posix(about)}` : '')

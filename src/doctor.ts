@@ -1,0 +1,203 @@
+/**
+ * `olmo2/doctor`: what this machine is, and whether the engine runs on it.
+ *
+ * @packageDocumentation
+ */
+
+import { cpus, release } from 'node:os'
+
+import type { Host as NativeHost } from '#native'
+
+import { thisHost } from './engine/host.js'
+import { native, nativeFile } from './engine/native.js'
+import { checkSignal } from './engine/signal.js'
+import { Olmo2Error } from './errors.js'
+import { fileSize, freeSpace } from './files.js'
+import { checkCall } from './hub/arguments.js'
+import { scanCache } from './hub/cache/scan.js'
+import { type HubReach, reachHub } from './hub/reach.js'
+import { type HubOptions, type HubSettings, readSettings } from './hub/settings.js'
+import { Olmo2 } from './model.js'
+import { packageVersion } from './package.js'
+import { reasonOf } from './realm.js'
+
+export type { HubReach } from './hub/reach.js'
+
+/** How to look. */
+export interface DiagnoseOptions extends HubOptions {
+  /** Stops it; it then rejects with the signal's reason. */
+  signal?: AbortSignal | undefined
+}
+
+/** What a report of a fault needs. No token, password or proxy is in it. */
+export interface Diagnosis {
+  /** Of this package. */
+  version: string
+  runtime: { name: 'node' | 'bun' | 'deno'; version: string }
+  system: {
+    platform: string
+    arch: string
+    /** Of the kernel. */
+    release: string
+    libc: string | undefined
+    glibc: string | undefined
+  }
+  engine: EngineCheck
+  /** Undefined where the engine does not load. */
+  machine: Machine | undefined
+  cache: CacheCheck
+  hub: HubReach
+  /** Variables of the environment that change what olmo2 does; of those that may hold secrets, only that they are set. */
+  environment: Record<string, string>
+}
+
+/** Whether the embedded model generates. */
+export interface EngineCheck {
+  works: boolean
+  /** The file with the machine code; undefined if there is none. */
+  file: string | undefined
+  /** Its size in bytes. */
+  size: number | undefined
+  /** Milliseconds from nothing to a text of {@link TOKENS} tokens. */
+  milliseconds?: number
+  /** What is wrong, and what to do. */
+  error?: { code: string | undefined; message: string }
+}
+
+/** This machine, as the engine sees it. Sizes are in bytes. */
+export interface Machine {
+  cpu: {
+    model: string
+    /** Extensions, of those that kernels ask for. */
+    features: string[]
+    /** The kernels in use; undefined if `OLMO2_KERNELS` names others than there are. */
+    kernels: string | undefined
+    /** All that this CPU runs, best first. */
+    runnable: string[]
+    /** How many compute unless told otherwise. */
+    threads: number
+  }
+  memory: { total: number; available: number }
+  /** Where a model can run; where it cannot, with the reason. */
+  devices: { name: string; reason: string | undefined }[]
+  /** What the published models need, with a full context, in each type of weights. */
+  models: { name: string; memory: { dtype: string; bytes: number; fits: boolean }[] }[]
+}
+
+/** The cache of models from the hub. Sizes are in bytes. */
+export interface CacheCheck {
+  folder: string
+  models: number
+  size: number
+  /** What its disk has left; undefined if the system does not say. */
+  free: number | undefined
+}
+
+/** Tokens that the check generates. */
+const TOKENS = 8
+
+/**
+ * Looks at this machine, runs the embedded model, and asks the hub whether it is there. Whatever is wrong is in
+ * the result.
+ *
+ * @throws {OptionError} if an option is of a wrong kind, or an address is none
+ * @throws the signal's reason, if it aborts
+ */
+export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {
+  checkCall('asking', options)
+  const { signal, ...hubOptions } = options
+  checkSignal(signal)
+  const settings = await readSettings(hubOptions)
+  const asked = reachHub(settings, signal)
+  // Awaited last; until then a failure of it is no one's.
+  asked.catch(() => {})
+  const engine = await checkEngine(signal)
+  const { libc, glibc, ...system } = thisHost()
+  return {
+    version: packageVersion,
+    runtime: runtime(),
+    system: { ...system, release: release(), libc, glibc },
+    engine,
+    machine: await machine(),
+    cache: await checkCache(settings),
+    hub: await asked,
+    environment: environment(process.env),
+  }
+}
+
+function runtime(): Diagnosis['runtime'] {
+  const { bun, deno, node } = process.versions
+  if (bun) return { name: 'bun', version: bun }
+  return deno ? { name: 'deno', version: deno } : { name: 'node', version: node }
+}
+
+async function checkEngine(signal: AbortSignal | undefined): Promise<EngineCheck> {
+  let file: string | undefined
+  let size: number | undefined
+  try {
+    file = nativeFile()
+    size = await fileSize(file)
+    const began = performance.now()
+    await using model = await Olmo2.load(undefined, signal && { signal })
+    await model.generate('Once upon a time', { maxNewTokens: TOKENS, minNewTokens: TOKENS, signal })
+    return { works: true, file, size, milliseconds: performance.now() - began }
+  } catch (error) {
+    signal?.throwIfAborted()
+    const code = error instanceof Olmo2Error ? error.code : undefined
+    return { works: false, file, size, error: { code, message: reasonOf(error) } }
+  }
+}
+
+async function machine(): Promise<Machine | undefined> {
+  let found: NativeHost
+  try {
+    found = await native().host()
+  } catch {
+    // The check of the engine has said why.
+    return undefined
+  }
+  const { kernels, cpuFeatures, runnable, threads, totalMemory, availableMemory } = found
+  const model = cpus()[0]?.model.trim() || 'unknown'
+  return {
+    cpu: { model, features: cpuFeatures, kernels: kernels ?? undefined, runnable, threads },
+    memory: { total: totalMemory, available: availableMemory },
+    devices: found.devices.map(({ name, reason }) => ({ name, reason: reason ?? undefined })),
+    models: found.models.map(({ name, memory }) => ({
+      name,
+      memory: memory.map((need) => ({ ...need, fits: need.bytes <= availableMemory })),
+    })),
+  }
+}
+
+async function checkCache({ cacheDir }: HubSettings): Promise<CacheCheck> {
+  const repos = await scanCache(cacheDir)
+  const size = repos.reduce((sum, { size }) => sum + size, 0)
+  return { folder: cacheDir, models: repos.length, size, free: await freeSpace(cacheDir) }
+}
+
+/** Variables that olmo2 reads, and whether what they hold may be shown. */
+const VARIABLES: Record<string, 'shown' | 'hidden'> = {
+  OLMO2_KERNELS: 'shown',
+  NAPI_RS_NATIVE_LIBRARY_PATH: 'shown',
+  HF_HOME: 'shown',
+  HF_HUB_CACHE: 'shown',
+  HUGGINGFACE_HUB_CACHE: 'shown',
+  HF_HUB_OFFLINE: 'shown',
+  TRANSFORMERS_OFFLINE: 'shown',
+  HF_HUB_DISABLE_SYMLINKS: 'shown',
+  HF_ENDPOINT: 'hidden',
+  HF_TOKEN: 'hidden',
+  HF_TOKEN_PATH: 'shown',
+  HTTPS_PROXY: 'hidden',
+  HTTP_PROXY: 'hidden',
+  ALL_PROXY: 'hidden',
+  NO_PROXY: 'shown',
+}
+
+function environment(env: NodeJS.ProcessEnv): Record<string, string> {
+  const set = Object.entries(VARIABLES).flatMap(([name, kind]) => {
+    const value = env[name] ?? (name.endsWith('_PROXY') ? env[name.toLowerCase()] : undefined)
+    return value ? [[name, kind === 'shown' ? value : 'set']] : []
+  })
+  return Object.fromEntries(set)
+}
