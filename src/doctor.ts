@@ -58,7 +58,7 @@ export interface EngineCheck {
   file: string | undefined
   /** Its size in bytes. */
   size: number | undefined
-  /** Milliseconds from nothing to a text of {@link TOKENS} tokens. */
+  /** Milliseconds from nothing to a text of eight tokens. */
   milliseconds?: number
   /** What is wrong, and what to do. */
   error?: { code: string | undefined; message: string }

@@ -110,7 +110,7 @@ async function headOf(path: string): Promise<string | undefined> {
 }
 
 /**
- * As {@link writeAtomically}, for what a user asked to have written.
+ * Writes what a user asked to have written, so that the file has, after whatever happens, its old content or the new.
  *
  * @throws {CheckpointError} `IO` if it cannot be written
  */

@@ -27,7 +27,7 @@ export interface QuantizeOptions {
   /** Threads that compute. The file does not depend on their number. Default: one a core. */
   threads?: number | undefined
 
-  /** Which revision of a model on the hub, as for {@link Olmo2.load}. */
+  /** Which revision of a model on the hub, as for `Olmo2.load`. */
   revision?: string | undefined
 
   /** Stops the work, which then rejects with the signal's reason; nothing of the file is left. */
