@@ -81,6 +81,7 @@ test('a server streams, lets go of who leaves, and ends when it is told to', asy
     env: { ...process.env, PORT: '0' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  t.teardown(() => server.kill('SIGKILL'))
   const [line] = await once(createInterface({ input: server.stdout }), 'line')
   const [url = ''] = /http:\S+/.exec(line) ?? []
   const whole = await (await fetch(`${url}?prompt=She+read+the+word&tokens=8`)).text()

@@ -2,9 +2,8 @@
 //
 //   PORT=8080 node http-stream.mjs [MODEL]
 //   curl -N 'http://127.0.0.1:8080/?prompt=Once+upon+a+time'
+import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 
 import { Olmo2, Olmo2Error } from 'olmo2'
 
@@ -18,10 +17,14 @@ const server = createServer(async (request, response) => {
   response.on('close', () => left.abort())
   try {
     const prompt = searchParams.get('prompt') ?? ''
-    const { textStream } = model.generate(prompt, { maxNewTokens, signal: left.signal })
+    const { signal } = left
+    const { textStream } = model.generate(prompt, { maxNewTokens, signal })
     response.setHeader('content-type', 'text/plain; charset=utf-8')
-    // It takes the next text only when the client has room for it.
-    await pipeline(Readable.from(textStream), response)
+    for await (const text of textStream) {
+      // The next text is asked for when the client has room for it.
+      if (!response.write(text)) await once(response, 'drain', { signal })
+    }
+    response.end()
   } catch (error) {
     if (left.signal.aborted || response.headersSent) return response.destroy()
     response.statusCode = error instanceof Olmo2Error ? 400 : 500

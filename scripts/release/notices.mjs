@@ -2,6 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 import { run } from '../cargo.mjs'
+import { allowedLicences, isAllowed } from './licences.mjs'
 
 const LICENCE_FILE = /^(licen[cs]e|copying|notice|unlicense)/i
 
@@ -28,8 +29,18 @@ export async function npmNotices() {
   return document('olmo2 needs these packages, which npm installs beside it.', parts)
 }
 
-/** All licences, each text once. */
+/**
+ * All licences, each text once.
+ *
+ * @throws {Error} if a part has none of the licences that are allowed
+ */
 async function document(head, parts) {
+  const allowed = await allowedLicences()
+  const refused = parts.filter(({ license }) => !isAllowed(license ?? '', allowed))
+  if (refused.length > 0) {
+    const named = refused.map(({ name, version, license }) => `${name} ${version} (${license})`)
+    throw new Error(`deny.toml does not allow the licence of ${named.join(', ')}`)
+  }
   const texts = new Map()
   for (const { name, version, license, folder } of parts) {
     const title = `${name} ${version} (${license ?? 'see the text'})`
@@ -50,11 +61,17 @@ function reached(nodes, root) {
   return seen
 }
 
-/** The texts that come with a part; some have none, and then its name stands for it. */
+/**
+ * The texts that come with a part; some have none, and then its name stands for it. Of a choice with MIT in it, that
+ * is what the part is taken under: most crates also come with a copy of Apache-2.0, twenty times as long.
+ */
 async function licenceTexts(folder, license) {
   const names = (await readdir(folder)).filter((name) => LICENCE_FILE.test(name)).sort()
+  const isChoice = /\bMIT\b/.test(license) && /\bOR\b|\//.test(license) && !/AND/.test(license)
+  const ofMit = names.filter((name) => /mit/i.test(name))
+  const taken = isChoice && ofMit.length > 0 ? ofMit : names
   const texts = []
-  for (const name of names) {
+  for (const name of taken) {
     const text = await readFile(join(folder, name), 'utf8').catch(() => '')
     if (text.trim()) texts.push(text.trim().replaceAll('\r\n', '\n'))
   }

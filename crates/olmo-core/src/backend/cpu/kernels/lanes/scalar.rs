@@ -25,7 +25,7 @@ impl Lanes for Scalar {
     }
     #[inline(always)]
     unsafe fn load_f16(p: *const f16) -> Self {
-        each!(i => (*p.add(i)).to_f32())
+        widen(&p.cast::<[f16; LANES]>().read_unaligned())
     }
     #[inline(always)]
     unsafe fn load_bf16(p: *const bf16) -> Self {
@@ -57,7 +57,7 @@ impl Lanes for Scalar {
     }
     #[inline(always)]
     unsafe fn fma(self, factor: Self, addend: Self) -> Self {
-        each!(i => self[i].mul_add(factor[i], addend[i]))
+        multiply_add(&self, &factor, &addend)
     }
     #[inline(always)]
     unsafe fn max(self, other: Self) -> Self {
@@ -103,12 +103,30 @@ impl PairLanes for Scalar {
     }
     #[inline(always)]
     unsafe fn add_pairs(self, a: Self::Pairs, b: Self::Pairs) -> Self {
-        let add = |sum, i: usize| {
-            let (a, b) = (normal(a[i].to_f32()), normal(b[i].to_f32()));
-            normal(a.mul_add(b, sum))
-        };
-        each!(i => add(add(self[i], 2 * i + 1), 2 * i))
+        add_products(&self, &a, &b)
     }
+}
+
+// Each lane of these is a call of a function in software on a CPU that runs nothing better. In place, sixteen times
+// in each line of each kernel, they would be a third of all kernels.
+
+#[inline(never)]
+fn multiply_add(x: &Scalar, factor: &Scalar, addend: &Scalar) -> Scalar {
+    each!(i => x[i].mul_add(factor[i], addend[i]))
+}
+
+#[inline(never)]
+fn widen(x: &[f16; LANES]) -> Scalar {
+    each!(i => x[i].to_f32())
+}
+
+#[inline(never)]
+fn add_products(sums: &Scalar, a: &[bf16; 2 * LANES], b: &[bf16; 2 * LANES]) -> Scalar {
+    let add = |sum, i: usize| {
+        let (a, b) = (normal(a[i].to_f32()), normal(b[i].to_f32()));
+        normal(a.mul_add(b, sum))
+    };
+    each!(i => add(add(sums[i], 2 * i + 1), 2 * i))
 }
 
 /// Zero of the same sign if `x` is subnormal.
