@@ -7,6 +7,9 @@ import { version } from './version.js'
 /** This module's address. A bundler that writes CommonJS leaves `import.meta` empty: then it is the bundle's. */
 const here: string = import.meta.url ?? pathToFileURL(__filename).href
 
+/** Where the modules of a program of `bun build --compile` say they are: inside of it, where no other file is. */
+const IN_BUN = /^(\/\$bunfs|[A-Z]:[\\/]~BUN)[\\/]/
+
 /**
  * The folder this package is installed in. In a bundle it is that of the package which the bundle finds;
  * where it finds none, its own: binary and model may lie beside it as they do in the package.
@@ -26,6 +29,7 @@ function findRoot(): string {
   try {
     return dirname(createRequire(here).resolve('olmo2/package.json'))
   } catch {
-    return dirname(fileURLToPath(here))
+    const path = fileURLToPath(here)
+    return dirname(IN_BUN.test(path) ? process.execPath : path)
   }
 }

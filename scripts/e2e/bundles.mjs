@@ -1,6 +1,7 @@
-import { cp, mkdir, writeFile } from 'node:fs/promises'
+import { cp, mkdir, realpath, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { promisify } from 'node:util'
 
 import { execa } from 'execa'
 
@@ -49,6 +50,43 @@ export async function checkBundles({ app, place, tools, env }) {
   await cp(join(app, 'node_modules/olmo2-linux-x64-gnu', name), join(alone, 'native', name))
   for (const file of ['bundle.mjs', 'bundle.cjs'])
     expectText(`esbuild ${file}, olmo2 inside`, await run(file, alone))
+  await checkWebpack({ app, tools, run })
+  await checkExecutables({ app, alone, tools, env })
+}
+
+/** Bundles of webpack in both formats, with olmo2 kept out. */
+async function checkWebpack({ app, tools, run }) {
+  const { default: webpack } = await import(join(tools, 'webpack/lib/index.js'))
+  const common = { context: app, entry: './entry.mjs', target: 'node20', mode: 'production' }
+  const cjs = { externals: { olmo2: 'commonjs olmo2' } }
+  const esm = { externals: { olmo2: 'module olmo2' }, experiments: { outputModule: true } }
+  for (const [filename, config] of Object.entries({ 'webpack.cjs': cjs, 'webpack.mjs': esm })) {
+    const output = { path: app, filename, module: filename.endsWith('.mjs') }
+    const stats = await promisify(webpack)({ ...common, ...config, output })
+    if (stats.hasErrors()) throw new Error(stats.toString())
+    expectText(`${filename}, olmo2 outside`, await run(filename, app))
+  }
+}
+
+/** Programs in one file, with binary and model beside them: Node's from esbuild's bundle, and Bun's. */
+async function checkExecutables({ app, alone, tools, env }) {
+  const [{ program: node }] = nodes(tools)
+  const here = { cwd: alone, env, extendEnv: false, all: true }
+  const sea = { main: 'bundle.cjs', output: 'sea.blob', disableExperimentalSEAWarning: true }
+  await writeFile(join(alone, 'sea.json'), JSON.stringify(sea))
+  await execa(node, ['--experimental-sea-config', 'sea.json'], here)
+  await cp(await realpath(node), join(alone, 'of-node'))
+  const fuse = ['--sentinel-fuse', 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2']
+  const postject = join(tools, 'postject/dist/cli.js')
+  await execa(node, [postject, 'of-node', 'NODE_SEA_BLOB', 'sea.blob', ...fuse], here)
+  const bun = join(tools, '@oven/bun-linux-x64/bin/bun')
+  const compile = ['build', '--compile', 'entry.mjs', '--outfile', join(alone, 'of-bun')]
+  await execa(bun, compile, { ...here, cwd: app })
+  for (const name of ['of-node', 'of-bun']) {
+    // In a folder where nothing of npm is found.
+    const found = await execa(join(alone, name), [], { ...here, reject: false })
+    expectText(`single executable ${name}`, found)
+  }
 }
 
 /** `import.meta.url` is empty in CommonJS, which olmo2 knows. */

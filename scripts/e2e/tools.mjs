@@ -16,7 +16,9 @@ const tools = {
   esbuild: '^0.28.2',
   jest: '^30.0.0',
   typescript: '~5.9.0',
+  postject: '^1.0.0-alpha.6',
   vitest: '^4.0.0',
+  webpack: '^5.113.0',
 }
 
 /** Puts the tools into a folder, which stays; the path of its node_modules. */
