@@ -85,6 +85,8 @@ export class ModelServer implements AsyncDisposable {
       (request, response) => void this.#handle(request, response),
     )
     this.#http.maxConnections = settings.maxConnections
+    // Of a client that neither reads nor writes; an answer that is waited for may take longer than any other.
+    this.#http.timeout = Math.min(LONGEST, limit(settings) + IDLE_TIME)
     this.#http.on('clientError', refuseConnection)
   }
 
