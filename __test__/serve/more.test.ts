@@ -81,7 +81,7 @@ test('what a response cannot have', async (t) => {
   await fails({ input: [null] }, null)
   await fails({ previous_response_id: 'resp_1' }, 'previous_response_id')
   await fails({ truncation: 'auto' }, 'truncation')
-  await fails({ text: { format: { type: 'json_object' } } }, 'text')
+  await fails({ text: { format: { type: 'xml' } } }, 'text')
 })
 
 test('an embedding is the mean of the last hidden states, of length 1', async (t) => {

@@ -259,9 +259,7 @@ test('what is wrong is an error of OpenAI’s kind, with the library’s code an
     /image_url/,
   )
   await fails({ top_logprobs: 21, logprobs: true }, 'INVALID_OPTION', 'top_logprobs')
-  const schema = { name: 'x', schema: { type: 'object' } }
-  const format = { type: 'json_schema', json_schema: schema }
-  await fails({ response_format: format }, 'INVALID_OPTION', 'response_format')
+  await fails({ response_format: { type: 'xml' } }, 'INVALID_OPTION', 'response_format')
   await fails({ n: 257 }, 'INVALID_OPTION', 'n')
   const long = [{ role: 'user', content: 'word '.repeat(500) }]
   t.regex(await fails({ messages: long }, 'PROMPT_TOO_LONG', null), /context/)

@@ -75,6 +75,25 @@ async function embedding(client, one) {
     throw new Error('an embedding is not of length 1')
 }
 
+const form = {
+  type: 'object',
+  properties: { name: { type: 'string', maxLength: 8 }, mood: { enum: ['good', 'bad'] } },
+  required: ['name', 'mood'],
+  additionalProperties: false,
+}
+
+async function schema(client, one, random) {
+  const response_format = { type: 'json_schema', json_schema: { name: 'form', schema: form } }
+  const seed = Math.floor(random() * 1000)
+  const body = { ...greedy(one), temperature: 1, seed, max_tokens: 100, response_format }
+  const { status, text } = await post(client, '/v1/completions', body)
+  same(status, 200, 'an answer under a schema')
+  const [choice] = JSON.parse(text).choices
+  same(choice.finish_reason, 'stop', 'the end of an answer under a schema')
+  const { name, mood } = JSON.parse(choice.text)
+  if (typeof name !== 'string' || !['good', 'bad'].includes(mood)) throw new Error(choice.text)
+}
+
 /** Asks over a socket of its own, and gives it. */
 async function socketFor({ port }, body) {
   const text = JSON.stringify(body)
@@ -155,10 +174,11 @@ async function hugeHeaders({ port }) {
 
 /** Every kind with how often it comes. */
 export const kinds = [
-  [plain, 30],
+  [plain, 25],
   [streamed, 25],
   [chat, 10],
   [embedding, 5],
+  [schema, 5],
   [leaving, 12],
   [slow, 6],
   [malformed, 6],

@@ -1,7 +1,9 @@
-import type { Completion, FinishReason, Generation, PartialCompletion, Piece } from '../generate.js'
+import type { Completion, FinishReason, PartialCompletion, Piece } from '../completion.js'
+import type { Generation } from '../generate.js'
+import type { ToolEvent } from '../tool-call/index.js'
 import { sendJson } from './body.js'
 import type { EventStream } from './event-stream.js'
-import { type Exchange, follow } from './exchange.js'
+import { type Exchange, follow, followParts } from './exchange.js'
 
 /** How an endpoint writes answers. */
 export interface Form {
@@ -47,8 +49,40 @@ async function stream(
     if (event) await events.send(event)
   })
   await begin()
+  await finish(exchange, events, completions, form)
+}
+
+/** Sends an answer that may have calls, part by part. */
+export async function answerInParts(
+  exchange: Exchange,
+  events: EventStream,
+  generation: Generation<Completion>,
+  form: Form & { part(event: ToolEvent): object | undefined },
+): Promise<void> {
+  let hasBegun = false
+  const begin = async () => {
+    if (hasBegun) return
+    hasBegun = true
+    for (const event of form.begin([])) await events.send(event)
+  }
+  const completions = await followParts(exchange, generation, async (part) => {
+    await begin()
+    const event = form.part(part)
+    if (event) await events.send(event)
+  })
+  await begin()
+  await finish(exchange, events, completions, form)
+}
+
+/** Sends what comes when the answers are whole. */
+async function finish(
+  { fields }: Exchange,
+  events: EventStream,
+  completions: readonly Completion[],
+  form: Form,
+): Promise<void> {
   for (const completion of completions) await events.send(form.end(completion))
-  const { include_usage } = (exchange.fields.stream_options ?? {}) as { include_usage?: boolean }
+  const { include_usage } = (fields.stream_options ?? {}) as { include_usage?: boolean }
   if (include_usage) await events.send(form.usage(completions))
   await events.send('[DONE]')
 }

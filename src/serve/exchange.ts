@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-
+import type { Completion, Piece } from '../completion.js'
 import { ResourceError } from '../errors.js'
-import type { Completion, Generation, Piece } from '../generate.js'
+import type { Generation } from '../generate.js'
 import type { Olmo2 } from '../model.js'
+import type { ToolEvent } from '../tool-call/index.js'
 import type { Fields } from './body.js'
 import { EventStream } from './event-stream.js'
 import { tell } from './failure.js'
@@ -121,20 +122,46 @@ function labelsOf(fields: Fields): { model: string } {
 
 /** Follows a generation to its end, and counts what came. */
 export async function follow(
-  { began, fields, shared: { metrics } }: Exchange,
+  exchange: Exchange,
   generation: Generation<Completion[]>,
   onPiece: (piece: Piece) => Promise<void>,
 ): Promise<Completion[]> {
+  await timed(exchange, generation, ({ index }) => index, onPiece)
+  return counted(exchange, await generation)
+}
+
+/** As {@link follow}, of one answer that may have calls. */
+export async function followParts(
+  exchange: Exchange,
+  generation: Generation<Completion>,
+  onPart: (part: ToolEvent) => Promise<void>,
+): Promise<Completion[]> {
+  await timed(exchange, generation.parts(), () => 0, onPart)
+  return counted(exchange, [await generation])
+}
+
+/** Hands on what comes, and takes note of when it does. */
+async function timed<T>(
+  { began, shared: { metrics } }: Exchange,
+  source: AsyncIterable<T>,
+  indexOf: (one: T) => number,
+  onOne: (one: T) => Promise<void>,
+): Promise<void> {
   const last = new Map<number, number>()
-  for await (const piece of generation) {
+  for await (const one of source) {
     const now = performance.now()
-    const before = last.get(piece.index)
+    const before = last.get(indexOf(one))
     if (before !== undefined) metrics.betweenTokens.observe((now - before) / 1000)
     else if (last.size === 0) metrics.timeToFirstToken.observe((now - began) / 1000)
-    last.set(piece.index, now)
-    await onPiece(piece)
+    last.set(indexOf(one), now)
+    await onOne(one)
   }
-  const completions = await generation
+}
+
+function counted(
+  { fields, shared: { metrics } }: Exchange,
+  completions: Completion[],
+): Completion[] {
   const labels = labelsOf(fields)
   const sum = usageOf(completions, Number(fields.n ?? 1))
   metrics.promptTokens.add(labels, sum.prompt_tokens)

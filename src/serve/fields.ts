@@ -64,9 +64,22 @@ export const unusedShape: Shape = {
   prompt_cache_retention: 'text',
 }
 
+/** The fields in which other options of the library are. */
+const otherFields: Readonly<Record<string, string>> = {
+  schema: 'response_format',
+  regex: 'structured_outputs',
+  grammar: 'structured_outputs',
+  toolChoice: 'tool_choice',
+  parallelToolCalls: 'parallel_tool_calls',
+  chatTemplate: 'chat_template',
+  templateArgs: 'chat_template_kwargs',
+  addGenerationPrompt: 'add_generation_prompt',
+  continueFinalMessage: 'continue_final_message',
+}
+
 /** How requests name the options of the library. */
 export const fieldNaming: OptionNaming = (option, value) => {
-  const field = entries.find(([, own]) => own === option)?.[0]
+  const field = entries.find(([, own]) => own === option)?.[0] ?? otherFields[option]
   if (field === undefined || value === undefined) return field
   return `${field}: ${value}`
 }

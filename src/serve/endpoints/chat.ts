@@ -1,14 +1,12 @@
-import { randomUUID } from 'node:crypto'
-
 import type { Shape } from '../../arguments.js'
-import { type ChatMessage, ChatTemplate } from '../../chat.js'
+import { type ChatMessage, type ChatOptions, ChatTemplate, type ToolOptions } from '../../chat.js'
 import { OptionError, PromptError } from '../../errors.js'
-import type { Completion, Piece } from '../../generate.js'
 import type { GenerateManyOptions } from '../../generation-options.js'
 import type { Olmo2 } from '../../model.js'
-import { answer, type Form, finishReason } from '../answer.js'
+import { answer, answerInParts } from '../answer.js'
 import type { Fields } from '../body.js'
-import { type Exchange, usageOf, withModel } from '../exchange.js'
+import { ChatForm } from '../chat-form.js'
+import { type Exchange, withModel } from '../exchange.js'
 import {
   checkAlternatives,
   checkChoices,
@@ -17,7 +15,7 @@ import {
   textShape,
   unusedShape,
 } from '../fields.js'
-import { chatLogprobs } from '../logprobs.js'
+import { formOf, formShape } from '../form.js'
 
 const shape: Shape = {
   ...textShape,
@@ -26,7 +24,10 @@ const shape: Shape = {
   max_completion_tokens: 'count',
   logprobs: 'flag',
   top_logprobs: 'count',
-  response_format: 'object',
+  ...formShape,
+  tools: 'objects',
+  tool_choice: 'toolChoice',
+  parallel_tool_calls: 'flag',
   chat_template: 'text',
   chat_template_kwargs: 'object',
   add_generation_prompt: 'flag',
@@ -36,24 +37,32 @@ const shape: Shape = {
 /** `POST /v1/chat/completions` */
 export async function chatCompletions(exchange: Exchange): Promise<void> {
   const fields = checkFields(exchange.fields, shape)
-  checkResponseFormat(fields)
+  const form = formOf(fields)
   const messages = messagesOf(fields.messages)
   checkChoices(1, fields)
+  const isInParts = hasTools(fields) && fields.stream === true
+  if (isInParts) checkParts(fields)
   const own = { ...exchange, fields }
   await withModel(own, Number(fields.n ?? 1), async (model, events) => {
-    const options = await optionsOf(model, messages, fields)
-    const { signal } = exchange
-    const generation = model.chat(messages, { ...options, signal })
-    await answer(own, events, generation, new ChatForm(fields, model))
+    const { numReturnSequences = 1, ...one } = await optionsOf(model, messages, fields)
+    const options = { ...one, ...form, signal: exchange.signal }
+    const written = new ChatForm(fields, model)
+    if (events && isInParts) {
+      return answerInParts(own, events, model.chat(messages, options), written)
+    }
+    const generation = model.chat(messages, { ...options, numReturnSequences })
+    await answer(own, events, generation, written)
   })
 }
 
-/** @throws {OptionError} for a form that answers cannot be held to */
-function checkResponseFormat({ response_format }: Fields): void {
-  const { type = 'text' } = (response_format ?? {}) as { type?: unknown }
-  if (type !== 'text') {
-    throw new OptionError('response_format', `is ${JSON.stringify(type)}, but can only be "text"`)
-  }
+function hasTools({ tools, tool_choice }: Fields): boolean {
+  return Array.isArray(tools) && tools.length > 0 && tool_choice !== 'none'
+}
+
+/** @throws {OptionError} for what a stream with calls does not have */
+function checkParts({ n = 1, logprobs }: Fields): void {
+  if (n !== 1) throw new OptionError('n', 'can only be 1 in a stream with tools')
+  if (logprobs === true) throw new OptionError('logprobs', 'cannot be in a stream with tools')
 }
 
 /** The messages with texts in place of parts of text; a `developer` speaks as the system. */
@@ -81,35 +90,26 @@ function textOf(parts: readonly unknown[], message: number): string {
   return texts.join('')
 }
 
-type ChatCallOptions = GenerateManyOptions & {
-  numReturnSequences: number
-  templateArgs?: Record<string, unknown>
-  chatTemplate?: string
-  addGenerationPrompt?: boolean
-  continueFinalMessage?: boolean
-}
-
 async function optionsOf(
   model: Olmo2,
   messages: readonly ChatMessage[],
   fields: Fields,
-): Promise<ChatCallOptions> {
-  const { logprobs, chat_template, chat_template_kwargs } = fields
-  const { add_generation_prompt, continue_final_message } = fields
+): Promise<GenerateManyOptions & ChatOptions & ToolOptions> {
+  const { logprobs } = fields
   const top = checkAlternatives('top_logprobs', fields.top_logprobs)
-  const options = generationOf(fields, model.info.generation)
   const most = fields.max_completion_tokens ?? fields.max_tokens
-  const maxNewTokens = most === undefined ? await tokensLeft(model, messages) : Number(most)
   const template = Object.entries({
-    chatTemplate: chat_template,
-    templateArgs: chat_template_kwargs,
-    addGenerationPrompt: add_generation_prompt,
-    continueFinalMessage: continue_final_message,
+    chatTemplate: fields.chat_template,
+    templateArgs: fields.chat_template_kwargs,
+    addGenerationPrompt: fields.add_generation_prompt,
+    continueFinalMessage: fields.continue_final_message,
+    tools: fields.tools,
+    toolChoice: fields.tool_choice,
+    parallelToolCalls: fields.parallel_tool_calls,
   }).filter(([, value]) => value !== undefined)
   return {
-    ...options,
-    maxNewTokens,
-    numReturnSequences: options.numReturnSequences ?? 1,
+    ...generationOf(fields, model.info.generation),
+    maxNewTokens: most === undefined ? await tokensLeft(model, messages) : Number(most),
     logprobs: logprobs === true,
     topLogprobs: logprobs === true ? top : 0,
     ...Object.fromEntries(template),
@@ -126,60 +126,4 @@ export async function tokensLeft(model: Olmo2, messages: readonly ChatMessage[])
   const template = await ChatTemplate.load(path)
   const prompt = await template.encode(messages, model.tokenizer)
   return Math.max(1, memory.cacheTokens - prompt.length)
-}
-
-class ChatForm implements Form {
-  readonly #fields: Fields
-  readonly #model: Olmo2
-  readonly #head: { id: string; created: number; model: unknown }
-
-  constructor(fields: Fields, model: Olmo2) {
-    this.#fields = fields
-    this.#model = model
-    const created = Math.floor(Date.now() / 1000)
-    this.#head = { id: `chatcmpl-${randomUUID()}`, created, model: fields.model }
-  }
-
-  begin(): object[] {
-    const n = Number(this.#fields.n ?? 1)
-    const delta = { role: 'assistant', content: '', refusal: null }
-    return Array.from({ length: n }, (_, index) => this.#chunk({ index, delta }))
-  }
-
-  piece(piece: Piece): object | undefined {
-    const { text, index } = piece
-    if (this.#fields.logprobs !== true) {
-      return text === '' ? undefined : this.#chunk({ index, delta: { content: text } })
-    }
-    const logprobs = chatLogprobs([piece], this.#model.tokenizer)
-    return this.#chunk({ index, delta: { content: text }, logprobs })
-  }
-
-  end({ index, finishReason: reason }: Completion): object {
-    return this.#chunk({ index, delta: {}, finish_reason: finishReason(reason) })
-  }
-
-  usage(completions: readonly Completion[]): object {
-    return { ...this.#chunk(), usage: this.#usage(completions) }
-  }
-
-  whole(completions: readonly Completion[]): object {
-    const choices = completions.map(({ index, text, tokens, finishReason: reason }) => ({
-      index,
-      message: { role: 'assistant', content: text, refusal: null },
-      logprobs: this.#fields.logprobs === true ? chatLogprobs(tokens, this.#model.tokenizer) : null,
-      finish_reason: finishReason(reason),
-    }))
-    const usage = this.#usage(completions)
-    return { ...this.#head, object: 'chat.completion', choices, usage }
-  }
-
-  #usage(completions: readonly Completion[]): object {
-    return usageOf(completions, Number(this.#fields.n ?? 1))
-  }
-
-  #chunk(choice?: object): object {
-    const choices = choice ? [{ logprobs: null, finish_reason: null, ...choice }] : []
-    return { ...this.#head, object: 'chat.completion.chunk', choices }
-  }
 }

@@ -17,6 +17,7 @@ import {
   textShape,
   unusedShape,
 } from '../fields.js'
+import { formOf, formShape } from '../form.js'
 import { type CompletionLogprobs, completionLogprobs, tokensOf } from '../logprobs.js'
 
 /** Tokens of an answer where nobody says how many. It is OpenAI's number. */
@@ -25,6 +26,7 @@ const MAX_TOKENS = 16
 const shape: Shape = {
   ...textShape,
   ...unusedShape,
+  ...formShape,
   echo: 'flag',
   logprobs: 'count',
   best_of: 'count',
@@ -36,6 +38,7 @@ export async function completions(exchange: Exchange): Promise<void> {
   const { prompt, ...rest } = exchange.fields
   const fields = checkFields(rest, shape)
   refuse(fields)
+  const form = formOf(fields)
   const prompts = promptsOf(prompt, 'prompt')
   checkChoices(prompts.length, fields)
   const own = { ...exchange, fields }
@@ -45,6 +48,7 @@ export async function completions(exchange: Exchange): Promise<void> {
     const generation = model.generate(prompts, {
       maxNewTokens: MAX_TOKENS,
       ...generationOf(fields, model.info.generation),
+      ...form,
       logprobs: logprobs !== undefined,
       topLogprobs: top,
       promptLogprobs: echo === true && logprobs !== undefined,

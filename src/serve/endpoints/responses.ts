@@ -8,6 +8,7 @@ import { type Fields, sendJson } from '../body.js'
 import type { EventStream } from '../event-stream.js'
 import { type Exchange, follow, usageOf, withModel } from '../exchange.js'
 import { checkFields, generationOf, textShape, unusedShape } from '../fields.js'
+import { formatOf } from '../form.js'
 import { messagesOf, tokensLeft } from './chat.js'
 
 const { n: _n, max_tokens: _max, stop: _stop, stream_options: _stream, ...shared } = textShape
@@ -27,6 +28,7 @@ export async function responses(exchange: Exchange): Promise<void> {
   const { input, ...rest } = exchange.fields
   const fields = checkFields(rest, shape)
   refuse(fields)
+  const format = formatOf((fields.text as Fields | undefined)?.format, 'text')
   const messages = conversation(input, fields.instructions)
   const own = { ...exchange, fields }
   await withModel(own, 1, async (model, events) => {
@@ -34,6 +36,7 @@ export async function responses(exchange: Exchange): Promise<void> {
     const most = fields.max_output_tokens
     const generation = model.chat(messages, {
       ...generationOf(fields, info.generation),
+      ...format,
       maxNewTokens: most === undefined ? await tokensLeft(model, messages) : Number(most),
       numReturnSequences: 1,
       signal: exchange.signal,
@@ -46,15 +49,9 @@ export async function responses(exchange: Exchange): Promise<void> {
 }
 
 /** @throws {OptionError} for what would change the answer, and is not done here */
-function refuse({ text, truncation }: Fields): void {
-  const { format } = (text ?? {}) as { format?: { type?: unknown } }
-  if (format?.type !== undefined && format.type !== 'text') {
-    const shown = JSON.stringify(String(format.type).slice(0, 50))
-    throw new OptionError('text', `has the format ${shown}, but can only have "text"`)
-  }
-  if (truncation !== undefined && truncation !== 'disabled') {
-    throw new OptionError('truncation', 'can only be "disabled": what is too long is an error')
-  }
+function refuse({ truncation }: Fields): void {
+  if (truncation === undefined || truncation === 'disabled') return
+  throw new OptionError('truncation', 'can only be "disabled": what is too long is an error')
 }
 
 /** A text, or messages, as a conversation that begins with the instructions. */
@@ -175,7 +172,7 @@ class ResponseForm {
       previous_response_id: null,
       store: false,
       temperature: temperature ?? null,
-      text: { format: { type: 'text' } },
+      text: this.#fields.text ?? { format: { type: 'text' } },
       tool_choice: 'none',
       tools: [],
       top_p: top_p ?? null,

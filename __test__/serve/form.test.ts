@@ -1,0 +1,163 @@
+// Answers of a given form, and calls of tools, as OpenAI's client asks for them.
+import test from 'ava'
+import type OpenAI from 'openai'
+
+import { embeddedModel } from '../../src/index.js'
+import { clientOf, errorOf, MESSAGES, PROMPT, post, started } from './setup.js'
+
+const server = await started(test, { models: { tiny: embeddedModel } })
+const client = clientOf(server)
+
+const schema = {
+  type: 'object',
+  properties: {
+    name: { type: 'string', maxLength: 8 },
+    age: { type: 'integer', minimum: 0, maximum: 99 },
+    mood: { enum: ['good', 'bad'] },
+  },
+  required: ['name', 'age', 'mood'],
+  additionalProperties: false,
+}
+const common = { model: 'tiny', messages: MESSAGES, max_tokens: 100, seed: 1 }
+
+function checkPerson(t: { true(value: boolean, about?: string): unknown }, text: string): void {
+  const { name, age, mood } = JSON.parse(text)
+  t.true(typeof name === 'string' && name.length <= 8, text)
+  t.true(Number.isInteger(age) && age >= 0 && age <= 99, text)
+  t.true(['good', 'bad'].includes(mood), text)
+}
+
+test('a schema gives an answer its form, also in a stream and in a response', async (t) => {
+  const format = {
+    type: 'json_schema' as const,
+    json_schema: { name: 'person', strict: true, schema },
+  }
+  const asked = { ...common, response_format: format }
+  for (const seed of [1, 2, 3]) {
+    const { choices } = await client.chat.completions.create({ ...asked, seed })
+    checkPerson(t, choices[0]?.message.content ?? '')
+    t.is(choices[0]?.finish_reason, 'stop')
+  }
+  let text = ''
+  for await (const { choices } of await client.chat.completions.create({ ...asked, stream: true }))
+    text += choices[0]?.delta.content ?? ''
+  checkPerson(t, text)
+  const response = await client.responses.create({
+    model: 'tiny',
+    input: 'Who?',
+    max_output_tokens: 100,
+    text: { format: { type: 'json_schema', name: 'person', schema } },
+  })
+  checkPerson(t, response.output_text)
+})
+
+test('a JSON object, an expression and a grammar', async (t) => {
+  const object = await client.chat.completions.create({
+    ...common,
+    response_format: { type: 'json_object' },
+  })
+  const [choice] = object.choices
+  if (choice?.finish_reason === 'stop')
+    t.is(typeof JSON.parse(choice.message.content ?? ''), 'object')
+  t.true(choice?.message.content?.trimStart().startsWith('{'))
+  const textOf = async (structured_outputs: object) => {
+    const asked = { model: 'tiny', prompt: PROMPT, max_tokens: 60, structured_outputs }
+    const { choices } = (await (await post(server, '/v1/completions', asked)).json()) as {
+      choices: { text: string }[]
+    }
+    return choices[0]?.text ?? ''
+  }
+  t.regex(await textOf({ regex: '[ab]{3}-[0-9]{2}' }), /^[ab]{3}-\d\d$/)
+  t.regex(await textOf({ grammar: 'start: "yes" | "no"' }), /^(yes|no)$/)
+  t.is(typeof JSON.parse(await textOf({ json: { type: 'boolean' } })), 'boolean')
+})
+
+test('forms that there are not', async (t) => {
+  const fails = async (fields: object, code: string, param: string) => {
+    const error = await errorOf(
+      await post(server, '/v1/chat/completions', { ...common, ...fields }),
+    )
+    t.like(error, { status: 400, code, param }, JSON.stringify(error))
+  }
+  const format = (schema?: unknown) => ({
+    response_format: { type: 'json_schema', json_schema: { name: 'x', schema } },
+  })
+  await fails(format(), 'INVALID_OPTION', 'response_format')
+  await fails(format({ type: 'nothing' }), 'INVALID_GRAMMAR', 'response_format')
+  await fails({ structured_outputs: { regex: '(' } }, 'INVALID_GRAMMAR', 'structured_outputs')
+  await fails({ structured_outputs: { choice: ['a'] } }, 'INVALID_OPTION', 'structured_outputs')
+})
+
+const tools: OpenAI.ChatCompletionFunctionTool[] = [
+  {
+    type: 'function',
+    function: {
+      name: 'weather',
+      description: 'The weather in a city.',
+      parameters: {
+        type: 'object',
+        properties: { city: { type: 'string', maxLength: 10 } },
+        required: ['city'],
+        additionalProperties: false,
+      },
+    },
+  },
+]
+const choice = { type: 'function' as const, function: { name: 'weather' } }
+
+test('a tool that is to be called is called, and its result can be told', async (t) => {
+  const asked = { ...common, tools, tool_choice: choice }
+  const { choices } = await client.chat.completions.create(asked)
+  const [{ message, finish_reason } = t.fail() as never] = choices
+  t.is(finish_reason, 'tool_calls')
+  const [call] = message.tool_calls ?? []
+  if (call?.type !== 'function') return t.fail('no call')
+  t.is(call.function.name, 'weather')
+  t.is(typeof JSON.parse(call.function.arguments).city, 'string')
+  const result = { role: 'tool' as const, tool_call_id: call.id, content: 'Rain.' }
+  const messages = [...MESSAGES, message, result]
+  const answer = await client.chat.completions.create({
+    ...common,
+    messages,
+    tools,
+    tool_choice: 'none',
+  })
+  t.is(typeof answer.choices[0]?.message.content, 'string')
+  return undefined
+})
+
+test('a call comes bit by bit in a stream', async (t) => {
+  const asked = { ...common, tools, tool_choice: choice, stream: true as const }
+  let [id, name, json, reason] = ['', '', '', '']
+  for await (const { choices } of await client.chat.completions.create(asked)) {
+    const [call] = choices[0]?.delta.tool_calls ?? []
+    id ||= call?.id ?? ''
+    name += call?.function?.name ?? ''
+    json += call?.function?.arguments ?? ''
+    reason = choices[0]?.finish_reason ?? reason
+  }
+  t.regex(id, /^call_/)
+  t.is(name, 'weather')
+  t.is(typeof JSON.parse(json).city, 'string')
+  t.is(reason, 'tool_calls')
+  const helper = client.chat.completions.stream({ ...common, tools, tool_choice: choice })
+  const [first] = (await helper.finalMessage()).tool_calls ?? []
+  t.is(first?.type === 'function' && first.function.name, 'weather')
+})
+
+test('tools that cannot be', async (t) => {
+  const fails = async (fields: object, param: string) => {
+    const error = await errorOf(
+      await post(server, '/v1/chat/completions', { ...common, ...fields }),
+    )
+    t.like(error, { status: 400, code: 'INVALID_OPTION', param }, JSON.stringify(error))
+  }
+  await fails({ tool_choice: 'required' }, 'tool_choice')
+  await fails({ tools, tool_choice: 'always' }, 'tool_choice')
+  await fails(
+    { tools, tool_choice: { type: 'function', function: { name: 'other' } } },
+    'tool_choice',
+  )
+  await fails({ tools, stream: true, n: 2 }, 'n')
+  await fails({ tools, stream: true, logprobs: true }, 'logprobs')
+})
