@@ -223,6 +223,22 @@ test('a template with tools of its own is asked how it writes calls', async (t) 
   t.is(answer.toolCalls?.length, 1)
 })
 
+test('the parts of several answers say whose they are', async (t) => {
+  const options = { tools, toolChoice: 'required', parallelToolCalls: false } as const
+  const generation = model.chat(messages, {
+    ...options,
+    numReturnSequences: 3,
+    doSample: true,
+    seed: 1,
+  })
+  const found: (ToolEvent & { index: number })[] = []
+  for await (const part of generation.parts()) found.push(part)
+  for (const { index, toolCalls } of await generation) {
+    t.is(toolCalls?.length, 1)
+    t.deepEqual(calls(found.filter((part) => part.index === index)), toolCalls)
+  }
+})
+
 test('choices that cannot be', async (t) => {
   const refused = (options: object) =>
     t.throwsAsync(async () => model.chat(messages, options), { instanceOf: OptionError })
@@ -232,6 +248,4 @@ test('choices that cannot be', async (t) => {
   t.is((await refused({ tools, toolChoice: 'required', regex: 'a' })).option, 'toolChoice')
   t.is((await refused({ tools: [{ type: 'function', function: {} }] })).option, 'tools')
   t.is((await refused({ tools, toolChoice: 'always' })).option, 'toolChoice')
-  const several = model.chat(messages, { tools, numReturnSequences: 2, doSample: true })
-  await t.throwsAsync(async () => several.parts().next(), { instanceOf: OptionError })
 })

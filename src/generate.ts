@@ -85,7 +85,11 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
    * @throws {OptionError} if there are several answers, whose texts would mingle
    */
   get textStream(): ReadableStream<string> {
-    this.#checkSingle('textStream')
+    if (this.#source.many) {
+      const problem =
+        'is of one answer; iterate over a generation of several, whose pieces say which'
+      throw new OptionError('textStream', problem)
+    }
     const pieces = this[Symbol.asyncIterator]()
     const pull = async (controller: { enqueue(text: string): void; close(): void }) => {
       for (;;) {
@@ -101,20 +105,18 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
   }
 
   /**
-   * The answer of a `chat` with `tools` in parts, as they come: texts, and calls with their arguments bit by
-   * bit. Without tools it is all text.
-   *
-   * @throws {OptionError} if there are several answers
+   * The answers of a `chat` with `tools` in parts, as they come: texts, and calls with their arguments bit by
+   * bit. Without tools it is all text. `index` says of which answer a part is.
    */
-  async *parts(): AsyncGenerator<ToolEvent, undefined> {
-    this.#checkSingle('parts')
-    let reader: ToolCallReader | undefined
-    for await (const { text } of this) {
-      reader ??= this.#source.reader?.(0)
-      if (reader) yield* reader.push(text)
-      else if (text !== '') yield { type: 'text', text }
+  async *parts(): AsyncGenerator<ToolEvent & { index: number }, undefined> {
+    const readers: (ToolCallReader | undefined)[] = []
+    for await (const { text, index } of this) {
+      readers[index] ??= this.#source.reader?.(index)
+      const plain: ToolEvent[] = text === '' ? [] : [{ type: 'text', text }]
+      for (const event of readers[index]?.push(text) ?? plain) yield { ...event, index }
     }
-    if (reader) yield* reader.finish()
+    for (const [index, reader] of readers.entries())
+      for (const event of reader?.finish() ?? []) yield { ...event, index }
     return undefined
   }
 
@@ -173,13 +175,6 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
     const answers = this.#drafts as Completion[]
     await Promise.all(answers.map((answer) => this.#source.complete?.(answer)))
     return (this.#source.many ? answers : single(answers)) as Result
-  }
-
-  /** Refuses what would mingle the texts of several answers. */
-  #checkSingle(what: string): void {
-    if (!this.#source.many) return
-    const problem = 'is of one answer; iterate over a generation of several, whose pieces say which'
-    throw new OptionError(what, problem)
   }
 
   /** Waits for the engine's next events; several callers at once wait for the same ones. */
