@@ -1,4 +1,5 @@
 import { OptionError } from './errors.js'
+import { reasonOf } from './realm.js'
 
 /** A JSON schema. */
 export type JsonSchema = Readonly<Record<string, unknown>> | boolean
@@ -55,8 +56,8 @@ export function schemaJson(schema: Schema): string {
     return JSON.stringify(isStandard(schema) ? ofStandard(schema) : schema)
   } catch (cause) {
     if (cause instanceof OptionError) throw cause
-    const said = cause instanceof Error ? cause.message : String(cause)
-    throw Object.assign(new OptionError('schema', `has no JSON schema: ${said}`), { cause })
+    const problem = `has no JSON schema: ${reasonOf(cause)}`
+    throw Object.assign(new OptionError('schema', problem), { cause })
   }
 }
 

@@ -98,9 +98,7 @@ pub fn prepare(
     let training: Vec<&str> = (0..sources.len()).flat_map(|index| part(index, false)).collect();
     let bpe = bpe::train(training.into_iter(), options.vocab_size)?;
     // From here on a folder of an earlier time is no longer whole.
-    for name in [MANIFEST, BASELINES] {
-        hashed::remove(&options.out.join(name))?;
-    }
+    [MANIFEST, BASELINES].iter().try_for_each(|name| hashed::remove(&options.out.join(name)))?;
     let tokenizer_sha256 = bpe.write(&options.out.join("tokenizer"), options.context)?;
     let tokenizer = bpe.tokenizer()?;
 
