@@ -71,7 +71,9 @@ function reasonOf(cause: unknown, file: string): string | undefined {
 const codeOf = (error: unknown) =>
   types.isNativeError(error) && 'code' in error ? String(error.code) : ''
 
-const messageOf = (error: unknown) => (types.isNativeError(error) ? error.message : String(error))
+/** What an error says. */
+export const messageOf = (error: unknown) =>
+  types.isNativeError(error) ? error.message : String(error)
 
 /** A failure of the system that nobody has put into words. */
 function inWords(error: Error): string {

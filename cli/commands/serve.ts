@@ -4,7 +4,7 @@ import type { Command, OptionValues } from 'commander'
 
 import { embeddedModel } from '../../src/index.js'
 import { type ServeOptions, serve as startServer } from '../../src/serve/index.js'
-import { UsageError } from '../failure.js'
+import { messageOf, UsageError } from '../failure.js'
 import { toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { readTextFile } from '../input.js'
@@ -62,7 +62,7 @@ async function run(given: string[], values: OptionValues): Promise<void> {
         bar.clear()
         for (const warning of info.warnings) note(`${name}: ${warning}`)
       },
-      onError: (error) => note(`warning: ${error instanceof Error ? error.message : error}`),
+      onError: (error) => note(`warning: ${messageOf(error)}`),
     }
     const server = await startServer(options)
     await write(`listening on ${server.url}\n`)
