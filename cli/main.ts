@@ -6,8 +6,10 @@ import { bench } from './commands/bench.js'
 import { cache } from './commands/cache.js'
 import { chat } from './commands/chat.js'
 import { completion } from './commands/completion.js'
+import { convert } from './commands/convert.js'
 import { doctor } from './commands/doctor.js'
 import { evaluation } from './commands/eval.js'
+import { finetune } from './commands/finetune/index.js'
 import { generate } from './commands/generate.js'
 import { help } from './commands/help.js'
 import { info } from './commands/info.js'
@@ -42,8 +44,10 @@ const commands = [
   bench,
   serve,
   quantize,
+  convert,
   prepare,
   train,
+  finetune,
   plot,
   doctor,
   completion,

@@ -22,6 +22,7 @@ export const errorClasses = {
   QUEUE_FULL: 'ResourceError',
   NO_BINARY: 'ResourceError',
   NO_SPACE: 'ResourceError',
+  NO_PYTHON: 'ResourceError',
   NON_FINITE_LOGITS: 'EngineError',
   DIVERGED: 'EngineError',
   CANCELLED: 'CancelledError',
@@ -64,6 +65,7 @@ export const httpStatuses = {
   QUEUE_FULL: 429,
   NO_BINARY: 500,
   NO_SPACE: 507,
+  NO_PYTHON: 500,
   NON_FINITE_LOGITS: 500,
   DIVERGED: 500,
   // Nobody reads it: the client has gone.
@@ -172,7 +174,7 @@ export class PromptError extends Olmo2Error {
 
 /**
  * This machine, or the model as it was loaded, lacks something: `DEVICE_UNAVAILABLE`,
- * `NOT_ENOUGH_MEMORY`, `QUEUE_FULL`, `NO_BINARY` or `NO_SPACE`.
+ * `NOT_ENOUGH_MEMORY`, `QUEUE_FULL`, `NO_BINARY`, `NO_SPACE` or `NO_PYTHON`.
  */
 export class ResourceError extends Olmo2Error {
   /** What was asked for, of `DEVICE_UNAVAILABLE`. */

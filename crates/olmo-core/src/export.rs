@@ -13,7 +13,7 @@ use crate::checkpoint::ModelSource;
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
 use crate::files;
-use crate::shapes::weight_shapes;
+use crate::shapes::{weight_shapes, EMBEDDING, OUTPUT};
 use crate::weights::gguf::Gguf;
 use crate::weights::{read_f32, Access, Checkpoint, TensorData};
 use crate::{Error, Result};
@@ -51,13 +51,24 @@ pub fn export(
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<()> {
     let source = ModelSource::open(model)?;
-    let (config, checkpoint) = source.weights(Access::Map)?;
+    let (mut config, checkpoint) = source.weights(Access::Map)?;
+    if matches!(source, ModelSource::Gguf(_)) {
+        config.tie_word_embeddings |= is_twice(&checkpoint);
+    }
     let dtype = dtype.unwrap_or_else(|| checkpoint.dtype().float());
     match &source {
         ModelSource::Folder(dir) => copy_description(dir, folder, &config, dtype)?,
         ModelSource::Gguf(gguf) => write_description(gguf, &source, folder, &config, dtype)?,
     }
     write_weights(&folder.join("model.safetensors"), &config, &checkpoint, dtype, progress)
+}
+
+/// Whether the output matrix is the embedding table: a GGUF file made for llama.cpp has a tied one twice.
+fn is_twice(checkpoint: &Checkpoint) -> bool {
+    let (Ok(table), Ok(output)) = (checkpoint.get(EMBEDDING), checkpoint.get(OUTPUT)) else {
+        return false;
+    };
+    table.dtype == output.dtype && table.shape == output.shape && table.bytes() == output.bytes()
 }
 
 fn copy_description(from: &Path, to: &Path, config: &ModelConfig, dtype: DType) -> Result<()> {

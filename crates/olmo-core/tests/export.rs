@@ -68,6 +68,34 @@ fn a_gguf_file_becomes_a_folder_that_is_the_same_model() {
 }
 
 #[test]
+fn a_tied_matrix_is_there_once_again() {
+    let model = golden("train/tied");
+    let dir = TempDir::new();
+    for name in ["config.json", "model.safetensors"] {
+        std::fs::copy(model.join(name), dir.path().join(name)).unwrap();
+    }
+    // A GGUF file needs a tokenizer, which must not be larger than the table.
+    let tokens: serde_json::Map<_, _> =
+        (0..40).map(|id| (format!("t{id}"), serde_json::json!(id))).collect();
+    let tokenizer = serde_json::json!({
+        "version": "1.0", "added_tokens": [], "normalizer": null, "post_processor": null,
+        "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true,
+            "use_regex": true},
+        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true,
+            "use_regex": true},
+        "model": {"type": "BPE", "vocab": tokens, "merges": []},
+    });
+    std::fs::write(dir.path().join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    let file = dir.path().join("model.gguf");
+    to_gguf(dir.path(), &file, "f32");
+    assert!(!ModelSource::open(&file).unwrap().config().unwrap().tie_word_embeddings);
+    let out = TempDir::new();
+    export(&file, out.path(), None, &mut |_| Ok(())).unwrap();
+    assert!(ModelSource::open(out.path()).unwrap().config().unwrap().tie_word_embeddings);
+    assert!(weights(out.path()) == weights(&model));
+}
+
+#[test]
 fn blocks_become_numbers() {
     let file = golden("gguf/tiny-mha-q8_0.gguf");
     for (dtype, expected) in [(None, DType::F16), (Some(DType::F32), DType::F32)] {

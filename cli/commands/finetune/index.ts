@@ -1,0 +1,14 @@
+import type { Command } from 'commander'
+
+import { doctor } from './doctor.js'
+import { launch } from './launch.js'
+
+/** The commands for fine-tuning; a new one is a file and a line here. */
+const commands = [launch, doctor]
+
+export function finetune(program: Command): void {
+  const group = program
+    .command('finetune')
+    .description("make training data of conversations for AllenAI's trainers, and train with them")
+  for (const add of commands) add(group)
+}

@@ -1,0 +1,225 @@
+import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+
+import { checkArgument, checkArguments, checkObject, type Shape } from '../arguments.js'
+import type { DType } from '../dtypes.js'
+import { runJob } from '../engine/job.js'
+import { native } from '../engine/native.js'
+import { checkSignal } from '../engine/signal.js'
+import { CheckpointError, OptionError } from '../errors.js'
+import { syncFolder, temporaryName } from '../files.js'
+import { inspect } from '../inspect.js'
+import { quantize } from '../quantize.js'
+import { reasonOf } from '../realm.js'
+import { type Form, formOf, type Source, sourceAt } from './forms.js'
+import { copyTokenizer, stage, tokenizerBeside } from './stage.js'
+import { writeOlmo, writeOlmoCore } from './targets.js'
+
+/** Options of {@link convert}. */
+export interface ConvertOptions {
+  /** The form of the new model. Default: `gguf` if its name ends so, else `hugging-face`. */
+  to?: Form | undefined
+  /**
+   * The type of the new weights: any for GGUF, `f32`, `f16` or `bf16` for a folder. Default: that of the old
+   * ones; of blocks `f16`. OLMo-core's form is in `f32` always.
+   */
+  dtype?: DType | undefined
+  /** A `config.json`, or a folder with one, of a checkpoint that does not say what the model is. */
+  config?: string | undefined
+  /** Folder of the new model's tokenizer. Default: that of the old one, or one that lies beside it. */
+  tokenizer?: string | undefined
+  /** A file with the chat template that the new model is to have. Default: that of the tokenizer. */
+  chatTemplate?: string | undefined
+  /**
+   * The Python that reads and writes what only torch can: OLMo-core's checkpoints and `model.pt`. Default: that
+   * of `OLMO2_PYTHON`, of the active environment, or the system's.
+   */
+  python?: string | undefined
+  /** Replace what is there. Default false. */
+  force?: boolean | undefined
+  /** Stops the work, which then rejects with the signal's reason; nothing of the new model is left. */
+  signal?: AbortSignal | undefined
+  /** Is told how far a step is. If it throws, the work stops and rejects with that. */
+  onProgress?: ((progress: ConvertProgress) => void) | undefined
+}
+
+/** How far {@link convert} is, in bytes or in tensors. */
+export interface ConvertProgress {
+  step: 'reading' | 'writing'
+  done: number
+  total: number
+}
+
+/** What {@link convert} made. */
+export interface Converted {
+  /** The new folder or file. */
+  path: string
+  from: Form
+  to: Form
+  /** What the new model lacks. */
+  warnings: string[]
+}
+
+const shape = {
+  to: 'text',
+  dtype: 'text',
+  config: 'path',
+  tokenizer: 'path',
+  chatTemplate: 'path',
+  python: 'path',
+  force: 'flag',
+  signal: 'signal',
+  onProgress: 'listener',
+} as const satisfies Shape
+
+const FORMS: readonly string[] = ['hugging-face', 'gguf', 'olmo-core', 'olmo']
+
+/**
+ * Turns a model into another form: checkpoints of OLMo-core and of OLMo, folders as Hugging Face saves them,
+ * and GGUF files. Names and shapes of the tensors, what the config says, tokenizer and chat template go with
+ * it. The new model appears when it is whole.
+ *
+ * @param input A checkpoint in any form, or a run of OLMo-core, of which the newest is taken
+ * @param out The folder or file to write
+ * @throws {CheckpointError} if the model cannot be used, or is no OLMo 2
+ * @throws {ResourceError} `NO_PYTHON` if torch is needed and is not there
+ * @throws {OptionError} if an option is out of its range, or `out` is there
+ * @throws the signal's reason, if it aborts
+ */
+export async function convert(
+  input: string,
+  out: string,
+  options: ConvertOptions = {},
+): Promise<Converted> {
+  checkArguments({ input: [input, 'path'], out: [out, 'path'] })
+  checkObject('options', options, shape)
+  const { to = formOf(out), force = false, dtype, signal } = options
+  checkArgument('to', to, 'text')
+  if (!FORMS.includes(to)) throw new OptionError('to', `must be one of ${FORMS.join(', ')}`)
+  if (to !== 'gguf' && dtype !== undefined && !['f32', 'f16', 'bf16'].includes(dtype)) {
+    throw new OptionError('dtype', 'must be f32, f16 or bf16 for a folder')
+  }
+  checkSignal(signal)
+  const isThere = await stat(out).then(
+    () => true,
+    () => false,
+  )
+  if (isThere && !force) {
+    throw new OptionError('out', `leads to ${out}, which is there: name another, or set force`)
+  }
+  const source = await sourceAt(input)
+  const work = temporaryName(out, 'partial')
+  try {
+    await mkdir(work, { recursive: true })
+    const warnings = await make(source, { ...options, to, out, work })
+    signal?.throwIfAborted()
+    if (isThere) await rm(out, { recursive: true })
+    await rename(join(work, 'new'), out)
+    await syncFolder(dirname(out))
+    return { path: out, from: source.form, to, warnings }
+  } catch (error) {
+    throw inWords(error, out)
+  } finally {
+    await rm(work, { recursive: true, force: true })
+  }
+}
+
+/** A failure of the system, as an error of this library. */
+function inWords(error: unknown, out: string): unknown {
+  const isSystem = typeof error === 'object' && error !== null && 'syscall' in error
+  if (!isSystem) return error
+  return new CheckpointError('IO', `cannot write ${out}: ${reasonOf(error)}`, { cause: error })
+}
+
+interface Work extends ConvertOptions {
+  to: Form
+  out: string
+  /** A folder beside the new model, for what is on its way. */
+  work: string
+}
+
+/** Makes `new` in the folder of the work, and returns what it lacks. */
+async function make(source: Source, options: Work): Promise<string[]> {
+  const { to, work } = options
+  const isForeign = source.form === 'olmo' || source.form === 'olmo-core'
+  const staged = join(work, 'staged')
+  const warnings: string[] = []
+  if (isForeign) {
+    await mkdir(staged)
+    const onProgress = (done: number, total: number) =>
+      options.onProgress?.({ step: 'reading', done, total })
+    await stage(source, staged, { ...options, onProgress })
+  }
+  const needsFolder =
+    isForeign || options.tokenizer !== undefined || options.chatTemplate !== undefined
+  const needsFile = to === 'olmo' || to === 'olmo-core'
+  let model = isForeign ? staged : source.path
+  if (!isForeign && (needsFolder || needsFile || to === 'hugging-face')) {
+    model = await exported(
+      model,
+      staged,
+      needsFile ? { ...options, dtype: fileType(options) } : options,
+    )
+  }
+  if (needsFolder) warnings.push(...(await addTokenizer(source, model, options)))
+  if (to === 'gguf') await toGguf(model, options)
+  else if (to === 'olmo-core') await writeOlmoCore(model, join(work, 'new'), options)
+  else if (to === 'olmo') await writeOlmo(model, join(work, 'new'), options)
+  else await toFolder(model, isForeign, options)
+  return warnings
+}
+
+const fileType = ({ to, dtype }: Work): DType | undefined => (to === 'olmo-core' ? 'f32' : dtype)
+
+/** Writes a model as a folder with one file of weights. */
+async function exported(model: string, folder: string, options: ConvertOptions): Promise<string> {
+  const { dtype, signal, onProgress } = options
+  await mkdir(folder)
+  await runJob(() => native().exportFolder(model, folder, dtype), {
+    signal,
+    onEvent: onProgress && (({ done, total }) => onProgress({ step: 'writing', done, total })),
+    whenAborted: 'wait',
+  })
+  return folder
+}
+
+/** A folder that is ready, or becomes so in another type. */
+async function toFolder(model: string, isForeign: boolean, options: Work): Promise<void> {
+  const done = join(options.work, 'new')
+  const isOfType = !isForeign || options.dtype === undefined
+  if (isOfType) await rename(model, done)
+  else await exported(model, done, options)
+}
+
+async function toGguf(model: string, options: Work): Promise<void> {
+  const { dtype, signal, onProgress, work } = options
+  const type = dtype ?? ((await inspect(model)).dtype as DType)
+  await quantize(model, join(work, 'new'), {
+    type,
+    signal,
+    ...(onProgress && {
+      onProgress: ({ done, total }) => onProgress({ step: 'writing', done, total }),
+    }),
+  })
+}
+
+/** Puts the tokenizer that is to be there into a folder, and its chat template. */
+async function addTokenizer(source: Source, folder: string, options: Work): Promise<string[]> {
+  const beside = source.form === 'olmo-core' || source.form === 'olmo'
+  const tokenizer = options.tokenizer ?? (beside ? await tokenizerBeside(source.path) : undefined)
+  if (tokenizer !== undefined) await copyTokenizer(tokenizer, folder)
+  if (options.chatTemplate !== undefined) {
+    await writeFile(join(folder, 'chat_template.jinja'), await readTemplate(options.chatTemplate))
+  }
+  if (tokenizer !== undefined || !beside) return []
+  const where = `${source.path} has no tokenizer beside it, so the new model has none`
+  return [`${where}: name its folder with the option tokenizer`]
+}
+
+async function readTemplate(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new CheckpointError('IO', `cannot read ${file}: ${reasonOf(cause)}`, { cause })
+  }
+}

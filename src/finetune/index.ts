@@ -1,0 +1,17 @@
+/**
+ * `olmo2/finetune`: from conversations to a fine-tuned model by AllenAI's trainers.
+ *
+ * @packageDocumentation
+ */
+
+export { type DoctorReport, fineTuneDoctor, type PythonReport } from './doctor.js'
+export { launchFineTune, planFineTune } from './launch.js'
+export type {
+  LaunchCommand,
+  LaunchEvent,
+  LaunchOptions,
+  LaunchPlan,
+  LaunchResult,
+  LaunchStart,
+  Trainer,
+} from './launch-options.js'
