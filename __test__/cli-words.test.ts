@@ -10,7 +10,7 @@ import { makeRun } from './hub/run-folder.js'
 import { olmo2, temporaryFolder, tiny } from './support.js'
 
 const COMMANDS =
-  'generate chat tokenize info pull cache revisions trace perplexity bench quantize prepare train plot doctor completion'.split(
+  'generate chat tokenize info pull cache revisions trace perplexity bench quantize convert prepare train finetune plot doctor completion'.split(
     ' ',
   )
 

@@ -143,7 +143,7 @@ test('every sample is one that is run', (t) => {
   // Of the README's commands two install, as scripts/e2e/ does with the packed packages, and two build and test,
   // which CI runs; the config is what the samples train by. What completes has a test of its own. Bundles are made
   // by scripts/e2e/; the Dockerfile is run by nobody here, as its page says; a server that stays is started in
-  // __test__/serve/.
+  // __test__/serve/; what takes torch is run by scripts/torchrun/.
   t.deepEqual(
     others.map(({ page, language, code }) => [page, language, code.split(' ')[0]]),
     [
@@ -153,6 +153,9 @@ test('every sample is one that is run', (t) => {
       ['docs/deploying.md', 'bash', 'esbuild'],
       ['docs/deploying.md', 'dockerfile', 'FROM'],
       ['docs/evaluations.md', 'bash', 'pip'],
+      ['docs/finetuning-launch.md', 'bash', 'olmo2'],
+      ['docs/finetuning-launch.md', 'bash', 'olmo2'],
+      ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/serving.md', 'bash', 'olmo2'],
       ['docs/training.md', 'yaml', 'model:'],
     ],

@@ -30,7 +30,8 @@ const entries = Object.keys(manifest.exports)
 const require = createRequire(import.meta.url)
 
 test('there is an entry point for each subject', (t) => {
-  const subjects = 'ai-sdk bench doctor evaluate hub quantize serve testing trace train'.split(' ')
+  const subjects =
+    'ai-sdk bench convert doctor evaluate finetune hub quantize serve testing trace train'.split(' ')
   t.deepEqual(entries.toSorted(), ['olmo2', ...subjects.map((name) => `olmo2/${name}`)])
 })
 

@@ -58,7 +58,10 @@ if (args[1] === 'probe') {
     })
     setInterval(() => {}, 1000)
   } else {
-    for (let number = 1; number <= steps; number += 1) step(number)
+    for (let number = 1; number <= steps; number += 1) {
+      step(number)
+      console.log('[step=' + number + '/' + steps + ',epoch=1]\\n    train/CE loss=9.0')
+    }
     if (behaviour === 'fails') {
       console.error('RuntimeError: out of something')
       process.exit(7)

@@ -1,6 +1,7 @@
 import { CheckpointError } from '../errors.js'
 import { readRegularFile } from '../files.js'
 import { reasonOf } from '../realm.js'
+import { parseYaml } from '../yaml.js'
 
 /** An object out of a file, with the file for messages. */
 export interface Settings {
@@ -26,20 +27,21 @@ export async function readSettings(file: string): Promise<Settings> {
 async function parse(text: string, file: string): Promise<Record<string, unknown>> {
   const invalid = (problem: string, cause?: unknown) =>
     new CheckpointError('INVALID_FILE', `${file}: ${problem}`, { cause })
+  if (/\.ya?ml$/.test(file)) return asObject(await parseYaml(text, file, 'a config'), file)
   let value: unknown
   try {
-    if (/\.ya?ml$/.test(file)) {
-      // Loaded here: only OLMo has its config in YAML.
-      const { parse } = await import('yaml')
-      value = parse(text, { maxAliasCount: 100 })
-    } else value = JSON.parse(text)
+    value = JSON.parse(text)
   } catch (cause) {
     throw invalid(`it cannot be read: ${reasonOf(cause)}`, cause)
   }
+  return asObject(value, file)
+}
+
+function asObject(value: unknown, file: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>
   }
-  throw invalid('keys with values are needed')
+  throw new CheckpointError('INVALID_FILE', `${file}: keys with values are needed`)
 }
 
 /** Typed access to one object in a file, with errors that name the key. */

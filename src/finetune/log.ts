@@ -16,6 +16,7 @@ const STAGE = { stage: 1, ingredient: 0 } as const
  */
 export class LogReader {
   #block: { step: number; steps: number; values: Map<string, number> } | undefined
+  #isMarked = false
   readonly #tokensOfStep: number
 
   /** @param tokensOfStep Of a step, where the log does not say how many were read */
@@ -25,7 +26,12 @@ export class LogReader {
 
   /** What a line tells, or ends. */
   read(line: string): LogEvent[] {
-    if (line.startsWith(MARK)) return marked(line.slice(MARK.length))
+    if (line.startsWith(MARK)) {
+      this.#isMarked = true
+      return marked(line.slice(MARK.length))
+    }
+    // OLMo-core says the same a second time.
+    if (this.#isMarked) return []
     const [, name, value] = /^\s{4,}(\S[^=]*)=([-+\d.,eE]+)$/.exec(line) ?? []
     if (name !== undefined && value !== undefined && this.#block) {
       this.#block.values.set(name, Number(value.replaceAll(',', '')))
