@@ -31,7 +31,9 @@ const require = createRequire(import.meta.url)
 
 test('there is an entry point for each subject', (t) => {
   const subjects =
-    'ai-sdk bench convert doctor evaluate finetune hub quantize serve testing trace train'.split(' ')
+    'ai-sdk bench convert doctor evaluate finetune hub quantize serve testing trace train'.split(
+      ' ',
+    )
   t.deepEqual(entries.toSorted(), ['olmo2', ...subjects.map((name) => `olmo2/${name}`)])
 })
 
