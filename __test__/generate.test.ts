@@ -362,7 +362,7 @@ test('errors carry facts, and mention other options by the names of this library
   t.is(empty.index, 1)
 })
 
-test('what is no object of options, and no signal, is an OptionError too', async (t) => {
+test('what is not an object of options, and no signal, is an OptionError too', async (t) => {
   const error = { instanceOf: OptionError }
   const none = null as unknown as GenerateOptions
   const noSignal = { signal: {} as AbortSignal }

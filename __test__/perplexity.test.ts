@@ -221,7 +221,7 @@ test('the command says what is wrong', async (t) => {
     [[tiny, file, '--ctx', '32', '--stride', '64'], 2, /^olmo2: option --stride is 64, but/],
     [[tiny, file, '--types', 'f32', '--dtype', 'f32'], 2, /--types or --dtype/],
     [[tiny, file, '--reference', 'f32'], 2, /--reference goes with --types/],
-    [[tiny, file, '--ctx', '32', '--kl-base', file], 1, /no file of log-probabilities/],
+    [[tiny, file, '--ctx', '32', '--kl-base', file], 1, /not a file of log-probabilities/],
     [[tiny, file, '--ctx', '32', '--kl-base', '/no'], 1, /^olmo2: cannot read \/no/],
     [[tiny, file, '--ctx', '32', '--types', 'int3'], 2, /int3/],
   ]

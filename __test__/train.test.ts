@@ -354,7 +354,7 @@ test('a file that is no config, or not there, is an error that names it', async 
 test('plot and prepare say what is wrong', async (t) => {
   const nowhere = await olmo2(['plot', place])
   t.is(nowhere.exitCode, 1)
-  t.regex(nowhere.stderr, /is no folder of a training run: it has no readable metrics\.jsonl/)
+  t.regex(nowhere.stderr, /is not the folder of a training run: it has no readable metrics\.jsonl/)
   const folder = await temporaryFolder()
   await writeFile(join(folder, 'metrics.jsonl'), '{"kind":"step"')
   t.deepEqual(await readMetrics(folder), [], 'a line that is being written')

@@ -15,7 +15,7 @@ export class Interrupted extends Error {
 /** The command cannot do what it was called with. */
 export class UsageError extends Error {}
 
-/** 0 for what is no failure, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C, 143 for SIGTERM. */
+/** 0 if nothing failed, 1 for a failure, 2 for wrong usage, 130 for Ctrl-C, 143 for SIGTERM. */
 export function exitCode(error: unknown): number {
   if (isBrokenPipe(error)) return 0
   if (error instanceof Interrupted) return error.signal === 'SIGINT' ? 130 : 143

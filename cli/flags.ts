@@ -10,7 +10,8 @@ export function toFlag(option: string): string {
 /** A number; whether it must be whole and how large it may be is the library's to say. */
 export function toNumber(text: string): number {
   const number = Number(text)
-  if (text.trim() === '' || Number.isNaN(number)) throw new InvalidArgumentError('It is no number.')
+  if (text.trim() === '' || Number.isNaN(number))
+    throw new InvalidArgumentError('It is not a number.')
   return number
 }
 

@@ -137,7 +137,7 @@ function toSchema(file: string): JsonSchema {
 }
 
 function toBigInt(text: string): bigint {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is no whole number from 0 on.')
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is not a whole number from 0 on.')
   return BigInt(text)
 }
 

@@ -24,7 +24,7 @@ export const isRead = (): boolean => Boolean(stdout.isTTY)
 /** Whether somebody types what standard input gives. */
 export const isTyped = (): boolean => Boolean(stdin.isTTY)
 
-/** Columns of what standard output is read in; undefined if that is no terminal and nothing says so. */
+/** Columns of what standard output is read in; undefined if that is not a terminal and nothing says so. */
 export function columns(): number | undefined {
   if (stdout.isTTY && stdout.columns) return stdout.columns
   const told = Number(process.env.COLUMNS)
@@ -110,7 +110,7 @@ function send(text: string): Promise<void> {
 
 const CODES = { dim: 2, bold: 1 }
 
-// `hasColors` is missing where the stream is no terminal; it knows NO_COLOR and TERM=dumb.
+// `hasColors` is missing where the stream is not a terminal; it knows NO_COLOR and TERM=dumb.
 function paint(text: string, style: Style, stream: WriteStream): string {
   if (style === 'plain' || !stream.hasColors?.()) return text
   return `\x1b[${CODES[style]}m${text}\x1b[22m`

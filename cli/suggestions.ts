@@ -34,7 +34,7 @@ function aboutOption(program: Command, option: string): string {
   const nearest = name.startsWith('--') ? nearestName(name.replaceAll('_', '-'), known) : undefined
   const takesText = TAKE_TEXT.includes(command.name())
   if (nearest !== undefined) {
-    return `did you mean ${nearest}?${takesText ? ' What follows -- is no option.' : ''}`
+    return `did you mean ${nearest}?${takesText ? ' What follows -- is not an option.' : ''}`
   }
   if (!takesText) return `olmo2 help ${command.name()} lists what there is`
   return `a text that begins with a dash goes after --, as in olmo2 ${command.name()} -- ${quoted(option)}`

@@ -109,7 +109,7 @@ export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis
   checkSignal(signal)
   const settings = await readSettings(hubOptions)
   const asked = reachHub(settings, signal)
-  // Awaited last; until then a failure of it is no one's.
+  // Awaited last; until then nobody handles its failure.
   asked.catch(() => {})
   const engine = await checkEngine(signal)
   const { libc, glibc, ...system } = thisHost()

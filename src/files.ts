@@ -57,7 +57,7 @@ const HEAD = 4096
  * Whether a result may go to a file: it is not there, or holds an earlier result.
  *
  * @param isOurs Whether a file that begins so is an earlier result
- * @throws {CheckpointError} `IO` if it is no file, or cannot be read
+ * @throws {CheckpointError} `IO` if it is not a file, or cannot be read
  */
 export async function isReplaceable(
   path: string,
@@ -166,7 +166,7 @@ export function formatBytes(count: number): string {
  * for ever, or never end.
  *
  * @param limit The most bytes that such a file can sensibly have
- * @throws {CheckpointError} `IO` if it is no file, `INVALID_FILE` if it is larger than the limit
+ * @throws {CheckpointError} `IO` if it is not a file, `INVALID_FILE` if it is larger than the limit
  * @throws what the system says, such as `ENOENT`
  */
 export async function readRegularFile(path: string, limit: number): Promise<string> {

@@ -89,7 +89,7 @@ export class Olmo2 implements AsyncDisposable {
    * and `model.safetensors` (or its shards); a GGUF file, or a folder with one; or a model on the hub,
    * which is fetched into the cache first, as {@link pull} does. The event loop stays free meanwhile.
    *
-   * A `tokenizer.json` or `generation_config.json` beside a GGUF file goes before what it says itself.
+   * A `tokenizer.json` or `generation_config.json` beside a GGUF file takes precedence over what it says itself.
    *
    * @param path The checkpoint's folder or file, or the id of a model on the hub, as in
    * `allenai/OLMo-2-1124-7B`, or of a GGUF file there (see {@link locateModel}). What is on this

@@ -21,7 +21,7 @@ export interface QuantizeOptions {
    */
   imatrix?: string | undefined
 
-  /** Replace a file that is there and is no GGUF. Default false. */
+  /** Replace a file that exists and is not a GGUF file. Default false. */
   force?: boolean | undefined
 
   /** Threads that compute. The file does not depend on their number. Default: one a core. */

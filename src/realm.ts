@@ -2,7 +2,7 @@ import { types } from 'node:util'
 
 /**
  * What a value is, whichever realm made it: in Jest, `vm` and Electron an error of Node's, or an array of
- * a caller's, is no `instanceof` of the classes that this library sees.
+ * a caller's, is not an `instanceof` of the classes that this library sees.
  */
 export function isError(value: unknown): value is Error {
   return types.isNativeError(value)

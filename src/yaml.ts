@@ -6,7 +6,7 @@ const MOST_CHARACTERS = 1 << 20
 
 /**
  * What a YAML file says. One that refers to itself without end (aliases of aliases), or is nested deeper
- * than anyone writes, is refused as any other that is no YAML.
+ * than anyone writes, is refused as anything else that is not YAML.
  *
  * @param what What it should be, as in `the config of a run`
  * @throws {CheckpointError} `INVALID_FILE`; the message has the line

@@ -85,9 +85,13 @@ test('a YAML file says how prompts are made, with examples from a file', async (
 const good = { prompt: 'a', choices: ['b', 'c'], answer: 0 }
 
 for (const [what, lines, problem] of [
-  ['no JSON', 'x\n', /my\.jsonl:1: this line is no JSON object/],
-  ['a list', '[]\n', /:1: this line is no JSON object/],
-  ['cut short', `${JSON.stringify(good)}\n{"prompt": "a", "ch`, /:2: this line is no JSON object/],
+  ['no JSON', 'x\n', /my\.jsonl:1: this line is not a JSON object/],
+  ['a list', '[]\n', /:1: this line is not a JSON object/],
+  [
+    'cut short',
+    `${JSON.stringify(good)}\n{"prompt": "a", "ch`,
+    /:2: this line is not a JSON object/,
+  ],
   ['without an answer', [{ prompt: 'a' }], /without `choices`, `answer` has to be a text/],
   ['with one choice', [{ ...good, choices: ['b'] }], /a list of texts, two at least/],
   ['with an empty choice', [{ ...good, choices: ['b', ''] }], /a list of texts, two at least/],

@@ -131,7 +131,7 @@ test('the command says what is off, and exits with 1', async (t) => {
   await writeFile(out, 'mine')
   const kept = await olmo2(['parity', '--reference', file, '-o', out])
   t.is(kept.exitCode, 2)
-  t.regex(kept.stderr, /is no such page: name another file, or set --force/)
+  t.regex(kept.stderr, /is not such a page: name another file, or set --force/)
   const strict = await olmo2(['parity', '--reference', file, '--tolerance', '0', '--json'])
   t.is(strict.exitCode, 1)
   t.like(JSON.parse(strict.stdout), { agrees: false, tolerance: 0 })

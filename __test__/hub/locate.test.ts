@@ -29,7 +29,7 @@ test('loads a model by its id', async (t) => {
   t.is(error?.code, 'REPO_NOT_FOUND')
 })
 
-test('a folder goes before an id', async (t) => {
+test('a folder takes precedence over an id', async (t) => {
   const folder = await temporaryFolder(t)
   const names = ['step10', 'stage1-step20-tokens3M', 'stage1-step30-tokens5M']
   await makeRun(

@@ -184,10 +184,10 @@ test('proxies are those of the environment', (t) => {
     })
     t.false(inspect(error).includes('s#cret'))
   }
-  wrong({ ALL_PROXY: 'socks5://me:s#cret@127.0.0.1:1080' }, /ALL_PROXY names is no address/)
+  wrong({ ALL_PROXY: 'socks5://me:s#cret@127.0.0.1:1080' }, /ALL_PROXY names is not an address/)
   t.throws(() => proxy('https://huggingface.co/x', { HTTPS_PROXY: 'socks4://x' }))
   t.is(proxy('https://huggingface.co/x', { HTTPS_PROXY: 'HTTP://proxy:1' }), 'HTTP://proxy:1')
-  wrong({ https_proxy: 'http://me:s#cret@proxy:8080' }, /HTTPS_PROXY names is no address/)
+  wrong({ https_proxy: 'http://me:s#cret@proxy:8080' }, /HTTPS_PROXY names is not an address/)
   for (const list of [
     '*',
     'huggingface.co',

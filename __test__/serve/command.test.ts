@@ -87,7 +87,7 @@ test('what would let strangers in, or cannot be, is wrong usage', async (t) => {
   }
   await fails(['--host', '0.0.0.0'], /--host is "0\.0\.0\.0".*--api-keys?|apiKeys/)
   await fails(['--host', '0.0.0.0', '--port', '70000', '--no-auth'], /--port is 70000/)
-  await fails(['--port', 'x'], /no number/)
+  await fails(['--port', 'x'], /not a number/)
   await fails(['--no-auth', '--api-key', 'x'], /auth/)
   await fails(['--api-key', 'a b'], /blanks/)
   await fails([tiny, `other/${tiny}`.replace(/^other/, ''), '--model', tiny], /not both/)

@@ -26,7 +26,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   await interruptible(async (signal) => {
     await using model = await loadModel(values, signal)
     const generation = start(model, prompt, values, signal)
-    // Whoever reads along sees one text. It is no part of what another program gets.
+    // Whoever reads along sees one text. Another program does not get it.
     if (continues(values) && isRead()) await write(prompt, 'dim')
     const answers = await (values.json ? printJson(generation) : printText(generation, values))
     noteUnused(generation)

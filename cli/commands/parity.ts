@@ -17,7 +17,7 @@ export function parityCommand(program: Command): void {
     .requiredOption('--reference <file>', 'what scripts/parity/reference.py has written')
     .option('--tolerance <n>', 'how far a number may be off (default: 0.001 in f32)', toNumber)
     .option('-o, --out <file>', 'write a page in Markdown')
-    .option('--force', 'replace a file that is there and is no such page')
+    .option('--force', 'replace a file that exists and is not such a page')
     .option('--json', 'write JSON')
   addComputeOptions(addModelOption(command)).action(run)
 }
@@ -37,7 +37,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
 
 async function checkOut(out: string): Promise<void> {
   if (await isReplaceable(out, (head) => head.startsWith(PARITY_HEAD))) return
-  throw new UsageError(`${out} is there and is no such page: name another file, or set --force`)
+  throw new UsageError(`${out} exists and is not such a page: name another file, or set --force`)
 }
 
 function say({ agrees, tolerance }: ParityReport): void {

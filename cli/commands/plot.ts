@@ -20,7 +20,7 @@ export function plot(program: Command): void {
     .description('draw the curves of a training run, here and as SVG')
     .argument('<run>', 'folder of the run: `output` in its config')
     .option('-o, --out <file>', 'where the SVG goes (default: plot.svg in the run)')
-    .option('--force', 'replace a file that is there and is no such plot')
+    .option('--force', 'replace a file that exists and is not such a plot')
     .action(run)
 }
 

@@ -27,7 +27,7 @@ export function quantize(program: Command): void {
         .makeOptionMandatory(),
     )
     .option('--imatrix <file>', 'text to learn from what matters, or a file of llama-imatrix')
-    .option('--force', 'replace a file that is there and is no GGUF')
+    .option('--force', 'replace a file that exists and is not a GGUF file')
     .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
     .option('--json', 'write a JSON object instead of the table')
   addModelOption(command).action(run)

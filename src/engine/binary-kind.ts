@@ -32,7 +32,7 @@ const peMachines = new Map([
  * What a library is for, out of its first bytes. The system's loader does not say: glibc's calls a file for
  * another kind of CPU one that does not exist.
  *
- * @returns undefined if it is no library that Linux, macOS or Windows know, or cannot be read
+ * @returns undefined if it is not a library that Linux, macOS or Windows knows, or cannot be read
  */
 export function binaryKind(file: string): BinaryKind | undefined {
   const bytes = head(file)

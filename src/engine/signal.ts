@@ -90,7 +90,7 @@ export function watch(signal: AbortSignal | undefined, onAbort: (reason: unknown
       reject(reason)
     })
   })
-  // Whoever races against it handles it; without a race it is no one's failure.
+  // Whoever races against it handles it; without a race nobody has to.
   aborted.catch(() => {})
   return { aborted, stop }
 }
@@ -99,12 +99,12 @@ export function watch(signal: AbortSignal | undefined, onAbort: (reason: unknown
  * Throws the signal's reason if it has aborted already. A signal of another realm is a signal too, so
  * what counts is what it can do.
  *
- * @throws {OptionError} if it is no signal
+ * @throws {OptionError} if it is not a signal
  */
 export function checkSignal(signal: AbortSignal | undefined): void {
   if (signal === undefined) return
   if (typeof signal?.throwIfAborted !== 'function') {
-    throw new OptionError('signal', 'is no AbortSignal')
+    throw new OptionError('signal', 'is not an AbortSignal')
   }
   signal.throwIfAborted()
 }

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 
 import { HubError, type HubErrorCode } from '../errors.js'
 
-/** Waits so many milliseconds. */
+/** Waits, in milliseconds. */
 export type Sleep = (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>
 
 /** A failure after which there is another try. */

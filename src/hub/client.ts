@@ -90,7 +90,8 @@ export class HubClient {
         throw this.#malformed(`of the files of ${repo} has no end`, asked)
       pages.add(path)
       const { value, next } = await this.#json(path, asked, signal, retries)
-      if (!Array.isArray(value)) throw this.#malformed(`of the files of ${repo} is no list`, asked)
+      if (!Array.isArray(value))
+        throw this.#malformed(`of the files of ${repo} is not a list`, asked)
       for (const entry of value)
         if (isRecord(entry) && entry.type === 'file') files.push(toFile(entry, repo))
       path = next

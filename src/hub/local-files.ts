@@ -26,7 +26,7 @@ export function folderOf(path: string): string {
  * git-lfs has not fetched yet would only be called broken.
  *
  * @param path A folder, or a GGUF file
- * @throws {CheckpointError} `IO` for what is no file, `INVALID_FILE` for a pointer of git-lfs
+ * @throws {CheckpointError} `IO` if it is not a file, `INVALID_FILE` for a pointer of git-lfs
  */
 export async function checkLocalFiles(path: string): Promise<void> {
   const found = await stat(path)

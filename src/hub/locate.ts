@@ -60,7 +60,7 @@ async function locateOwn(
 
 async function locateOnHub(text: string, options: PullOptions): Promise<LocatedModel> {
   const { endpoint } = await readSettings(options)
-  // What is no name on the hub either is for the engine to say.
+  // If it isn't a name on the hub either, let the engine report it.
   if (parseModelName(text, endpoint) === undefined) return { path: text }
   const pulled = await pull(text, options)
   const [file = ''] = pulled.files

@@ -22,7 +22,7 @@ export function proxyFor(target: URL, env: Environment = process.env): string | 
   if (URL.canParse(address) && /^https?:/i.test(address)) return address
   // Not the address itself: it may hold a password.
   const name = own ? `${protocol.slice(0, -1).toUpperCase()}_PROXY` : 'ALL_PROXY'
-  const message = `the proxy that ${name} names is no address that begins with http:// or https://`
+  const message = `the proxy that ${name} names is not an address that begins with http:// or https://`
   throw new HubError('HUB_UNREACHABLE', message)
 }
 

@@ -92,5 +92,5 @@ function instead(all: readonly HubFile[], name: string): string {
   const ggufs = all.some(({ path }) => path.endsWith('.gguf'))
   return ggufs
     ? 'it holds GGUF files, of which one has to be named'
-    : 'it is no checkpoint in the format of Hugging Face'
+    : 'it is not a checkpoint in the format of Hugging Face'
 }

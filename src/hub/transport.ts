@@ -131,7 +131,7 @@ export class Transport {
   #authorization(target: URL): Record<string, string> {
     const { endpoint, token, login } = this.#settings
     if (target.origin !== new URL(endpoint).origin) return {}
-    // As in Python's httpx, what the address says goes before the token.
+    // As in Python's httpx, what the address says takes precedence over the token.
     if (login) return { authorization: `Basic ${login.reveal()}` }
     if (!token) return {}
     return { authorization: `Bearer ${token.reveal()}` }

@@ -15,7 +15,7 @@ export function linearScale(
   const step = niceStep(span / count)
   const first = Math.ceil(low / step - 1e-9)
   const last = Math.floor((low + span) / step + 1e-9)
-  // Counted, not added up: 0.1 + 0.2 is no round number.
+  // Counted, not added up: 0.1 + 0.2 is not a round number.
   const ticks = Array.from({ length: Math.max(0, last - first + 1) }, (_, index) => {
     const value = Number(((first + index) * step).toPrecision(12))
     return { value, label: label(value) }

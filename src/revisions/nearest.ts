@@ -43,7 +43,7 @@ export function nearestRevision<T extends Ordered>(
   return distances[0]?.revision
 }
 
-/** The stage; names of before there were stages mean the first. */
+/** The stage; names from before there were stages mean the first. */
 export function stageOf({ stage }: Ordered): number {
   return stage ?? 1
 }

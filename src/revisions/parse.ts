@@ -4,7 +4,7 @@ import { checkArgument } from '../arguments.js'
 export interface TrainingRevision {
   /** The branch or tag, or the folder of a local run. */
   name: string
-  /** 1 for pretraining, 2 for annealing; null in names of before there were stages. */
+  /** 1 for pretraining, 2 for annealing; null in names from before there were stages. */
   stage: number | null
   /** Which of the runs of stage 2, whose weights are averaged in the end. */
   ingredient: number | null
@@ -37,14 +37,14 @@ export function parseRevision(name: string): TrainingRevision | null {
 
 const UNITS: Record<string, number> = { '': 1, K: 1e3, M: 1e6, B: 1e9, T: 1e12 }
 
-/** `1T` → 1e12, `5B` → 5e9, `12M`, `300K`, `1000`; undefined for what is no such number. */
+/** `1T` → 1e12, `5B` → 5e9, `12M`, `300K`, `1000`; undefined if it is not such a number. */
 export function parseCount(text: string): number | undefined {
   checkArgument('text', text, 'text')
   const [, digits, unit = ''] =
     /^(\d+(?:\.\d+)?)([KMBT]?)$/i.exec(text.trim().replaceAll(',', '')) ?? []
   const factor = UNITS[unit.toUpperCase()]
   if (digits === undefined || factor === undefined) return undefined
-  // 1.1 · 1e9 is no whole number in binary, but is meant to be one.
+  // 1.1 · 1e9 is not a whole number in binary, but is meant to be one.
   return Math.round(Number(digits) * factor)
 }
 

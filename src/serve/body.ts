@@ -9,7 +9,7 @@ export type Fields = Record<string, unknown>
  * Reads the JSON object that a request carries.
  *
  * @param most Bytes it may have
- * @throws {Refusal} if it is no JSON object, or too large
+ * @throws {Refusal} if it is not a JSON object, or too large
  */
 export async function readFields(request: IncomingMessage, most: number): Promise<Fields> {
   checkType(request)

@@ -52,7 +52,7 @@ export class ToolCallReader {
   #count = 0
 
   /**
-   * @param names Of the tools: what has another is no call
+   * @param names of the tools: anything under another name is not a call
    * @param prefix What the ids of the calls begin with
    */
   constructor(marks: CallMarks, names: Iterable<string>, prefix: string) {

@@ -21,7 +21,7 @@ export const requestShape = {
   maxNewTokens: 'count',
 } as const satisfies Shape
 
-/** @throws {OptionError} if something is no request */
+/** @throws {OptionError} if something is not a request */
 export function checkRequest(request: TraceRequest): void {
   checkObject('request', request, requestShape)
   checkArgument('prompt', request.prompt, 'text')

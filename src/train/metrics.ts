@@ -22,7 +22,7 @@ export async function readMetrics(run: string): Promise<TrainMetric[]> {
   try {
     text = await readFile(file, 'utf8')
   } catch (cause) {
-    const message = `${run} is no folder of a training run: it has no readable metrics.jsonl`
+    const message = `${run} is not the folder of a training run: it has no readable metrics.jsonl`
     throw new CheckpointError('IO', message, { cause })
   }
   const lines = text.split('\n').slice(0, -1)
@@ -44,5 +44,5 @@ function parse(line: string, file: string, number: number): TrainMetric {
   } catch {
     // Said below.
   }
-  throw new CheckpointError('INVALID_FILE', `${file}: line ${number} is no event of a run`)
+  throw new CheckpointError('INVALID_FILE', `${file}: line ${number} is not an event of a run`)
 }

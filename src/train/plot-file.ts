@@ -8,7 +8,7 @@ import { trainPlot } from './plot.js'
  * Draws a run, as {@link trainPlot} does, into an SVG file, which is there whole or not at all.
  *
  * @param options.title Default: none but what it is
- * @param options.force Replace a file that is there and is no chart of this library. Default false.
+ * @param options.force Replace a file that exists and is not a chart of this library's. Default false.
  * @throws {OptionError} if such a file is there
  * @throws {CheckpointError} `IO` if it cannot be written
  */

@@ -10,7 +10,7 @@ import type { TrainConfig } from './config.js'
 /**
  * Reads the YAML file of a run. Keys and values are checked when the run begins.
  *
- * @throws {CheckpointError} if it cannot be read or is no YAML; the message has the line
+ * @throws {CheckpointError} if it cannot be read or is not YAML; the message has the line
  */
 export async function readTrainConfig(path: string): Promise<TrainConfig> {
   checkArgument('path', path, 'path')
@@ -28,7 +28,7 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
  * A run from the text of a YAML file. Keys and values are checked when the run begins.
  *
  * @param name What errors call the text
- * @throws {CheckpointError} if it is no YAML; the message has the line
+ * @throws {CheckpointError} if it is not YAML; the message has the line
  */
 export async function parseTrainConfig(text: string, name = 'config'): Promise<TrainConfig> {
   checkArgument('text', text, 'text')
@@ -67,7 +67,7 @@ function toJson(config: TrainConfig, file: string): string {
       if (typeof value !== 'number' || Number.isFinite(value)) return value
       throw new CheckpointError(
         'INVALID_CONFIG',
-        `${file}: \`${key}\` is ${value}, which is no number`,
+        `${file}: \`${key}\` is ${value}, which is not a number`,
       )
     })
   } catch (cause) {

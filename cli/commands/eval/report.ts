@@ -12,7 +12,7 @@ export function addReport(parent: Command): void {
     .argument('<dir>', 'the folder of the evaluation, as `--out` named it')
     .option('-o, --out <file>', 'where the page goes (default: report.html in the folder)')
     .option('--documents <n>', 'the most documents of a task to show (default: 500)', toNumber)
-    .option('--force', 'replace a file that is there and is no such page')
+    .option('--force', 'replace a file that exists and is not such a page')
     .action(run)
 }
 

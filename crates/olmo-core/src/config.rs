@@ -297,7 +297,7 @@ impl Keys<'_> {
             if let (Some(outer), Some(inner)) = (outer, inner.filter(|inner| outer != Some(*inner)))
             {
                 warnings.push(format!(
-                    "`rope_theta` is {outer}, but {key}.rope_theta, {inner}, goes before it"
+                    "`rope_theta` is {outer}, but {key}.rope_theta, {inner}, takes precedence"
                 ));
             }
             break;

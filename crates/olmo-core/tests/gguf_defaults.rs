@@ -184,7 +184,7 @@ fn our_key_goes_first_and_is_checked() {
         let error = with(value).unwrap_err();
         assert_eq!(error.code(), "INVALID_FILE");
         let error = error.to_string();
-        assert!(error.contains("`olmo2.generation_config` is no JSON object"), "{error}");
+        assert!(error.contains("`olmo2.generation_config` is not a JSON object"), "{error}");
     }
     let error = with(text(r#"{"do_sample": "yes"}"#)).unwrap_err();
     assert_eq!(error.code(), "INVALID_CONFIG");

@@ -86,7 +86,7 @@ fn bad_normalizers() -> Vec<Case> {
             json!({"type": "Precompiled", "precompiled_charsmap": "AAAA"}),
             "is of the kind Precompiled, which no OLMo",
         ),
-        ("normalizer", json!([]), "its normalizer is no object"),
+        ("normalizer", json!([]), "its normalizer is not an object"),
         ("normalizer", json!({}), "its normalizer has a part without a type"),
         ("normalizer", json!({"type": "Sequence"}), "is a Sequence without normalizers"),
         ("normalizer", deep, "this is not a tokenizer: recursion limit exceeded"),

@@ -41,7 +41,7 @@ export async function* readQuestions(
 function question(text: string, where: string): Question {
   const wrong = (problem: string) => new CheckpointError('INVALID_FILE', `${where}: ${problem}`)
   const row = parsed(text)
-  if (row === undefined) throw wrong('this line is no JSON object')
+  if (row === undefined) throw wrong('this line is not a JSON object')
   const { answer, choices, id, subject } = row
   const named = { id: name(id), subject: name(subject) }
   if (choices === undefined) {

@@ -16,7 +16,7 @@ export interface ReportOptions {
 export interface WriteReportOptions extends ReportOptions {
   /** Where the page goes. Default: `report.html` in the evaluation's folder. */
   out?: string | undefined
-  /** Replace a file that is there and is no such page. Default false. */
+  /** Replace a file that exists and is not such a page. Default false. */
   force?: boolean | undefined
 }
 
@@ -50,7 +50,7 @@ export async function evaluationReport(
  * Writes what {@link evaluationReport} makes into a file, which is there whole or not at all.
  *
  * @returns The path of the file
- * @throws {OptionError} if a file is there that is no such page
+ * @throws {OptionError} if a file exists that is not such a page
  */
 export async function writeEvaluationReport(
   folder: string,

@@ -48,7 +48,7 @@ export async function placePointer(
 
 /**
  * The file behind a name in a snapshot, if it has the right size and lies in the cache; undefined if
- * it has to be fetched. A link that leads elsewhere is no part of the cache, whoever made it.
+ * it has to be fetched. A link that leads elsewhere is not part of the cache, whoever made it.
  */
 export async function findPointer(
   folder: RepoFolder,

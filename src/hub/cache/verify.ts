@@ -20,7 +20,7 @@ export interface Verification {
   /**
    * `damaged` if the content is not what its hash says, `missing` if there is none, `unnamed` if nothing
    * says what the hash should be: in a cache without symbolic links, or where a mirror's name for the
-   * content is no SHA-256 and no git hash.
+   * content is neither a SHA-256 nor a git hash.
    */
   state: 'good' | 'damaged' | 'missing' | 'unnamed'
 }

@@ -1,4 +1,4 @@
-/** Lets only so many pieces of work go on at once; the others wait in line. */
+/** Bounds how much work goes on at once; the others wait in line. */
 export class Limit {
   readonly #most: number
   readonly #waiting: (() => void)[] = []

@@ -28,7 +28,7 @@ pub fn find(path: &Path) -> Result<Found> {
     let source = ModelSource::open(path)?;
     let own = source.chat();
     let config = object(&source.dir().join("tokenizer_config.json"))?;
-    // Newer checkpoints have the tokens in the config itself; where it lists none, the map goes before.
+    // Newer checkpoints have the tokens in the config itself; where it lists none, the map takes precedence.
     let map = match config.get("added_tokens_decoder") {
         Some(_) => Data::Null,
         None => object(&source.dir().join("special_tokens_map.json"))?,

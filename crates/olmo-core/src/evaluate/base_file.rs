@@ -119,7 +119,7 @@ impl BaseReader {
             .map_err(|_| invalid("it is too short for a file of log-probabilities".into()))?;
         if &header[..8] != MAGIC {
             return Err(invalid(
-                "this is no file of log-probabilities that save-base wrote".into(),
+                "this is not a file of log-probabilities that save-base wrote".into(),
             ));
         }
         let number = |place: usize| {

@@ -102,7 +102,7 @@ fn choose(schema: &Type, columns: Option<&[&str]>) -> Result<Type, ParquetError>
 
 /// Bounds what the library takes at the file's word.
 fn check_metadata(file: &mut File) -> Result<(), String> {
-    let cut = || "it is no Parquet file, or was cut short".to_owned();
+    let cut = || "it is not a Parquet file, or was cut short".to_owned();
     let damaged = |_| cut();
     let size = file.seek(SeekFrom::End(0)).map_err(damaged)?;
     file.seek(SeekFrom::End(-8)).map_err(damaged)?;

@@ -110,7 +110,7 @@ impl Documents {
         for (index, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let line_number = index + 1;
             let Line { text } = serde_json::from_str(line).map_err(|error| {
-                format!("line {line_number} is no object with a `text`: {error}")
+                format!("line {line_number} is not an object with a `text`: {error}")
             })?;
             documents.push(&text).map_err(|problem| format!("line {line_number} {problem}"))?;
         }

@@ -84,7 +84,7 @@ impl Manifest {
             Ok(_) => Ok(()),
             Err(_) => {
                 let problem =
-                    "this is no manifest of tokens, and would be replaced by one: prepare into \
+                    "this is not a manifest of tokens, and would be replaced by one: prepare into \
                                another folder";
                 Err(Error::InvalidFile { file, problem: problem.to_owned() })
             }

@@ -60,7 +60,7 @@ impl StopMatcher {
         self.take(text, true)
     }
 
-    /// Takes text that stop strings may match but that is no part of the answer: that of a special
+    /// Takes text that stop strings may match but that is not part of the answer: that of a special
     /// token when these are skipped.
     pub fn push_hidden(&mut self, text: &str) -> Matched {
         self.take(text, false)

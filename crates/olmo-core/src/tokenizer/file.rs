@@ -67,7 +67,7 @@ impl Steps {
     ) -> Result<(), String> {
         let Some(part) = part.filter(|part| !part.is_null()) else { return Ok(()) };
         let name = self.part;
-        let object = part.as_object().ok_or_else(|| format!("its {name} is no object"))?;
+        let object = part.as_object().ok_or_else(|| format!("its {name} is not an object"))?;
         let Some(kind) = object.get("type").and_then(Value::as_str) else {
             return Err(format!("its {name} has a part without a type"));
         };

@@ -141,12 +141,12 @@ pub fn read(
     let metadata = header.metadata().clone().unwrap_or_default();
     let field = |key: &str| metadata.get(key).map(String::as_str).unwrap_or_default();
     if (field("format"), field("version")) != (FORMAT, VERSION) {
-        return Err(invalid("this is no trainer state this version can read".into()));
+        return Err(invalid("this is not a trainer state that this version can read".into()));
     }
     check_config(&file, field("config"), config)?;
     optimizer.steps = field("optimizer_steps")
         .parse()
-        .map_err(|_| invalid("optimizer_steps is no number".into()))?;
+        .map_err(|_| invalid("optimizer_steps is not a number".into()))?;
 
     let load = |kind: &str, name: &str, into: &mut [f32]| -> Result<bool> {
         let Ok(tensor) = tensors.tensor(&format!("{kind}.{name}")) else { return Ok(false) };

@@ -85,7 +85,7 @@ pub fn zeroed(weight: &TensorData, bytes: usize, as_type: TensorType) -> Result<
     Buffer::zeroed(bytes, &what, Hint::StoredDType(weight.dtype.name()))
 }
 
-/// Calls `body` with every so many rows in blocks, and their number of turn; on all threads.
+/// Calls `body` with each group of rows, in blocks, and the group's index; on all threads.
 fn each_rows(
     weight: &TensorData,
     kind: BlockType,

@@ -192,7 +192,7 @@ impl Keys<'_> {
         match self.gguf.shape(names::EMBEDDING) {
             Some(&[rows, _]) if rows as u64 <= LARGEST_SIZE => Ok(rows),
             Some(shape) => {
-                let problem = format!("has shape {shape:?}, which is no embedding table");
+                let problem = format!("has shape {shape:?}, which is not an embedding table");
                 Err(self.gguf.tensor_error(names::EMBEDDING, problem))
             }
             None => Err(self.gguf.tensor_error(names::EMBEDDING, "is missing in this file".into())),

@@ -115,7 +115,7 @@ fn tokenizer(metadata: &mut Metadata, dir: &Path, config: &ModelConfig) -> Resul
         .map_err(|error| invalid(format!("this is not a tokenizer: {error}")))?;
     let parts = Parts { json: &json };
     let pre = parts.pre().ok_or_else(|| {
-        invalid("it is no byte-level BPE that splits words as GPT-2 or GPT-4 do, so llama.cpp has no name for it".into())
+        invalid("it is not a byte-level BPE that splits words as GPT-2 or GPT-4 do, so llama.cpp has no name for it".into())
     })?;
     let added = parts.added();
     let tokens = parts.tokens(config.vocab_size, &added).map_err(&invalid)?;
@@ -206,7 +206,8 @@ impl Parts<'_> {
             *place = (text.to_owned(), kind);
             Ok::<(), String>(())
         };
-        let vocab = self.json["model"]["vocab"].as_object().ok_or("its vocabulary is no object")?;
+        let vocab =
+            self.json["model"]["vocab"].as_object().ok_or("its vocabulary is not an object")?;
         for (text, id) in vocab {
             put(id.as_u64(), text, vocabulary::NORMAL)?;
         }

@@ -9,7 +9,7 @@ use super::{vocabulary, Metadata, Value};
 use crate::sampling::{GenerationDefaults, Kind, OptionEntry, OptionValue, OPTIONS};
 
 /// What llama.cpp has no key for, or would understand otherwise: JSON with the keys of
-/// `generation_config.json`. It goes before the other keys.
+/// `generation_config.json`. It takes precedence over the other keys.
 pub(super) const OWN: &str = "olmo2.generation_config";
 
 const EOS_ID: &str = "tokenizer.ggml.eos_token_id";
@@ -90,7 +90,7 @@ pub(super) fn read(metadata: &Metadata) -> Result<Json, String> {
     if let Some(own) = metadata.get(OWN) {
         let own: Option<Map<String, Json>> =
             own.as_str().and_then(|text| serde_json::from_str(text).ok());
-        json.extend(own.ok_or_else(|| format!("`{OWN}` is no JSON object"))?);
+        json.extend(own.ok_or_else(|| format!("`{OWN}` is not a JSON object"))?);
     }
     Ok(json.into())
 }

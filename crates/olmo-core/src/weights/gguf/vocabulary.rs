@@ -122,7 +122,7 @@ pub(super) fn special_tokens(metadata: &Metadata) -> Vec<(&'static str, String)>
     .collect()
 }
 
-/// The key of a chat template. In keys llama.cpp's converter has `_` for what is no letter or digit.
+/// The key of a chat template. In keys llama.cpp's converter has `_` for anything but letters and digits.
 pub(super) fn template_key(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '_' };
     match name {
@@ -253,7 +253,7 @@ impl<'a> Keys<'a> {
         let mut whole = String::new();
         for merge in self.texts(MERGES)? {
             let Some((left, right)) = merge.split_once(' ') else {
-                return Err(self.error(MERGES, format!("has {merge:?}, which is no pair")));
+                return Err(self.error(MERGES, format!("has {merge:?}, which is not a pair")));
             };
             whole.clear();
             whole.extend([left, right]);
