@@ -149,6 +149,9 @@ const CALLS: Record<string, (name: string) => Call> = {
   fineTuneDoctor: free([notThere], ['path']),
   comparePerplexity: free([notThere, 'the', {}], ['path', 'required', 'options']),
   compareEvaluations: free([notThere, notThere, {}], ['required', 'required', 'options']),
+  evaluate: free([model, { tasks: ['piqa'], data: notThere }], ['object', 'options']),
+  fetchEvaluationData: free([{ from: 'nowhere', data: notThere }], ['options']),
+  mergeEvaluations: free([[notThere], { out: notThere }], ['list', 'options']),
   evaluationReport: free([notThere, {}], ['required', 'options']),
   writeEvaluationReport: free([notThere, {}], ['required', 'options']),
   parity: free([notThere, notThere, {}], ['path', 'required', 'options']),
@@ -186,6 +189,8 @@ const CALLS: Record<string, (name: string) => Call> = {
 /** Functions whose arguments have no kind, and why. */
 const FREE: Record<string, string> = {
   embeddedRunFolder: 'takes none',
+  listTasks: 'takes none',
+  defaultDataFolder: 'the environment',
   decodeText: 'bytes',
   'Olmo2#dispose': 'takes none',
   'ChatSession#clear': 'takes none',
@@ -275,6 +280,7 @@ test('every function of every entry point is in the table', (t) => {
   const internal = [
     'Olmo2#scoreText',
     'Olmo2#scoreHeldOut',
+    'Olmo2#scoreTask',
     'Olmo2#likeliest',
     'Tokenizer#textOf',
     'ModelServer.start',

@@ -72,6 +72,9 @@ for (const [name, right] of Object.entries(isRight)) {
 }
 await copyFile(join(root, 'models/parity/olmo2-5m.json'), join(evaluations, 'reference.json'))
 
+/** Data of evaluations' tasks. */
+const EXCERPT = 'crates/olmo-eval/tests/golden/excerpt'
+
 /** Each sample starts with an empty cache. */
 const caches = await temporaryFolder()
 async function hubEnv(): Promise<Record<string, string>> {
@@ -97,6 +100,7 @@ function moduleOf({ code, line }: Sample): string {
     .replaceAll("'path/to/run'", JSON.stringify(run))
     .replaceAll(/'path\/to\/results\/(\w)'/g, (_, name) => JSON.stringify(join(evaluations, name)))
     .replaceAll("'path/to/reference.json'", JSON.stringify(join(evaluations, 'reference.json')))
+    .replaceAll("'path/to/data'", JSON.stringify(join(root, EXCERPT)))
     .replaceAll("'path/to/train.yaml'", JSON.stringify(join(training, 'train.yaml')))
     .replaceAll("'path/to/model-Q8_0.gguf'", JSON.stringify(tinyGguf('q8_0')))
     .replaceAll(/'path\/to\/[^']*'/g, JSON.stringify(tiny))

@@ -1,4 +1,4 @@
-import type { Model as NativeModel, Surprise } from '#native'
+import type { Model as NativeModel, Surprise, TaskRequest } from '#native'
 
 import { checkArgument, checkObject } from './arguments.js'
 import {
@@ -295,6 +295,15 @@ export class Olmo2 implements AsyncDisposable {
       onEvent: onProgress,
       whenAborted: 'leave',
     })
+  }
+
+  /** @internal Has a task's documents scored; each is told as a line of JSON. */
+  scoreTask(
+    request: TaskRequest,
+    signal: AbortSignal | undefined,
+    onEvent: (line: string) => void,
+  ): Promise<boolean> {
+    return runJob(() => this.#native.scoreTask(request), { signal, onEvent, whenAborted: 'wait' })
   }
 
   /** @internal The likeliest next tokens by the model's own distribution, likeliest first. */

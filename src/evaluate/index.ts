@@ -7,8 +7,16 @@
 export { type Card, type CardRow, cardOf } from './card/card.js'
 export type { CardSize } from './card/published.js'
 export { type ComparedType, type CompareOptions, comparePerplexity } from './compare.js'
+export { defaultDataFolder } from './data-folder.js'
+export {
+  type EvaluateOptions,
+  type EvaluationProgress,
+  evaluate,
+} from './evaluate.js'
+export { type FetchDataOptions, fetchEvaluationData } from './fetch.js'
 export { type HeldOut, type HeldOutOptions, isPrepared, scoreHeldOut } from './held-out.js'
 export { writeLmEval } from './layout/lm-eval.js'
+export { type MergeOptions, mergeEvaluations } from './merge.js'
 export { PARITY_HEAD, parityPage } from './parity/page.js'
 export {
   type ParityGreedy,
@@ -40,3 +48,4 @@ export {
   compareEvaluations,
   type EvaluationComparison,
 } from './significance/compare-evaluations.js'
+export { listTasks, type Task } from './tasks.js'

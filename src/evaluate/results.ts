@@ -60,6 +60,10 @@ export interface ScoredChoice {
   /** Bytes in UTF-8, all of them. */
   bytes: number
   tokens: number
+  /** What the model reads for it: context and continuation, cut from the left, without the last token. */
+  query_tokens?: number
+  /** How much of that is context. */
+  context_tokens?: number
   /** The log-likelihood after the task's neutral prompt, for `pmi_dc`. */
   unconditional?: number
   /** What stands before this continuation, where each has a prompt of its own, as in WinoGrande. */
@@ -69,6 +73,9 @@ export interface ScoredChoice {
 /** A line of `documents.jsonl`. */
 export interface ScoredDocument {
   label: string
+  harness?: Harness
+  /** What it is counted by, such as `len_norm`. */
+  metric?: string
   /** The document's place in its task, from 0. */
   doc_id: number
   /** What its data set calls it. */

@@ -21,5 +21,7 @@ pub mod options;
 pub mod preparing;
 pub mod quantizing;
 pub mod scoring;
+pub mod tasks;
 pub mod tokenizer;
 pub mod training;
+pub mod unpacking;

@@ -15,6 +15,7 @@ use crate::generation::{Alternative, AnswerForm, Generation, Score};
 use crate::inspection::ModelInfo;
 use crate::options::partial_options;
 use crate::scoring::{HeldOutScoring, TextScoring};
+use crate::tasks::{TaskRequest, TaskScoring};
 use crate::tokenizer::Tokenizer;
 
 #[napi]
@@ -127,6 +128,12 @@ impl Model {
     #[napi(catch_unwind)]
     pub fn score_held_out(&self, folder: String) -> Result<HeldOutScoring> {
         HeldOutScoring::new(self.engine.clone(), folder.into())
+    }
+
+    /// Begins to score a task's documents.
+    #[napi(catch_unwind)]
+    pub fn score_task(&self, request: TaskRequest) -> Result<TaskScoring> {
+        TaskScoring::new(self.engine.clone(), request)
     }
 
     /// The likeliest next tokens by the model's own distribution, likeliest first.

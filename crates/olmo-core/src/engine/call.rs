@@ -10,12 +10,22 @@ use crate::text::TextOut;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
+/// The end of a text that is judged.
+pub(super) struct End {
+    /// The text's first token that belongs to it.
+    pub from: usize,
+    /// Each token that may follow the whole text.
+    pub next: Vec<u32>,
+}
+
 /// What a call wants of its texts.
 pub(super) enum Goal {
     /// Continue each.
     Generate(Box<GenerationOptions>),
     /// How likely the tokens from this position on are.
     Score { from: usize },
+    /// How likely ends of texts are: of the answer with the same index each.
+    Judge(Vec<End>),
     /// Logits, and what else a forward pass has to show.
     Forward(ForwardOptions),
 }
@@ -25,7 +35,7 @@ impl Goal {
     pub fn max_new_tokens(&self) -> usize {
         match self {
             Goal::Generate(options) => options.max_new_tokens,
-            Goal::Score { .. } | Goal::Forward(_) => 0,
+            Goal::Score { .. } | Goal::Judge(_) | Goal::Forward(_) => 0,
         }
     }
 
@@ -33,15 +43,16 @@ impl Goal {
     pub fn answers(&self) -> usize {
         match self {
             Goal::Generate(options) => options.num_return_sequences,
-            Goal::Score { .. } | Goal::Forward(_) => 1,
+            Goal::Score { .. } | Goal::Judge(_) | Goal::Forward(_) => 1,
         }
     }
 
-    /// The first token of the prompt whose log-probability is wanted, if any is.
-    pub fn prompt_logprobs_from(&self) -> Option<usize> {
+    /// The first token of the prompt whose log-probability is wanted in answer `index`, if any is.
+    pub fn prompt_logprobs_from(&self, index: usize) -> Option<usize> {
         match self {
             Goal::Generate(options) => options.prompt_logprobs.then_some(0),
             Goal::Score { from } => Some(*from),
+            Goal::Judge(ends) => Some(ends[index].from),
             Goal::Forward(_) => None,
         }
     }
@@ -51,8 +62,21 @@ impl Goal {
         match self {
             Goal::Generate(options) => options.top_logprobs,
             Goal::Score { .. } => 1, // to see whether it is the token itself
-            Goal::Forward(_) => 0,
+            Goal::Judge(_) | Goal::Forward(_) => 0,
         }
+    }
+
+    /// The tokens that may follow the prompt and whose log-probabilities are wanted in answer `index`.
+    pub fn next(&self, index: usize) -> &[u32] {
+        match self {
+            Goal::Judge(ends) => &ends[index].next,
+            _ => &[],
+        }
+    }
+
+    /// Whether a text that gives no numbers ends alone, and not the call with it.
+    pub fn is_judge(&self) -> bool {
+        matches!(self, Goal::Judge(_))
     }
 }
 
@@ -84,7 +108,7 @@ impl Call {
     ) -> Call {
         let stop_strings = match &goal {
             Goal::Generate(options) => options.stop_strings.as_slice().into(),
-            Goal::Score { .. } | Goal::Forward(_) => [].into(),
+            Goal::Score { .. } | Goal::Judge(_) | Goal::Forward(_) => [].into(),
         };
         Call { mailbox, goal, context, prompts, stop_strings, seed, tokenizer, grammar: None }
     }
@@ -108,7 +132,7 @@ impl Call {
     pub fn first_output(&self, index: usize) -> usize {
         let last = self.prompt(index).len() - 1;
         // Logits at position p speak of token p + 1.
-        self.goal.prompt_logprobs_from().map_or(last, |from| from.saturating_sub(1).min(last))
+        self.goal.prompt_logprobs_from(index).map_or(last, |from| from.saturating_sub(1).min(last))
     }
 
     /// What chooses the tokens of answer `index`.

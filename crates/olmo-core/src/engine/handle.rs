@@ -9,10 +9,10 @@ use std::thread;
 
 use async_channel::{Receiver, Sender};
 
-use super::call::{Call, Goal, Place};
+use super::call::{Call, End, Goal, Place};
 use super::forward::ForwardRequest;
 use super::mailbox::Generation;
-use super::request::{Event, ForwardOptions, ForwardOutput, Score};
+use super::request::{Event, ForwardOptions, ForwardOutput, Judgement, Score};
 use super::scheduler::Scheduler;
 use super::worker::{catch_panic, Command, Worker};
 use crate::cache::BLOCK_TOKENS;
@@ -142,7 +142,7 @@ impl Engine {
         });
         let seed = match &goal {
             Goal::Generate(options) => options.seed.unwrap_or_else(fresh_seed),
-            Goal::Score { .. } | Goal::Forward(_) => 0, // nothing is drawn
+            Goal::Score { .. } | Goal::Judge(_) | Goal::Forward(_) => 0, // nothing is drawn
         };
         let context = self.info.config.max_position_embeddings;
         let tokenizer = self.tokenizer.clone();
@@ -208,6 +208,22 @@ impl Engine {
         Ok(scores)
     }
 
+    /// How likely the ends of many texts are. Each gives an [`Event::Prompt`] with the tokens of its end and
+    /// then those that may follow it; one whose logits are not finite gives none. What texts have in common at
+    /// their beginnings is read once, if they are near each other.
+    pub fn judge(&self, texts: Vec<Judgement>) -> Result<Generation> {
+        let vocab_size = self.info.config.vocab_size;
+        let next = texts.iter().flat_map(|judgement| &judgement.next);
+        if let Some(&id) = next.into_iter().find(|&&id| id as usize >= vocab_size) {
+            return Err(Error::InvalidToken { id, vocab_size });
+        }
+        let (texts, ends) = texts
+            .into_iter()
+            .map(|Judgement { text, from, next }| (text, End { from, next }))
+            .unzip();
+        self.start(texts, Goal::Judge(ends), None)
+    }
+
     /// Frees the weights after the pass that is running now. Requests end with
     /// [`Error::Disposed`], those that come later too. Returns when the memory is free.
     pub async fn dispose(&self) {
@@ -261,7 +277,7 @@ fn too_many(goal: &Goal, prompts: usize, most: usize) -> Error {
             );
             Error::option("num_return_sequences", n, expected)
         }
-        Goal::Score { .. } | Goal::Forward(_) => {
+        Goal::Score { .. } | Goal::Judge(_) | Goal::Forward(_) => {
             Error::option("continuations", prompts, format!("one call can have {most}"))
         }
     }

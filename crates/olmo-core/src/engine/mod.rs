@@ -18,7 +18,9 @@ mod worker;
 
 pub use handle::Engine;
 pub use mailbox::Generation;
-pub use request::{Event, FinishReason, ForwardOptions, ForwardOutput, Score, Timings, Usage};
+pub use request::{
+    Event, FinishReason, ForwardOptions, ForwardOutput, Judgement, Score, Timings, Usage,
+};
 
 /// Events that may wait for a slow reader before its request is left out of the passes.
 const EVENTS_AHEAD: usize = 64;

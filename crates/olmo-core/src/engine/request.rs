@@ -93,6 +93,17 @@ pub struct ForwardOutput {
     pub attentions: Vec<(usize, Vec<f32>)>,
 }
 
+/// A text whose end is judged, and what may follow it. Continuations of several tokens that differ in the last
+/// alone are one of these, and so are all of single tokens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    pub text: Vec<u32>,
+    /// The text's first token that is judged; its length for none of them.
+    pub from: usize,
+    /// Tokens that may follow the whole text.
+    pub next: Vec<u32>,
+}
+
 /// How likely a continuation is after a prompt. That of nothing: certain, and what a model would say.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Score {

@@ -68,7 +68,7 @@ impl Sequence {
         let tokens = call.prompt(index).to_vec();
         let prompt_len = tokens.len();
         let mut prompt_logprobs = Vec::new();
-        if call.goal.prompt_logprobs_from() == Some(0) {
+        if call.goal.prompt_logprobs_from(index) == Some(0) {
             prompt_logprobs.push(TokenLogprob { id: tokens[0], logprob: None, top: Vec::new() });
         }
         let writer = match &call.goal {
@@ -174,14 +174,14 @@ impl Sequence {
         if rows == 0 {
             return None;
         }
+        let outputs = (computed + rows).saturating_sub(self.next_output);
         match decodes {
             true => budget.guesses -= rows - 1,
             false => {
                 budget.prompt_rows -= rows;
-                budget.prompt_outputs -= if self.wants_prompt_outputs() { rows } else { 0 };
+                budget.prompt_outputs -= if self.wants_prompt_outputs() { outputs } else { 0 };
             }
         }
-        let outputs = (computed + rows).saturating_sub(self.next_output);
         Some(Share::new(rows, outputs, decodes, budget.concurrent))
     }
 
@@ -202,11 +202,12 @@ impl Sequence {
     }
 
     fn plan_prompt(&self, budget: &Budget) -> usize {
+        let computed = self.cache.computed();
         let most = match self.wants_prompt_outputs() {
-            true => budget.prompt_rows.min(budget.prompt_outputs),
-            false => budget.prompt_rows,
+            true => self.next_output.saturating_sub(computed) + budget.prompt_outputs,
+            false => usize::MAX,
         };
-        most.min(self.tokens.len() - self.cache.computed())
+        most.min(budget.prompt_rows).min(self.tokens.len() - computed)
     }
 
     /// Whether rows of the prompt, beside the last, have to give logits.
@@ -240,6 +241,11 @@ impl Sequence {
         self.cache.advance(pool, share.rows(), &self.tokens);
         for logits in logits.chunks_exact(scratch.vocab_size) {
             let position = self.next_output;
+            if self.call.goal.is_judge() && !are_sound(logits) {
+                self.prompt_logprobs.clear();
+                self.report_prompt();
+                return Ok(Some(FinishReason::Abort));
+            }
             check_sound(logits, position, scratch)?;
             if position + 1 == self.tokens.len() {
                 return self.next_token(logits, scratch);
@@ -287,6 +293,11 @@ impl Sequence {
         scratch: &mut Scratch,
     ) -> Result<Option<FinishReason>> {
         if self.tokens.len() == self.prompt_len {
+            if let next @ [_, ..] = self.call.goal.next(self.index) {
+                let softmax = LogSoftmax::new(logits);
+                let judged = next.iter().map(|&id| softmax.token(id, 0, &mut scratch.buffer));
+                self.prompt_logprobs.extend(judged);
+            }
             self.report_prompt();
         }
         let (Some(writer), Goal::Generate(options)) = (&mut self.writer, &self.call.goal) else {
@@ -332,7 +343,7 @@ impl Sequence {
     }
 
     fn report_prompt(&mut self) {
-        if self.call.goal.prompt_logprobs_from().is_some() {
+        if self.call.goal.prompt_logprobs_from(self.index).is_some() {
             let tokens = std::mem::take(&mut self.prompt_logprobs);
             self.call.mailbox.send(Event::Prompt { index: self.index, tokens });
         }

