@@ -110,18 +110,19 @@ test('a request that takes too long ends with an error', async (t) => {
   t.is(answer.headers.get('x-should-retry'), 'false')
   t.like(await errorOf(answer), { status: 504, code: 'timeout' })
   const client = clientOf(server)
-  const stream = await client.completions.create({ ...endless, stream: true })
   await t.throwsAsync(
     async () => {
-      for await (const _ of stream);
+      for await (const _ of await client.completions.create({ ...endless, stream: true }));
     },
     { message: /more than 0\.2 seconds/ },
   )
 })
 
 test('a reader that pauses holds nobody up, and gets all of it', async (t) => {
-  const server = await started(t, alone)
-  const asked = { ...endless, max_tokens: 5000, logprobs: 20, stream: true }
+  // Every event has it, so that there is more to read than the system keeps for a reader.
+  const name = 'long'.padEnd(5000, '-')
+  const server = await started(t, { ...alone, models: { ...alone.models, [name]: longWinded } })
+  const asked = { ...endless, model: name, max_tokens: 5000, logprobs: 20, stream: true }
   const body = JSON.stringify(asked)
   const socket = connect(server.port, '127.0.0.1')
   await once(socket, 'connect')
@@ -130,7 +131,7 @@ test('a reader that pauses holds nobody up, and gets all of it', async (t) => {
     `POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
   )
   await until(async () => (await requestsIn(server)) === 1)
-  // It keeps the one place until the lines between are full.
+  // It keeps the one place until what lies between is full.
   const client = clientOf(server)
   await client.completions.create(short)
   t.is(await requestsIn(server), 1)
