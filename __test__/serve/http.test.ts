@@ -85,6 +85,8 @@ test('a foreign name in the Host header is refused, as is a page of another site
   t.regex(await ask(host, 'origin: http://evil.example'), /^HTTP\/1\.1 403 .*origin_not_allowed/s)
   t.regex(await ask(host, 'origin: null'), /^HTTP\/1\.1 403 /)
   t.regex(await ask(host, `origin: http://127.0.0.1:${server.port}`), /^HTTP\/1\.1 200 /)
+  t.regex(await ask(host, `origin: https://127.0.0.1:${server.port}`), /^HTTP\/1\.1 200 /)
+  t.regex(await ask(host, 'origin: http://127.0.0.1:1'), /^HTTP\/1\.1 403 /)
   const answer = await ask(host)
   t.notRegex(answer, /access-control/i)
 })

@@ -39,7 +39,8 @@ export class Access {
       throw new Refusal(403, 'host_not_allowed', problem)
     }
     if (origin === undefined) return
-    if (origin.toLowerCase() !== `http://${host}`.toLowerCase()) {
+    // Of either scheme: a proxy may have put TLS before it.
+    if (!/^https?:\/\//i.test(origin) || placeOf(origin) !== placeOf(`http://${host}`)) {
       throw new Refusal(403, 'origin_not_allowed', 'pages of other sites may not ask this server')
     }
   }
@@ -69,6 +70,11 @@ export class Access {
 /** Of one length, whatever the key's. */
 function digest(key: string): Buffer {
   return createHash('sha256').update(key).digest()
+}
+
+/** Name and port of an address; undefined if it is none. */
+function placeOf(address: string): string | undefined {
+  return URL.canParse(address) ? new URL(address.replace(/^https:/i, 'http:')).host : undefined
 }
 
 /** The name or address in an address, in lower case and without brackets. */

@@ -1,5 +1,4 @@
 import { CancelledError, httpStatuses, Olmo2Error, OptionError } from '../errors.js'
-import { isError } from '../realm.js'
 import type { OptionNaming } from '../wording.js'
 
 /** Why a request is refused, where that is about HTTP and not about models. */
@@ -82,9 +81,4 @@ function told(
 /** Whether a failure means that its client has gone, so that there is nobody to tell. */
 export function isGone(error: unknown): boolean {
   return error instanceof CancelledError && error.code === 'CANCELLED'
-}
-
-/** What a log says of a failure. */
-export function logLine(error: unknown): string {
-  return isError(error) ? error.message : String(error)
 }

@@ -4,7 +4,6 @@ import type { AddressInfo, Socket } from 'node:net'
 import { checkArgument } from '../arguments.js'
 import { checkSignal } from '../engine/signal.js'
 import { CancelledError, OptionError } from '../errors.js'
-import { isError } from '../realm.js'
 import { Access } from './access.js'
 import { readFields, sendJson } from './body.js'
 import { type Endpoint, endpointOf } from './endpoints/index.js'
@@ -252,7 +251,7 @@ function refuseConnection(error: Error, socket: Socket): void {
       : code === 'ERR_HTTP_REQUEST_TIMEOUT'
         ? ['408 Request Timeout', 'request_too_slow']
         : ['400 Bad Request', 'invalid_http']
-  const message = isError(error) ? 'the request is not HTTP as this server takes it' : ''
+  const message = 'the request is not HTTP as this server takes it'
   const body = JSON.stringify({
     error: { message, type: 'invalid_request_error', param: null, code: name },
   })
