@@ -160,6 +160,8 @@ const CALLS: Record<string, (name: string) => Call> = {
   readDocuments: free([notThere], ['required']),
   writeLmEval: free([notThere, notThere], ['required', 'required']),
   cardOf: free([{ tasks: {} }, '7b'], ['object', 'text']),
+  evaluateAlong: free([notThere, { tasks: ['x'], out: notThere }], ['required', 'options']),
+  isAlongFailure: free([{ revision: 'main', error: {} }], ['object']),
   scoreHeldOut: free([model, notThere, {}], ['object', 'required', 'options']),
   isPrepared: free([notThere], ['required']),
   diagnose: free([{ offline: true }], ['options']),

@@ -57,7 +57,9 @@ const hub = await MockHub.start({ 'allenai/OLMo-2-0425-1B': await publishedRun()
 const training = await temporaryFolder()
 await writeStories(join(training, 'text'))
 await prepare({ text: join(training, 'text'), out: join(training, 'data'), vocabSize: 400 })
-const config = samples.find(({ language }) => language === 'yaml')
+const config = samples.find(
+  ({ page, language }) => page === 'docs/training.md' && language === 'yaml',
+)
 await writeFile(join(training, 'train.yaml'), config?.code ?? '')
 
 /** Two evaluations of one task, of which the second may be better, and a reference for parity. */
@@ -74,6 +76,16 @@ await copyFile(join(root, 'models/parity/olmo2-5m.json'), join(evaluations, 'ref
 
 /** Data of evaluations' tasks. */
 const EXCERPT = 'crates/olmo-eval/tests/golden/excerpt'
+
+/** A task of one's own, which stands in a page. */
+const own = samples.find(
+  ({ page, language }) => page === 'docs/evaluations.md' && language === 'json',
+)
+const yaml = samples.find(
+  ({ page, language }) => page === 'docs/evaluations.md' && language === 'yaml',
+)
+await writeFile(join(evaluations, 'my.jsonl'), own?.code ?? '')
+await writeFile(join(evaluations, 'cats.yaml'), yaml?.code ?? '')
 
 /** Each sample starts with an empty cache. */
 const caches = await temporaryFolder()
@@ -99,6 +111,8 @@ function moduleOf({ code, line }: Sample): string {
   return text
     .replaceAll("'path/to/run'", JSON.stringify(run))
     .replaceAll(/'path\/to\/results\/(\w)'/g, (_, name) => JSON.stringify(join(evaluations, name)))
+    .replaceAll("'path/to/my.jsonl'", JSON.stringify(join(evaluations, 'my.jsonl')))
+    .replaceAll("'path/to/along'", JSON.stringify(join(evaluations, 'along')))
     .replaceAll("'path/to/reference.json'", JSON.stringify(join(evaluations, 'reference.json')))
     .replaceAll("'path/to/data'", JSON.stringify(join(root, EXCERPT)))
     .replaceAll("'path/to/train.yaml'", JSON.stringify(join(training, 'train.yaml')))
@@ -156,6 +170,8 @@ test('every sample is one that is run', (t) => {
       ['docs/command.md', 'bash', 'echo'],
       ['docs/deploying.md', 'bash', 'esbuild'],
       ['docs/deploying.md', 'dockerfile', 'FROM'],
+      ['docs/evaluations.md', 'json', '{"prompt":'],
+      ['docs/evaluations.md', 'yaml', 'name:'],
       ['docs/evaluations.md', 'bash', 'pip'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
@@ -202,7 +218,8 @@ async function workplace(): Promise<string> {
   for (const name of ['text', 'data', 'train.yaml'])
     await cp(join(training, name), join(place, name), { recursive: true })
   await cp(evaluations, join(place, 'results'), { recursive: true })
-  await copyFile(join(evaluations, 'reference.json'), join(place, 'reference.json'))
+  for (const name of ['reference.json', 'my.jsonl', 'cats.yaml'])
+    await copyFile(join(evaluations, name), join(place, name))
   return place
 }
 

@@ -50,6 +50,7 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
     ['eval --tasks arc_easy,piqa --limit 100', 'the embedded model, on a few questions'],
     ['eval DIR --tasks card --out results/a', 'all tasks of the model card; --resume goes on'],
     ['eval fetch', 'get what the tasks are made of'],
+    ['eval RUN --revisions every:20 --tasks my.jsonl', 'a task of your own, along a training run'],
     ['eval compare results/a results/b', 'two evaluations, with what may be chance'],
     ['eval report results/a', 'one HTML page of an evaluation'],
     ['eval show results/a --card', 'beside what the model card publishes'],

@@ -6,6 +6,9 @@ import { unknownCommand } from './commands/help.js'
 /** Commands whose argument is any text, which may well begin with a dash. */
 const TAKE_TEXT = ['generate', 'tokenize']
 
+/** What a command does without a subcommand's name: what commander calls its default. */
+const DEFAULTS: Readonly<Record<string, string>> = { cache: 'list', eval: 'run' }
+
 /** The command that was called, with its subcommand if it has one. */
 export function calledCommand(program: Command): Command {
   let command = program
@@ -14,7 +17,8 @@ export function calledCommand(program: Command): Command {
     if (!next) break
     command = next
   }
-  return command
+  const unnamed = DEFAULTS[command.name()]
+  return command.commands.find((one) => one.name() === unnamed) ?? command
 }
 
 /** What commander says of wrong usage, and what was probably meant. */

@@ -5,17 +5,14 @@ import { addExport } from './eval/export.js'
 import { addFetch } from './eval/fetch.js'
 import { addMerge } from './eval/merge.js'
 import { addReport } from './eval/report.js'
-import { addRun, runEvaluation } from './eval/run.js'
+import { addRun } from './eval/run.js'
 import { addShow } from './eval/show.js'
 
 export function evaluation(program: Command): void {
   const command = program
     .command('eval')
     .description("score a model on tasks, number for number as AllenAI's harnesses do")
-    // The flags before a subcommand's name are those of an evaluation, the ones after it its own.
-    .enablePositionalOptions()
   addRun(command)
-  command.action(runEvaluation)
   addFetch(command)
   addMerge(command)
   addCompare(command)

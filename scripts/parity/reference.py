@@ -48,14 +48,24 @@ def arguments():
     return parser.parse_args()
 
 
+def tokenizer_of(model, revision):
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+    try:
+        return AutoTokenizer.from_pretrained(model, **revision)
+    except ValueError:
+        # A folder whose tokenizer_config.json names a class with files that are not there.
+        return PreTrainedTokenizerFast.from_pretrained(model, **revision)
+
+
 def main():
     import torch
     import transformers
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
     given = arguments()
     revision = {"revision": given.revision} if given.revision else {}
-    tokenizer = AutoTokenizer.from_pretrained(given.model, **revision)
+    tokenizer = tokenizer_of(given.model, revision)
     model = AutoModelForCausalLM.from_pretrained(given.model, dtype=getattr(torch, given.dtype), **revision)
     model = model.to(given.device).eval()
     texts = given.texts.read_text("utf-8").splitlines() if given.texts else TEXTS

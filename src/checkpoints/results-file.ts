@@ -28,10 +28,13 @@ export interface ResultsForm<Request, Result> {
 /** Results of checkpoints in a JSON file, to which they are added one by one. */
 export class ResultsFile<Request, Result extends TracedCheckpoint> {
   readonly path: string
+  /** Whether it takes the place of something else, whose traces are to go. */
+  readonly replaces: boolean
   readonly #kept: Kept<Request, Result>
 
-  private constructor(path: string, kept: Kept<Request, Result>) {
+  private constructor(path: string, kept: Kept<Request, Result>, replaces = false) {
     this.path = path
+    this.replaces = replaces
     this.#kept = kept
   }
 
@@ -52,7 +55,7 @@ export class ResultsFile<Request, Result extends TracedCheckpoint> {
     if (kept === undefined) return new ResultsFile(path, fresh)
     const same = kept.source === source && JSON.stringify(kept.request) === JSON.stringify(request)
     if (same) return new ResultsFile(path, kept)
-    if (force) return new ResultsFile<Request, Result>(path, fresh)
+    if (force) return new ResultsFile<Request, Result>(path, fresh, true)
     throw holds(path, form.another(kept.source, kept.request))
   }
 

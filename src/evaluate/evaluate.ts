@@ -70,7 +70,8 @@ export interface EvaluationProgress {
   fresh: number
 }
 
-const shape = {
+/** The kind of each option. */
+export const evaluateShape = {
   tasks: 'textList',
   harness: 'text',
   metric: 'text',
@@ -102,7 +103,7 @@ const DOLMA2_SIZE = 100_278
  */
 export async function evaluate(model: Olmo2, options: EvaluateOptions): Promise<EvaluationResults> {
   checkArguments({ model: [model, 'model'] })
-  checkObject('options', options, shape)
+  checkObject('options', options, evaluateShape)
   checkArgument('tasks', options.tasks, 'textList')
   const { harness, data = defaultDataFolder(), out, resume = false, signal } = options
   checkSignal(signal)

@@ -4,6 +4,8 @@
  * @packageDocumentation
  */
 
+export { type EvaluateAlongOptions, evaluateAlong } from './along/evaluate-along.js'
+export { type AlongPoint, type AlongResult, isAlongFailure } from './along/types.js'
 export { type Card, type CardRow, cardOf } from './card/card.js'
 export type { CardSize } from './card/published.js'
 export { type ComparedType, type CompareOptions, comparePerplexity } from './compare.js'

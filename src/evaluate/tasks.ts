@@ -54,8 +54,8 @@ export interface ChosenTasks {
 }
 
 /**
- * The tasks that names stand for: labels, groups of them, and files of the user's own tasks. A harness that is not named is the first one
- * that has the label.
+ * The tasks that names stand for: labels, groups of them, and files of the user's own tasks. A harness that is
+ * not named is the first one that has the label.
  *
  * @throws {OptionError} `INVALID_OPTION` if a name is none of them
  * @throws {CheckpointError} if a file is no task
@@ -70,6 +70,7 @@ export async function chooseTasks(
   for (const name of names) {
     if (isOwnTask(name)) {
       const task = await ownTask(name)
+      checkNew(task.label, chosen)
       chosen.set(task.label, task)
       continue
     }
@@ -96,6 +97,16 @@ async function ownTask(path: string): Promise<Task> {
     requests: documents.reduce((sum, { choices }) => sum + choices.length, 0),
     own: documents,
   }
+}
+
+function checkNew(label: string, chosen: ReadonlyMap<string, Task>): void {
+  const isTaken = chosen.has(label) || rows().some((row) => row.label === label)
+  if (!isTaken) return
+  const advice = 'give it another name, in a YAML file'
+  throw new OptionError(
+    'tasks',
+    `has a file whose task is called ${label}, as another is: ${advice}`,
+  )
 }
 
 function findTask(label: string, harness: Harness | undefined): Task {

@@ -52,6 +52,7 @@ function legend({ alpha, left, ...of }: EvaluationComparison, [a, b]: [string, s
     `b: ${name(of.b)} (${b})`,
     `*: p below ${alpha}; **: also with Holm's correction for all lines together`,
   ]
-  if (left.length > 0) lines.push(`not compared, for want of documents in both: ${left.join(', ')}`)
+  if (left.length > 0)
+    lines.push(`not compared, for want of a number for each document in both: ${left.join(', ')}`)
   return lines
 }

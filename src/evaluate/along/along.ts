@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import {
@@ -10,7 +11,7 @@ import { type TracedCheckpoint, type WalkOptions, walk } from '../../checkpoints
 import { checkReplaceable, writeResult } from '../../files.js'
 import { isChart } from '../../plot/chart.js'
 import { isTask } from '../read.js'
-import type { EvaluationResults } from '../results.js'
+import { DOCUMENTS_FILE, type EvaluationResults, RESULTS_FILE } from '../results.js'
 import { alongCsv, isAlongCsv } from './csv.js'
 import { alongPlot } from './plot.js'
 import { withRightBits } from './right-bits.js'
@@ -70,6 +71,7 @@ export async function* along(
   onKept?.(file.results.filter((result) => !isAlongFailure(result)))
   const asked = walk(source, { ...which, skip: file.done }, async (path, checkpoint) => {
     const folder = folderOf(out, checkpoint.revision)
+    if (file.replaces) await removeEvaluation(folder)
     const { tasks } = await evaluate(path, folder, checkpoint)
     return { tasks: await withRightBits(folder, tasks) }
   })
@@ -82,6 +84,11 @@ export async function* along(
   } finally {
     await write()
   }
+}
+
+/** Of other tasks or documents: none of it may count. */
+async function removeEvaluation(folder: string): Promise<void> {
+  for (const name of [RESULTS_FILE, DOCUMENTS_FILE]) await rm(join(folder, name), { force: true })
 }
 
 async function checkFiles(out: string, groups: readonly string[]): Promise<void> {

@@ -1,3 +1,4 @@
+import { checkArgument } from '../../arguments.js'
 import type { CheckpointFailure, TracedCheckpoint } from '../../checkpoints/walk.js'
 import type { TaskResults } from '../results.js'
 
@@ -10,5 +11,6 @@ export type AlongResult = AlongPoint | CheckpointFailure
 
 /** Whether a checkpoint could not be evaluated. */
 export function isAlongFailure(result: AlongResult): result is CheckpointFailure {
+  checkArgument('result', result, 'object')
   return 'error' in result
 }

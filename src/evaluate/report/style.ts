@@ -28,6 +28,7 @@ svg.bars{width:100%;height:auto;max-width:54rem;font-size:13px;display:block}
 #filters label{display:flex;gap:.4rem;align-items:center}
 .document{border:1px solid var(--line);border-radius:8px;margin:.5rem 0;background:var(--panel)}
 .document>summary{cursor:pointer;padding:.45rem .7rem;display:flex;gap:.6rem;align-items:baseline}
+.document>summary .soft{flex:none;max-width:45%;overflow-wrap:anywhere}
 .document .body{padding:0 .8rem .8rem}
 .document .about{flex:1 1 auto;min-width:0;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .badge{flex:none;border-radius:4px;padding:0 .4rem;font-size:.85rem;font-weight:600;border:1px solid var(--line)}
