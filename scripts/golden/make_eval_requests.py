@@ -1,6 +1,6 @@
 """The table of labels, and what the requests of each are, as a hash.
 
-    make_eval_requests.py --table    writes crates/olmo-eval/src/labels.tsv
+    make_eval_requests.py --table    writes crates/olmo-eval/labels.tsv
     make_eval_requests.py            writes crates/olmo-eval/tests/golden/requests.tsv
     make_eval_requests.py --excerpt  writes excerpt.tsv there, with the data in excerpt/ that it needs: the
                                      first three documents of some labels, in the tokens of tiny-mha-f32
@@ -129,7 +129,7 @@ def main():
     labels = [(harness, label) for harness, table in HARNESSES.items() for label in table]
     if "--table" in sys.argv:
         head = "harness\tlabel\tclass\tmetric\tdata\toptions\trequests\tdocuments"
-        write(CRATE / "src" / "labels.tsv", [head, *(row(*label) for label in labels)])
+        write(CRATE / "labels.tsv", [head, *(row(*label) for label in labels)])
         return
     if "--excerpt" in sys.argv:
         excerpt()

@@ -1,4 +1,4 @@
-//! The table of labels: `labels.tsv`, which `scripts/golden/make_eval_requests.py` writes from the
+//! The table of labels: `labels.tsv` in the crate, which `scripts/golden/make_eval_requests.py` writes from the
 //! harnesses themselves.
 
 use std::fmt;
@@ -131,7 +131,7 @@ pub struct Label {
 }
 
 static LABELS: LazyLock<Vec<Label>> =
-    LazyLock::new(|| include_str!("labels.tsv").lines().skip(1).map(Label::parse).collect());
+    LazyLock::new(|| include_str!("../labels.tsv").lines().skip(1).map(Label::parse).collect());
 
 /// All labels of both harnesses.
 pub fn labels() -> &'static [Label] {
