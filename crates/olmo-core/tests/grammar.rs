@@ -172,7 +172,16 @@ fn what_is_wrong_is_said() {
     let deep = "[".repeat(200);
     let long = format!("\"{}\"", "x".repeat(2 << 20));
     let divided = json!({ "items": { "type": "integer", "multipleOf": 99991 } }).to_string();
+    let patterns: serde_json::Map<String, Value> =
+        (0..1500).map(|n| (format!("^k{n}x$"), json!(true))).collect();
+    let patterns = json!({ "patternProperties": patterns }).to_string();
+    let within = format!("start: %json {patterns}\n");
+    let names: Vec<String> = (0..5000).map(|n| format!("k{n}")).collect();
+    let required = json!({ "items": { "required": names } }).to_string();
     let cases = [
+        (GrammarSource::Schema(&patterns), "1500 patternProperties in one place"),
+        (GrammarSource::Lark(&within), "1500 patternProperties in one place"),
+        (GrammarSource::Schema(&required), "5000 required in one place"),
         (GrammarSource::Regex("("), "unclosed group"),
         (GrammarSource::Regex("(?=a)"), "look-around"),
         (

@@ -25,6 +25,12 @@ const MOST_RULES: usize = 10_000;
 /// remainder, and for each new one all that can follow are searched.
 const MOST_REMAINDERS: f64 = 10_000.0;
 
+/// Pairs of properties and the like that may be compared, in all: a second or two.
+const MOST_EFFORT: f64 = 2e7;
+
+/// Pairs of properties that take as long as one of patterns, whose intersection is computed.
+const PATTERN: f64 = 500.0;
+
 /// Stack of the thread that compiles. Only what is used of it takes memory.
 const STACK: usize = 256 << 20;
 
@@ -84,7 +90,7 @@ impl<'a> GrammarSource<'a> {
             GrammarSource::Schema(_) => {
                 let schema: Value = serde_json::from_str(text)
                     .map_err(|error| invalid(format!("it is not JSON: {error}")))?;
-                check_multiples(&schema).map_err(invalid)?;
+                check_effort(&schema, &mut 0.0).map_err(invalid)?;
                 Ok(TopLevelGrammar::from_json_schema(with_blanks(schema)))
             }
             GrammarSource::Regex(_) => {
@@ -94,6 +100,7 @@ impl<'a> GrammarSource<'a> {
             }
             GrammarSource::Lark(_) => {
                 check_depth(text).map_err(invalid)?;
+                check_schemas_in(text, &mut 0.0).map_err(invalid)?;
                 let rules = text.lines().filter(|line| line.contains(':')).count();
                 if rules > MOST_RULES {
                     return Err(invalid(format!(
@@ -106,20 +113,44 @@ impl<'a> GrammarSource<'a> {
     }
 }
 
-/// Refuses what would take seconds a token; the depth of JSON is bounded.
-fn check_multiples(schema: &Value) -> Result<(), String> {
+/// Refuses schemas that take llguidance long: to compile, since it compares properties, patterns and
+/// alternatives of one place with one another, or with each token. The depth of JSON is bounded.
+fn check_effort(schema: &Value, effort: &mut f64) -> Result<(), String> {
     match schema {
         Value::Object(entries) => entries.iter().try_for_each(|(key, value)| {
+            let count = match value {
+                Value::Object(entries) => entries.len(),
+                Value::Array(items) => items.len(),
+                _ => 0,
+            };
+            let pairs = (count as f64).powi(2);
+            *effort += match key.as_str() {
+                "properties" | "required" | "allOf" | "oneOf" => pairs,
+                "patternProperties" => PATTERN * pairs,
+                _ => 0.0,
+            };
+            if *effort > MOST_EFFORT {
+                return Err(format!("it is too large: there are {count} {key} in one place"));
+            }
             match value.as_f64().filter(|_| key == "multipleOf") {
                 Some(number) if remainders(number) > MOST_REMAINDERS => {
                     Err(format!("multipleOf {number} has too many digits, or is too large"))
                 }
-                _ => check_multiples(value),
+                _ => check_effort(value, effort),
             }
         }),
-        Value::Array(items) => items.iter().try_for_each(check_multiples),
+        Value::Array(items) => items.iter().try_for_each(|item| check_effort(item, effort)),
         _ => Ok(()),
     }
+}
+
+/// The same of the schemas in a Lark grammar.
+fn check_schemas_in(grammar: &str, effort: &mut f64) -> Result<(), String> {
+    grammar.split("%json").skip(1).try_for_each(|rest| {
+        // What is no JSON is refused with its place, later.
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Value>();
+        values.next().and_then(Result::ok).map_or(Ok(()), |schema| check_effort(&schema, effort))
+    })
 }
 
 /// A number without its decimal point.
