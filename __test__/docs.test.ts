@@ -176,6 +176,8 @@ test('every sample is one that is run', (t) => {
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
+      ['docs/finetuning-launch.md', 'yml', 'start:'],
+      ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/serving.md', 'bash', 'olmo2'],
       ['docs/training.md', 'yaml', 'model:'],
     ],
