@@ -116,8 +116,8 @@ export interface GenerateOptions {
   regex?: string
 
   /**
-   * A grammar that the answer follows, in [llguidance's dialect of
-   * Lark](https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md). Default: none.
+   * A grammar that the answer follows, in Lark's syntax. It is [llguidance's
+   * dialect](https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md). Default: none.
    */
   grammar?: string
 
@@ -327,7 +327,7 @@ export const generationOptions = {
   grammar: {
     engine: 'grammar',
     kind: 'text',
-    help: "A grammar that the answer follows, in [llguidance's dialect of",
+    help: "A grammar that the answer follows, in Lark's syntax.",
     default: 'none',
   },
   numReturnSequences: {

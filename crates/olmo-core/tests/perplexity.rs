@@ -176,7 +176,7 @@ fn a_wrong_reference_is_refused() {
     for (bytes, message) in [
         (good[..10].to_vec(), "too short"),
         (good[..good.len() - 1].to_vec(), "its header promises"),
-        (with(0, 7), "no file of log-probabilities"),
+        (with(0, 7), "not a file of log-probabilities"),
         (with(8, i32::MAX), "its header promises"),
         (with(8, -1), "4 windows of 0 tokens"),
         (with(12, 1 << 30), "its vocabulary has 1073741824 tokens, but that of the model has 517"),

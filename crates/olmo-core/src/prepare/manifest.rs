@@ -79,7 +79,12 @@ impl Manifest {
     /// Fails if a folder has a file of this name that holds something else: it would be replaced.
     pub(crate) fn check_place(folder: &Path) -> Result<()> {
         let file = folder.join(MANIFEST);
-        let Some(json) = read_if_there(&file, MOST_BYTES)? else { return Ok(()) };
+        let json = match read_if_there(&file, MOST_BYTES) {
+            Ok(Some(json)) => json,
+            // Where nothing can be read nothing can be written either, which then says why.
+            Ok(None) | Err(Error::Io { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
         match serde_json::from_slice::<Manifest>(&json) {
             Ok(_) => Ok(()),
             Err(_) => {

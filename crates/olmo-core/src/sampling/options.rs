@@ -227,8 +227,9 @@ generation_options! {
     /// A regular expression that the whole answer matches, in the syntax of Rust's `regex`.
     regex: Option<String> = None, Range::Any, default_is = Some("none");
 
-    /// A grammar that the answer follows, in [llguidance's dialect of
-    /// Lark](https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md).
+    /// A grammar that the answer follows, in Lark's syntax.
+    ///
+    /// It is [llguidance's dialect](https://github.com/guidance-ai/llguidance/blob/main/docs/syntax.md).
     grammar: Option<String> = None, Range::Any, default_is = Some("none");
 
     /// Independent answers to each prompt; above 1 with `do_sample` only.
