@@ -1,6 +1,11 @@
-//! Log-likelihoods of whole tasks, batched and with shared beginnings, are those of each continuation by itself.
+//! Log-likelihoods of whole tasks, batched and with shared beginnings, are those of each continuation by itself;
+//! and with the harnesses' data, those of transformers for every label: `golden/likelihoods.bin.gz`, which
+//! `scripts/golden/make_eval_likelihoods.py` explains.
 
 mod support;
+
+use std::collections::HashMap;
+use std::io::Read;
 
 use olmo_core::checkpoint::LoadOptions;
 use olmo_core::device::Device;
@@ -9,7 +14,7 @@ use olmo_eval::plan::Plan;
 use olmo_eval::record::Record;
 use olmo_eval::request::{Encoder, Request};
 use olmo_eval::run::score;
-use olmo_eval::table::{find, Harness, Label, Metric};
+use olmo_eval::table::{find, labels, Harness, Label, Metric};
 use olmo_eval::tasks::documents;
 use support::{model, Source};
 
@@ -84,4 +89,42 @@ fn weights_that_give_no_numbers_fail_documents_and_not_the_work() {
     for (record, _) in records {
         assert!(record.error.expect("a reason").contains("no finite numbers"));
     }
+}
+
+/// Every label, on the harnesses' data; the excerpt has not the vocabulary.
+#[test]
+fn every_label_is_scored_as_transformers_scores_it() {
+    let source = Source { documents: 20, ..Source::find() };
+    let labels = labels().iter().filter(|_| !source.is_excerpt);
+    let mut numbers = Vec::new();
+    let packed = support::golden_bytes("likelihoods.bin.gz");
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut numbers).expect("a gzip file");
+    let number = |bytes: &[u8]| i32::from_le_bytes(bytes.try_into().expect("four bytes"));
+    let expected: Vec<f64> =
+        numbers.chunks_exact(4).map(|bytes| f64::from(number(bytes)) / 4096.0).collect();
+    assert!(expected.iter().all(|value| *value <= 0.0) && !expected.is_empty());
+
+    let mut engine = None;
+    let mut places: HashMap<(Vec<u32>, Vec<u32>), usize> = HashMap::new();
+    let mut worst = (0.0_f64, String::new());
+    for label in labels {
+        let engine = engine.get_or_insert_with(|| load(model::dolma2(&source).path()));
+        for (record, requests) in scored(engine, label, label.metric, &source) {
+            assert_eq!(record.error, None, "{} {}", label.name, record.doc_id);
+            for (choice, request) in record.choices.iter().zip(requests) {
+                let next = places.len();
+                let place = *places.entry((request.query, request.continuation)).or_insert(next);
+                let (found, value) = (choice.loglikelihood.expect("a number"), expected[place]);
+                let allowed = 1e-3 + 1e-5 * value.abs();
+                let off = (found - value).abs() / allowed;
+                if off > worst.0 {
+                    worst =
+                        (off, format!("{} {}: {found}, not {value}", label.name, record.doc_id));
+                }
+            }
+        }
+    }
+    println!("{} requests; at worst {:.3} of what is allowed: {}", places.len(), worst.0, worst.1);
+    assert!(worst.0 <= 1.0, "{}", worst.1);
+    assert!(source.is_excerpt || places.len() == expected.len());
 }

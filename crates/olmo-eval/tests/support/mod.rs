@@ -59,3 +59,7 @@ fn folder() -> PathBuf {
 pub fn golden(name: &str) -> String {
     std::fs::read_to_string(folder().join(name)).expect(name)
 }
+
+pub fn golden_bytes(name: &str) -> Vec<u8> {
+    std::fs::read(folder().join(name)).expect(name)
+}

@@ -1,9 +1,12 @@
 //! Models that are made for a test.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::Value;
+use serde_json::{json, Value};
+
+use super::Source;
 
 /// A folder that goes with its value.
 pub struct Folder(PathBuf);
@@ -62,5 +65,79 @@ pub fn broken(of: &Path) -> Folder {
             content[middle..middle + 64].iter_mut().for_each(|byte| *byte = 0xff);
         }
         content
+    })
+}
+
+const VOCAB: usize = 100_352;
+const HIDDEN: usize = 32;
+const INTERMEDIATE: usize = 64;
+const LAYERS: usize = 2;
+
+/// The tiny random OLMo 2 of `make_eval_likelihoods.py`, with dolma2's vocabulary.
+pub fn dolma2(source: &Source) -> Folder {
+    let folder = Folder::new();
+    let config = json!({
+        "architectures": ["Olmo2ForCausalLM"], "model_type": "olmo2", "vocab_size": VOCAB,
+        "hidden_size": HIDDEN, "intermediate_size": INTERMEDIATE, "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 4096,
+        "rope_theta": 500_000.0, "rms_norm_eps": 1e-6, "tie_word_embeddings": false,
+        "hidden_act": "silu", "attention_bias": false, "pad_token_id": 100_277,
+        "eos_token_id": 100_257, "torch_dtype": "float32",
+    });
+    folder.write("config.json", config.to_string());
+    folder.write("tokenizer.json", source.tokenizer_json());
+    folder.write("model.safetensors", safetensors());
+    folder
+}
+
+fn safetensors() -> Vec<u8> {
+    let (mut head, mut data) = (BTreeMap::new(), Vec::new());
+    for (name, shape) in shapes() {
+        let start = data.len();
+        data.extend(weight(&name, shape.iter().product()).flat_map(f32::to_le_bytes));
+        let entry = json!({ "dtype": "F32", "shape": shape, "data_offsets": [start, data.len()] });
+        head.insert(name, entry);
+    }
+    let head = serde_json::to_vec(&head).expect("a head");
+    [&(head.len() as u64).to_le_bytes()[..], &head, &data].concat()
+}
+
+fn shapes() -> Vec<(String, Vec<usize>)> {
+    let mut shapes = vec![
+        ("model.embed_tokens.weight".to_owned(), vec![VOCAB, HIDDEN]),
+        ("model.norm.weight".to_owned(), vec![HIDDEN]),
+        ("lm_head.weight".to_owned(), vec![VOCAB, HIDDEN]),
+    ];
+    let half = HIDDEN / 2;
+    for layer in 0..LAYERS {
+        let mut add = |name: &str, shape: &[usize]| {
+            shapes.push((format!("model.layers.{layer}.{name}.weight"), shape.to_vec()));
+        };
+        add("self_attn.q_proj", &[HIDDEN, HIDDEN]);
+        add("self_attn.k_proj", &[half, HIDDEN]);
+        add("self_attn.v_proj", &[half, HIDDEN]);
+        add("self_attn.o_proj", &[HIDDEN, HIDDEN]);
+        add("self_attn.q_norm", &[HIDDEN]);
+        add("self_attn.k_norm", &[half]);
+        add("mlp.gate_proj", &[INTERMEDIATE, HIDDEN]);
+        add("mlp.up_proj", &[INTERMEDIATE, HIDDEN]);
+        add("mlp.down_proj", &[HIDDEN, INTERMEDIATE]);
+        add("post_attention_layernorm", &[HIDDEN]);
+        add("post_feedforward_layernorm", &[HIDDEN]);
+    }
+    shapes
+}
+
+/// SplitMix64 from a seed that the name gives, as numbers between -1 and 1 times a scale; of norms, around 1.
+fn weight(name: &str, count: usize) -> impl Iterator<Item = f32> {
+    let seed =
+        name.bytes().fold(0u32, |seed, byte| seed.wrapping_mul(31).wrapping_add(u32::from(byte)));
+    let (base, scale) = if name.contains("norm") { (1.0, 0.25) } else { (0.0, 0.5) };
+    (1..=count as u64).map(move |number| {
+        let z = number.wrapping_add(u64::from(seed) << 32).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        let unit = ((z ^ (z >> 31)) >> 40) as f32 / (1 << 23) as f32 - 1.0;
+        base + unit * scale
     })
 }
