@@ -122,7 +122,7 @@ mod tests {
             (" The answer is -3 apples, not 4", Some("-3"), Some("4")),
             (" The answer is 7", None, Some("7")),
             (" nothing", None, None),
-            (" The answer is 1. The answer is 2. ", Some("1"), Some("2.")),
+            (" The answer is 1. The answer is 2. ", Some("1."), Some("2.")),
         ];
         for (text, first, last) in cases {
             assert_eq!((strict(text), flexible(text)), (first, last), "{text}");
