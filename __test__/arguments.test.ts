@@ -173,6 +173,11 @@ const CALLS: Record<string, (name: string) => Call> = {
   readMetrics: free([notThere], ['required']),
   parseTrainConfig: free(['steps: 1', 'x'], ['required', 'text']),
   readTrainConfig: free([notThere], ['required']),
+  prepareFineTuneData: free(
+    [{ data: [notThere], out: notThere, tokenizer: notThere, format: 'olmo' }],
+    ['options'],
+  ),
+  inspectFineTuneData: free([notThere, {}], ['required', 'options']),
   prepare: free([{ text: notThere, out: notThere }], ['options']),
   train: free([notThere, {}], ['object', 'options']),
   traceCsv: free([[]], ['list']),

@@ -178,6 +178,8 @@ test('every sample is one that is run', (t) => {
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/finetuning-launch.md', 'yml', 'start:'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
+      ['docs/finetuning.md', 'bash', '#SBATCH'],
+      ['docs/finetuning.md', 'yaml', 'apiVersion:'],
       ['docs/serving.md', 'bash', 'olmo2'],
       ['docs/training.md', 'yaml', 'model:'],
     ],
@@ -216,6 +218,11 @@ async function workplace(): Promise<string> {
   await writeFile(join(place, 'person.json'), JSON.stringify(closed))
   await writeFile(join(place, 'story.txt'), 'She read the word\n')
   await writeFile(join(place, 'book.txt'), [0, 1, 2, 3].map(story).join('\n'))
+  const said = ['Who are you?', 'A small model.'].map((content, index) => ({
+    role: index === 0 ? 'user' : 'assistant',
+    content,
+  }))
+  await writeFile(join(place, 'chats.jsonl'), JSON.stringify({ messages: said }))
   await copyFile(tinyGguf('q8_0'), join(place, 'model-Q8_0.gguf'))
   for (const name of ['text', 'data', 'train.yaml'])
     await cp(join(training, name), join(place, name), { recursive: true })

@@ -82,14 +82,19 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
     ['convert model.gguf folder', 'a GGUF file as a folder that transformers loads'],
     ['convert run/checkpoints/step100 tuned', 'a checkpoint of OLMo-core, by way of torch'],
   ],
+  finetune: [
+    [
+      'finetune prepare chats.jsonl --out data/ --tokenizer allenai/OLMo-2-0425-1B-Instruct --format olmo-core --chat-template olmo',
+      'as Open Instruct converts it for OLMo-core',
+    ],
+    ['finetune inspect data/', 'check a folder, and show what is learnt of it'],
+    ['finetune launch data --model DIR --out run', 'train on prepared data with OLMo-core'],
+    ['finetune doctor', 'what Python has and lacks'],
+  ],
   prepare: [['prepare --text text/ --out data/ --vocab-size 4096', 'token files and a tokenizer']],
   train: [
     ['train run.yaml', 'train as the file says'],
     ['train run.yaml --resume', 'go on where it stopped'],
-  ],
-  finetune: [
-    ['finetune launch data --model DIR --out run', 'train on prepared data with OLMo-core'],
-    ['finetune doctor', 'what Python has and lacks'],
   ],
   plot: [['plot run/', 'draw the curves here, and into run/plot.svg']],
   doctor: [

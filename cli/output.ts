@@ -13,7 +13,7 @@ stdout.on('error', () => {})
 stderr.on('error', () => {})
 
 /** How a whole line looks on a terminal that shows colours; otherwise it is plain. */
-export type Style = 'plain' | 'dim' | 'bold'
+export type Style = 'plain' | 'dim' | 'bold' | 'labelled'
 
 /** Whether standard error is a terminal, so that what is going on can be shown in place. */
 export const isLive = (): boolean => Boolean(stderr.isTTY)
@@ -30,6 +30,9 @@ export function columns(): number | undefined {
   const told = Number(process.env.COLUMNS)
   return Number.isInteger(told) && told > 0 ? told : undefined
 }
+
+/** Whether standard output shows colours. */
+export const showsColours = (): boolean => Boolean(stdout.isTTY && stdout.hasColors?.())
 
 /** Writes to standard output and waits until it is taken, so that a slow reader slows us down. */
 export function write(text: string, style: Style = 'plain'): Promise<void> {
@@ -108,10 +111,12 @@ function send(text: string): Promise<void> {
   })
 }
 
-const CODES = { dim: 2, bold: 1 }
+/** What turns a style on, and off again. */
+const CODES = { dim: [2, 22], bold: [1, 22], labelled: [32, 39] }
 
 // `hasColors` is missing where the stream is not a terminal; it knows NO_COLOR and TERM=dumb.
 function paint(text: string, style: Style, stream: WriteStream): string {
   if (style === 'plain' || !stream.hasColors?.()) return text
-  return `\x1b[${CODES[style]}m${text}\x1b[22m`
+  const [on, off] = CODES[style]
+  return `\x1b[${on}m${text}\x1b[${off}m`
 }

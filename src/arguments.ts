@@ -63,6 +63,10 @@ export const argumentKinds = {
     expected: 'a whole number from 1',
     check: (value) => Number.isSafeInteger(value) && Number(value) >= 1,
   },
+  shuffleSeed: {
+    expected: '`none`, or a whole number from 0 to 2^53 - 1',
+    check: (value) => value === 'none' || (Number.isSafeInteger(value) && Number(value) >= 0),
+  },
   seed: { expected: 'a whole number from 0 to 2^64 - 1 (a bigint from 2^53 on)', check: isSeed },
   ids: {
     expected: 'a token id or a list of them',

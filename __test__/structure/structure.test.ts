@@ -48,7 +48,13 @@ test('the sources are found, and a table for each tree', (t) => {
   t.true(entries.includes('src/index') && entries.length > 5)
   t.deepEqual(
     tables.map(({ root }) => root),
-    ['src', 'crates/olmo-node/src', 'crates/olmo-eval/src', 'crates/olmo-core/src'],
+    [
+      'src',
+      'crates/olmo-node/src',
+      'crates/olmo-eval/src',
+      'crates/olmo-finetune/src',
+      'crates/olmo-core/src',
+    ],
   )
 })
 

@@ -1,10 +1,12 @@
 import type { Command } from 'commander'
 
 import { doctor } from './doctor.js'
+import { inspect } from './inspect.js'
 import { launch } from './launch.js'
+import { prepare } from './prepare.js'
 
 /** The commands for fine-tuning; a new one is a file and a line here. */
-const commands = [launch, doctor]
+const commands = [prepare, inspect, launch, doctor]
 
 export function finetune(program: Command): void {
   const group = program

@@ -11,6 +11,7 @@ mod job;
 pub mod chat;
 pub mod evaluation;
 pub mod exporting;
+pub mod finetuning;
 pub mod generation;
 pub mod host;
 pub mod inspection;

@@ -14,6 +14,7 @@ use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
 pub use request::ChatRequest;
+pub use source::{find as find_templates, Found};
 
 /// A checkpoint's way to write a conversation.
 #[derive(Debug)]
@@ -41,6 +42,19 @@ impl ChatTemplate {
             templates.push((name, template));
         }
         let special_tokens = found.special_tokens;
+        Ok(ChatTemplate { templates, special_tokens, path: path.to_owned() })
+    }
+
+    /// A template from elsewhere, with the special tokens that it knows by name; `path` is for messages.
+    ///
+    /// Errors with [`Error::InvalidFile`] if it is not valid Jinja.
+    pub fn of_text(
+        text: &str,
+        special_tokens: Vec<(String, String)>,
+        path: &Path,
+    ) -> Result<ChatTemplate> {
+        let template = Template::new(text).map_err(|fault| failure(path, "default", fault))?;
+        let templates = vec![("default".to_owned(), template)];
         Ok(ChatTemplate { templates, special_tokens, path: path.to_owned() })
     }
 

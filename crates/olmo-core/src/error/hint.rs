@@ -105,7 +105,7 @@ impl Hint {
 }
 
 /// `1.5 GiB`, `640 MiB`, `12 KiB`.
-pub(crate) fn human_bytes(bytes: u64) -> String {
+pub fn human_bytes(bytes: u64) -> String {
     const UNITS: [&str; 4] = ["B", "KiB", "MiB", "GiB"];
     let exponent =
         (0..UNITS.len() - 1).find(|&e| bytes >> (10 * (e + 1)) == 0).unwrap_or(UNITS.len() - 1);

@@ -10,8 +10,7 @@ mod hint;
 mod message;
 
 pub use facts::Fact;
-pub(crate) use hint::human_bytes;
-pub use hint::{Amount, Hint};
+pub use hint::{human_bytes, Amount, Hint};
 pub use message::{Message, Part};
 
 use std::path::{Path, PathBuf};
@@ -172,15 +171,15 @@ impl Error {
         }
     }
 
-    pub(crate) fn io(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
+    pub fn io(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
         Error::Io { path: path.as_ref().to_owned(), reason: reason.to_string() }
     }
 
-    pub(crate) fn write(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
+    pub fn write(path: impl AsRef<Path>, reason: impl std::fmt::Display) -> Self {
         Error::Write { path: path.as_ref().to_owned(), reason: reason.to_string() }
     }
 
-    pub(crate) fn option(
+    pub fn option(
         option: &'static str,
         value: impl std::fmt::Display,
         expected: impl Into<Message>,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::{files, Error, Result};
 
 /// A new file, hashed as it is written.
-pub(crate) struct NewFile {
+pub struct NewFile {
     file: files::NewFile,
     hash: Sha256,
 }
@@ -33,19 +33,19 @@ impl NewFile {
 }
 
 /// Writes a whole file at once, and returns its SHA-256.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<String> {
+pub fn write_file(path: &Path, bytes: &[u8]) -> Result<String> {
     let mut file = NewFile::create(path)?;
     file.write(bytes)?;
     file.finish()
 }
 
 /// Reads a whole file.
-pub(crate) fn read_file(path: &Path) -> Result<Vec<u8>> {
+pub fn read_file(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| Error::io(path, error))
 }
 
 /// Removes a file, if there is one.
-pub(crate) fn remove(path: &Path) -> Result<()> {
+pub fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::write(path, error)),
         _ => Ok(()),
@@ -53,7 +53,7 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 }
 
 /// The SHA-256 of bytes, as lower-case hexadecimal.
-pub(crate) fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 

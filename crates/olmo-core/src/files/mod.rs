@@ -1,6 +1,6 @@
 //! Files that are read with a bound, and files that are whole or not there.
 
-pub(crate) mod hashed;
+pub mod hashed;
 pub mod parquet;
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -13,13 +13,13 @@ use crate::{Error, Result};
 
 /// The largest file of keys and values that is read: config.json and its like, of which none has more
 /// than a few kilobytes.
-pub(crate) const MOST_CONFIG: u64 = 4 << 20;
+pub const MOST_CONFIG: u64 = 4 << 20;
 
 /// What a file begins with that git-lfs has put in another's place.
 const POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Opens a file to read it. A pipe or a device, which could keep a reader for ever, is an error.
-pub(crate) fn open(path: &Path) -> Result<File> {
+pub fn open(path: &Path) -> Result<File> {
     let metadata = fs::metadata(path).map_err(|error| Error::io(path, error))?;
     if !metadata.is_file() {
         let what = if metadata.is_dir() { "it is a folder" } else { "it is a pipe or a device" };
@@ -31,7 +31,7 @@ pub(crate) fn open(path: &Path) -> Result<File> {
 /// The content of a file of at most `most` bytes.
 ///
 /// Errors on a larger one before it is read, and on a git-lfs pointer.
-pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = open(path)?;
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| Error::io(path, error))?;
@@ -44,7 +44,7 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
 }
 
 /// The content, or nothing if there is no such file.
-pub(crate) fn read_if_there(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
+pub fn read_if_there(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     match fs::metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         _ => read(path, most).map(Some),
@@ -52,18 +52,18 @@ pub(crate) fn read_if_there(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
 }
 
 /// A text in UTF-8, without the byte order mark that some editors put before it.
-pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
+pub fn read_text(path: &Path, most: u64) -> Result<String> {
     text(path, read(path, most)?)
 }
 
 /// What was read of a file, as a text.
-pub(crate) fn text(path: &Path, bytes: Vec<u8>) -> Result<String> {
+pub fn text(path: &Path, bytes: Vec<u8>) -> Result<String> {
     utf8(bytes).map_err(|problem| invalid(path, problem))
 }
 
 /// The text that bytes are in UTF-8, without a byte order mark; or else where they are not, and what they
 /// may be.
-pub(crate) fn utf8(mut bytes: Vec<u8>) -> Result<String, String> {
+pub fn utf8(mut bytes: Vec<u8>) -> Result<String, String> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         bytes.drain(..3);
     }
@@ -82,7 +82,7 @@ pub(crate) fn utf8(mut bytes: Vec<u8>) -> Result<String, String> {
 }
 
 /// Errors if the content is git-lfs's and not the file's own.
-pub(crate) fn refuse_pointer(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn refuse_pointer(path: &Path, bytes: &[u8]) -> Result<()> {
     if !bytes.starts_with(POINTER) {
         return Ok(());
     }
@@ -101,7 +101,7 @@ fn invalid(path: &Path, problem: String) -> Error {
 /// Until [`finish`](Self::finish) it is beside its place, as `NAME.N.partial` with a number that no
 /// other writer of the same file has. Dropped before that, it is removed; if the process was killed, by
 /// the next writer.
-pub(crate) struct NewFile {
+pub struct NewFile {
     path: PathBuf,
     partial: PathBuf,
     out: Option<BufWriter<File>>,

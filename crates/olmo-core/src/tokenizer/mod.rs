@@ -8,8 +8,8 @@ mod pieces;
 use std::path::{Path, PathBuf};
 
 use tokenizers::{
-    DecoderWrapper, Model as _, NormalizedString, Normalizer as _, OffsetType, PreTokenizedString,
-    PreTokenizer as _,
+    DecoderWrapper, Model as _, NormalizedString, Normalizer as _, OffsetType,
+    PostProcessorWrapper, PreTokenizedString, PreTokenizer as _,
 };
 
 use crate::config::read_required;
@@ -245,15 +245,40 @@ impl Tokenizer {
     }
 
     /// Whether each token's bytes are its part of the text, as with every OLMo 2 tokenizer.
-    pub(crate) fn is_byte_level(&self) -> bool {
+    pub fn is_byte_level(&self) -> bool {
         self.is_byte_level
+    }
+
+    /// Ids of the vocabulary itself, without what was added to it: `vocab_size` of transformers.
+    pub fn base_vocab_size(&self) -> usize {
+        self.inner.get_vocab_size(false)
+    }
+
+    /// Whether the ids of a text are those of its parts, where the texts of added tokens are parts of their
+    /// own: nothing rewrites a text, and no added token takes blanks with it or asks what stands beside it.
+    pub fn is_split_at_added_tokens(&self) -> bool {
+        let added = self.inner.get_added_tokens_decoder();
+        // Those that are normalised are looked for after the others, in what is left.
+        let normalized = added.values().next().is_some_and(|token| token.normalized);
+        let plain = |token: &tokenizers::AddedToken| {
+            !token.lstrip && !token.rstrip && !token.single_word && token.normalized == normalized
+        };
+        self.inner.get_normalizer().is_none() && added.values().all(plain)
+    }
+
+    /// Whether blanks at a token's ends do not count as its part of the text, in transformers' offsets.
+    pub fn trims_offsets(&self) -> bool {
+        match self.inner.get_post_processor() {
+            Some(PostProcessorWrapper::ByteLevel(bytes)) => bytes.trim_offsets,
+            _ => false,
+        }
     }
 
     /// The bytes of a token under a ByteLevel decoder: one for each character if all of them stand
     /// for bytes, else, as some added tokens are, the token's own.
     ///
     /// Source: `ByteLevel::decode_chain` of the tokenizers crate.
-    pub(crate) fn token_bytes(&self, token: &str) -> Vec<u8> {
+    pub fn token_bytes(&self, token: &str) -> Vec<u8> {
         let bytes: Option<Vec<u8>> = token.chars().map(byte_of).collect();
         bytes.unwrap_or_else(|| token.as_bytes().to_vec())
     }

@@ -1,0 +1,87 @@
+//! The files that AllenAI's own programs make, from `scripts/golden/make_finetune.py`.
+
+mod support;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use flate2::read::GzDecoder;
+use olmo_core::files::hashed::sha256;
+use olmo_finetune::{Format, Options};
+use serde_json::Value;
+use support::{golden, prepare, root, Temporary};
+
+fn expected() -> Value {
+    let text = std::fs::read_to_string(golden().join("golden.json")).unwrap();
+    serde_json::from_str(&text).unwrap()
+}
+
+/// What Open Instruct's docs hold two outputs to: see the program that makes the data.
+fn digest(path: &Path) -> String {
+    let bytes = std::fs::read(path).unwrap();
+    let name = path.file_name().unwrap().to_str().unwrap();
+    if name.ends_with(".gz") {
+        let mut unpacked = Vec::new();
+        GzDecoder::new(bytes.as_slice()).read_to_end(&mut unpacked).unwrap();
+        return sha256(&unpacked);
+    }
+    if name == "dataset_statistics.json" {
+        let text = String::from_utf8(bytes).unwrap();
+        let varies = |line: &&str| {
+            !line.starts_with("  \"timestamp\"") && !line.starts_with("  \"output_directory\"")
+        };
+        return sha256(text.split('\n').filter(varies).collect::<Vec<_>>().join("\n").as_bytes());
+    }
+    sha256(&bytes)
+}
+
+fn options(format: Format, case: &Value, out: PathBuf) -> Options {
+    let tokenizer = expected()["tokenizer"].as_str().unwrap().to_owned();
+    let mut options = Options::new(format, out, root().join(&tokenizer));
+    options.tokenizer_name = tokenizer;
+    options.max_seq_len =
+        case["max_seq_len"].as_u64().map(|length| length as usize).or(options.max_seq_len);
+    options.add_bos = case["add_bos"].as_bool().unwrap_or(false);
+    options.chat_template = case["template"].as_str().map(str::to_owned);
+    if let Some(seed) = case["seed"].as_u64() {
+        options.shuffle_seed = Some(seed);
+    }
+    options
+}
+
+/// Names of data stand in the statistics, so the test is where the data is.
+#[test]
+fn files_are_those_of_allenais_programs() {
+    std::env::set_current_dir(golden()).unwrap();
+    let expected = expected();
+    let temporary = Temporary::new("golden");
+    let cases = expected["olmo_core"].as_array().unwrap();
+    assert!(cases.len() >= 25);
+    for (index, case) in cases.iter().enumerate() {
+        let mut options = options(Format::OlmoCore, case, temporary.join(&index.to_string()));
+        options.data = case["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|data| data.as_str().unwrap().to_owned())
+            .collect();
+        let report = prepare(&options);
+        assert!(report["examples"].as_u64().unwrap() > 0);
+        check(case, &options);
+    }
+    for (index, case) in expected["olmo"].as_array().unwrap().iter().enumerate() {
+        let mut options = options(Format::Olmo, case, temporary.join(&format!("olmo-{index}")));
+        options.data = vec!["joined.jsonl".to_owned()];
+        let report = prepare(&options);
+        assert_eq!(report["examples"], case["rows"]);
+        check(case, &options);
+    }
+}
+
+fn check(case: &Value, options: &Options) {
+    let files = case["files"].as_object().unwrap();
+    assert!(files.len() >= 2);
+    for (name, hash) in files {
+        assert_eq!(digest(&options.out.join(name)), *hash, "{name} of {case}");
+    }
+}
