@@ -41,7 +41,7 @@ pub struct Progress {
 }
 
 /// Writes a model into `folder`, which is there. `dtype` is that of the new weights: without it the model's
-/// own, and f16 for blocks. `progress` may stop the work by returning an error.
+/// own, and f16 for blocks; norms that it does not hold exactly then stay as they are. `progress` may stop the work by returning an error.
 ///
 /// Errors with [`Error::InvalidWeights`] on a number too large for its new type.
 pub fn export(
@@ -55,12 +55,18 @@ pub fn export(
     if matches!(source, ModelSource::Gguf(_)) {
         config.tie_word_embeddings |= is_twice(&checkpoint);
     }
-    let dtype = dtype.unwrap_or_else(|| checkpoint.dtype().float());
+    let main = dtype.unwrap_or_else(|| checkpoint.dtype().float());
     match &source {
-        ModelSource::Folder(dir) => copy_description(dir, folder, &config, dtype)?,
-        ModelSource::Gguf(gguf) => write_description(gguf, &source, folder, &config, dtype)?,
+        ModelSource::Folder(dir) => copy_description(dir, folder, &config, main)?,
+        ModelSource::Gguf(gguf) => write_description(gguf, &source, folder, &config, main)?,
     }
-    write_weights(&folder.join("model.safetensors"), &config, &checkpoint, dtype, progress)
+    let mut tensors = Vec::new();
+    for (name, _) in weight_shapes(&config) {
+        let tensor = checkpoint.get(&name)?;
+        let stays = dtype.is_none() && tensor.shape.len() == 1 && !is_exact(tensor, main);
+        tensors.push((tensor, if stays { tensor.dtype.float() } else { main }));
+    }
+    write_weights(&folder.join("model.safetensors"), &tensors, progress)
 }
 
 /// Whether the output matrix is the embedding table: a GGUF file made for llama.cpp has a tied one twice.
@@ -175,25 +181,29 @@ fn write_json(file: &Path, json: &Value) -> Result<()> {
     fs::write(file, text).map_err(|error| Error::write(file, error))
 }
 
-/// Writes a safetensors file: the length of its header in 8 bytes, the header, the numbers.
+/// Whether every number of a tensor is one of another type, too.
+fn is_exact(tensor: &TensorData, dtype: DType) -> bool {
+    tensor.to_f32().into_iter().all(|n| match dtype {
+        DType::F32 => true,
+        DType::F16 => half::f16::from_f32(n).to_f32() == n,
+        DType::BF16 => half::bf16::from_f32(n).to_f32() == n,
+    })
+}
+
+/// Writes a safetensors file: the length of its header in 8 bytes, the header, the numbers. Each tensor comes
+/// with its new type.
 fn write_weights(
     path: &Path,
-    config: &ModelConfig,
-    checkpoint: &Checkpoint,
-    dtype: DType,
+    tensors: &[(&TensorData, DType)],
     progress: &mut dyn FnMut(Progress) -> Result<()>,
 ) -> Result<()> {
-    let shapes = weight_shapes(config);
-    let name = match dtype {
-        DType::F32 => "F32",
-        DType::F16 => "F16",
-        DType::BF16 => "BF16",
-    };
     let mut header = json!({ "__metadata__": { "format": "pt" } });
     let mut total = 0;
-    for (tensor, shape) in &shapes {
-        let end = total + shape.iter().product::<usize>() * dtype.size();
-        header[tensor] = json!({ "dtype": name, "shape": shape, "data_offsets": [total, end] });
+    for (tensor, dtype) in tensors {
+        let end = total + tensor.elements() * dtype.size();
+        let name = dtype.name().to_uppercase();
+        header[&tensor.name] =
+            json!({ "dtype": name, "shape": tensor.shape, "data_offsets": [total, end] });
         total = end;
     }
     let mut header = header.to_string();
@@ -206,9 +216,8 @@ fn write_weights(
     file.write_all(header.as_bytes()).map_err(failed)?;
     let (mut done, total) = (0, total as u64);
     progress(Progress { done, total })?;
-    for (tensor, _) in &shapes {
-        let tensor = checkpoint.get(tensor)?;
-        convert(tensor, dtype, &mut |bytes| {
+    for (tensor, dtype) in tensors {
+        convert(tensor, *dtype, &mut |bytes| {
             file.write_all(bytes).map_err(failed)?;
             done += bytes.len() as u64;
             progress(Progress { done, total })
