@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import { execa } from 'execa'
 
-/** What an import of the library may take, in milliseconds, on whatever machine this is. */
+/** Milliseconds of a CPU that an import of the library may take. By the clock it depends on what else runs here. */
 const IMPORT_LIMIT = 60
 
 /**
@@ -28,24 +28,28 @@ export async function measure({ app, place, env, nodes }) {
   console.log(`npm install olmo2: ${packages} packages, ${megabytes} MiB, ${seconds.toFixed(1)} s`)
 
   for (const { name, program } of nodes) {
-    const milliseconds = await importTime(program, app, env)
-    console.log(`${name}: import of olmo2 in ${milliseconds.toFixed(0)} ms`)
-    if (milliseconds > IMPORT_LIMIT)
-      throw new Error(`${name} takes ${milliseconds} ms to import olmo2, more than ${IMPORT_LIMIT}`)
+    const { clock, cpu } = await importTime(program, app, env)
+    console.log(`${name}: import of olmo2 in ${clock.toFixed(0)} ms, ${cpu.toFixed(0)} ms of CPU`)
+    if (cpu > IMPORT_LIMIT)
+      throw new Error(`${name} takes ${cpu} ms to import olmo2, more than ${IMPORT_LIMIT}`)
   }
 }
 
 const TIMER = `const began = performance.now()
-import('olmo2').then(() => console.log(performance.now() - began))`
+const before = process.cpuUsage()
+import('olmo2').then(() => {
+  const { user, system } = process.cpuUsage(before)
+  console.log(JSON.stringify({ clock: performance.now() - began, cpu: (user + system) / 1000 }))
+})`
 
 /** The quickest of some, since others use this machine too. */
 async function importTime(program, app, env) {
   const times = []
   for (let i = 0; i < 7; i += 1) {
     const { stdout } = await execa(program, ['-e', TIMER], { cwd: app, env, extendEnv: false })
-    times.push(Number(stdout))
+    times.push(JSON.parse(stdout))
   }
-  return Math.min(...times)
+  return times.reduce((best, time) => (time.cpu < best.cpu ? time : best))
 }
 
 async function sizeOf(folder) {
