@@ -18,7 +18,7 @@ export async function buildForRelease({ target, glibc, features } = {}) {
   const args = ['--profile', 'dist']
   if (features) args.push('--features', features)
   if (target) args.push('--target', glibc && glibc !== 'none' ? `${target}.${glibc}` : target)
-  const flags = [...remappings(), ...SMALLER]
+  const flags = [...remappings(), '-Cstrip=symbols']
   // A library that is loaded shares the C library of the process.
   if (target?.includes('musl')) flags.push('-Ctarget-feature=-crt-static')
   const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags.join('\x1f') }
@@ -28,12 +28,6 @@ export async function buildForRelease({ target, glibc, features } = {}) {
   await copyFile(library, file)
   return file
 }
-
-/**
- * What is optimised for speed is so in its loops; functions outside of them are not put into each other as long as
- * that makes them larger. Kernels say themselves what belongs in them.
- */
-const SMALLER = ['-Cllvm-args=-inline-threshold=75 -inlinehint-threshold=160', '-Cstrip=symbols']
 
 /** Flags for rustc: panics and debug information call sources as these say. */
 function remappings() {

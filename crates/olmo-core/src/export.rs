@@ -41,7 +41,8 @@ pub struct Progress {
 }
 
 /// Writes a model into `folder`, which is there. `dtype` is that of the new weights: without it the model's
-/// own, and f16 for blocks; norms that it does not hold exactly then stay as they are. `progress` may stop the work by returning an error.
+/// own, and f16 for blocks; norms that it does not hold exactly then stay as they are. `progress` may stop the
+/// work by returning an error.
 ///
 /// Errors with [`Error::InvalidWeights`] on a number too large for its new type.
 pub fn export(
