@@ -229,7 +229,12 @@ const BAD: Bad[] = [
     message: /as gzip/,
   },
   { what: 'no zstd', name: 'a.jsonl.zst', content: good, message: /cannot be unpacked as zstd/ },
-  { what: 'no Parquet', name: 'a.parquet', content: good, message: /not a Parquet file, or was cut/ },
+  {
+    what: 'no Parquet',
+    name: 'a.parquet',
+    content: good,
+    message: /not a Parquet file, or was cut/,
+  },
   {
     what: 'another file',
     name: 'a.csv',
