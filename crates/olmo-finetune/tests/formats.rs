@@ -57,7 +57,7 @@ fn packed_files_and_folders_are_read() {
     assert_eq!(prepare(&from_folder)["sources"][0]["files"], 2);
     assert!(contents(&plain.out) == contents(&from_folder.out));
 
-    // Two frames of zstd, with one between that holds nothing of the text; made with `zstd -1`.
+    // Two frames of zstd, with one between that holds nothing of the text, written by hand in raw blocks (RFC 8878).
     let frame = |text: &[u8]| {
         let mut frame = vec![0x28, 0xB5, 0x2F, 0xFD, 0xA0];
         frame.extend((text.len() as u32).to_le_bytes());
