@@ -161,7 +161,7 @@ test('every sample is one that is run', (t) => {
   // Of the README's commands two install, as scripts/e2e/ does with the packed packages, and two build and test,
   // which CI runs; the config is what the samples train by. What completes has a test of its own. Bundles are made
   // by scripts/e2e/; the Dockerfile is run by nobody here, as its page says; a server that stays is started in
-  // __test__/serve/; what takes torch is run by scripts/torchrun/.
+  // __test__/serve/; what takes torch is for scripts/torchrun/, and the data of the tasks are on PyPI.
   t.deepEqual(
     others.map(({ page, language, code }) => [page, language, code.split(' ')[0]]),
     [
@@ -170,6 +170,11 @@ test('every sample is one that is run', (t) => {
       ['docs/command.md', 'bash', 'echo'],
       ['docs/deploying.md', 'bash', 'esbuild'],
       ['docs/deploying.md', 'dockerfile', 'FROM'],
+      ['docs/evaluating.md', 'bash', 'olmo2'],
+      ['docs/evaluating.md', 'bash', 'olmo2'],
+      ['docs/evaluating.md', 'bash', '#SBATCH'],
+      ['docs/evaluating.md', 'yml', '#'],
+      ['docs/evaluating.md', 'bash', 'olmo2'],
       ['docs/evaluations.md', 'json', '{"prompt":'],
       ['docs/evaluations.md', 'yaml', 'name:'],
       ['docs/evaluations.md', 'bash', 'pip'],
