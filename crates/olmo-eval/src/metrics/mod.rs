@@ -7,12 +7,11 @@ mod tally;
 pub use tally::{Tally, TaskResults};
 
 use std::collections::BTreeMap;
+// In f32 it is the harnesses' 1.44269504089.
+use std::f32::consts::LOG2_E;
 
 use crate::record::Record;
 use crate::table::{Harness, Metric};
-
-/// The harnesses' constant.
-const LOG2_E: f32 = 1.442_695_040_89_f64 as f32;
 
 /// A choice's numbers.
 #[derive(Debug, Clone, Copy)]
