@@ -1,21 +1,19 @@
-import { relative } from 'node:path'
 import type { Command, OptionValues } from 'commander'
 
 import { formatBytes } from '../../src/hub/index.js'
 import {
-  embeddedRunFolder,
   isFailure,
   type TraceRequest,
   type TraceResult,
   type TraceToFilesOptions,
   traceToFiles,
 } from '../../src/trace/index.js'
-import { UsageError } from '../failure.js'
 import { toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { addComputeOptions, givenModel } from '../model-options.js'
 import { note, write, writeJson } from '../output.js'
+import { ownRun } from '../own-run.js'
 import { Progress } from '../ui/progress.js'
 import { TraceTable } from '../ui/trace-table.js'
 
@@ -72,16 +70,6 @@ async function run(given: string | undefined, values: OptionValues): Promise<voi
   }
   note(`written: ${values.out}.json, ${values.out}.csv, ${values.out}.svg`)
   if (!answered) process.exitCode = 1
-}
-
-/** The run of the embedded model, in a clone of the repository. */
-async function ownRun(): Promise<string> {
-  const folder = await embeddedRunFolder()
-  if (folder !== undefined) return relative('', folder) || '.'
-  throw new UsageError(
-    'name a run, as in allenai/OLMo-2-0425-1B: ' +
-      "the embedded model's other checkpoints are in the project's repository only",
-  )
 }
 
 function requestOf({ prompt, continuation, text, maxNewTokens }: OptionValues): TraceRequest {

@@ -1,32 +1,23 @@
 // Opens the page of an evaluation in headless Chromium, uses it, and takes pictures of it for the eye:
 //   npm run build:ts && node scripts/browser/check.mjs [folder for the pictures]
-// Debian's package `chromium` is enough; CHROMIUM names another binary. playwright-core, which drives it,
-// is fetched into a temporary folder.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { promisify } from 'node:util'
 
 import { writeEvaluationReport } from '../../dist/src/evaluate/index.js'
+import { launch, theme } from './browser.mjs'
 import { HOSTILE, writeEvaluation } from './documents.mjs'
-
-const PLAYWRIGHT = 'playwright-core@1.65.1'
 
 const temporary = await mkdtemp(join(tmpdir(), 'olmo2-browser-'))
 const pictures = resolve(process.argv[2] ?? 'target/browser')
 await mkdir(pictures, { recursive: true })
 try {
-  await promisify(execFile)('npm', ['install', '--silent', '--prefix', temporary, PLAYWRIGHT])
-  const { chromium } = createRequire(join(temporary, 'x.js'))('playwright-core')
   const documents = await writeEvaluation(join(temporary, 'evaluation'))
   const page = await writeEvaluationReport(join(temporary, 'evaluation'))
-  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  const browser = await launch(temporary)
   try {
     for (const colorScheme of ['light', 'dark']) await look(browser, page, colorScheme, documents)
   } finally {
@@ -124,13 +115,4 @@ async function opened(page, documents) {
   const expected = document.choices.map(({ text }) => seen(text))
   assert.deepEqual(texts, expected)
   assert.equal(await page.locator('#documents img, #documents script, #documents a').count(), 0)
-}
-
-async function theme(page, colorScheme) {
-  const background = () => page.evaluate('getComputedStyle(document.body).backgroundColor')
-  const [light, dark] = ['rgb(255, 255, 255)', 'rgb(20, 24, 29)']
-  assert.equal(await background(), colorScheme === 'light' ? light : dark)
-  await page.click('#theme')
-  assert.equal(await background(), colorScheme === 'light' ? dark : light)
-  await page.click('#theme')
 }

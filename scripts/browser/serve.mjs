@@ -1,20 +1,15 @@
 // Opens the server's page in headless Chromium, uses it with mouse and keyboard, and takes pictures of it for the eye:
 //   npm run build && node scripts/browser/serve.mjs [folder for the pictures]
-// Debian's package `chromium` is enough; CHROMIUM names another binary. playwright-core, which drives it,
-// is fetched into a temporary folder.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { promisify } from 'node:util'
 
 import { embeddedModel } from '../../dist/src/index.js'
 import { serve } from '../../dist/src/serve/index.js'
+import { launch, theme } from './browser.mjs'
 
-const PLAYWRIGHT = 'playwright-core@1.65.1'
 const KEY = 'a-key-for-the-page'
 
 const temporary = await mkdtemp(join(tmpdir(), 'olmo2-browser-'))
@@ -23,10 +18,7 @@ await mkdir(pictures, { recursive: true })
 const open = await serve({ port: 0 })
 const locked = await serve({ port: 0, apiKeys: KEY, models: { mine: embeddedModel } })
 try {
-  await promisify(execFile)('npm', ['install', '--silent', '--prefix', temporary, PLAYWRIGHT])
-  const { chromium } = createRequire(join(temporary, 'x.js'))('playwright-core')
-  const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
+  const browser = await launch(temporary)
   try {
     for (const colorScheme of ['light', 'dark']) await look(browser, colorScheme)
     await unlock(browser)
@@ -146,15 +138,6 @@ async function trace(page) {
   )
   assert.ok(last > first, `the model learns: ${first}, then ${last}`)
   assert.ok(Math.abs(last) < 1)
-}
-
-async function theme(page, colorScheme) {
-  const background = () => page.evaluate('getComputedStyle(document.body).backgroundColor')
-  const [light, dark] = ['rgb(255, 255, 255)', 'rgb(20, 24, 29)']
-  assert.equal(await background(), colorScheme === 'light' ? light : dark)
-  await page.click('#theme')
-  assert.equal(await background(), colorScheme === 'light' ? dark : light)
-  await page.click('#theme')
 }
 
 /** A server with keys asks for one, and the page goes on with it. */

@@ -1,5 +1,3 @@
-import { relative } from 'node:path'
-
 import type { Command, OptionValues } from 'commander'
 
 import {
@@ -8,12 +6,12 @@ import {
   evaluateAlong,
   isAlongFailure,
 } from '../../../src/evaluate/index.js'
-import { embeddedRunFolder } from '../../../src/trace/index.js'
 import { UsageError } from '../../failure.js'
 import { toFlag, toNumber } from '../../flags.js'
 import { addHubOptions, hubOptions } from '../../hub-options.js'
 import { interruptible } from '../../interrupt.js'
 import { note, write, writeJson } from '../../output.js'
+import { ownRun } from '../../own-run.js'
 import { AlongTable } from '../../ui/along-table.js'
 import { count } from '../../ui/format.js'
 import { Progress } from '../../ui/progress.js'
@@ -76,16 +74,6 @@ export async function runAlong(model: string | undefined, values: OptionValues):
   }
   note(`written: ${out}: along.json, along.csv, a picture a group, and a folder a checkpoint`)
   if (failed > 0) process.exitCode = 1
-}
-
-/** The run of the embedded model, in a clone of the repository. */
-async function ownRun(): Promise<string> {
-  const folder = await embeddedRunFolder()
-  if (folder !== undefined) return relative('', folder) || '.'
-  throw new UsageError(
-    'name a run, as in allenai/OLMo-2-0425-1B: ' +
-      "the embedded model's other checkpoints are in the project's repository only",
-  )
 }
 
 function listeners(status: Progress, out: string) {
