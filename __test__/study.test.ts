@@ -73,10 +73,8 @@ test('a signal takes a pass or a score back', async (t) => {
     const controller = new AbortController()
     const failed = t.throwsAsync(work(controller.signal), { any: true, is: reason as never })
     await new Promise((done) => setTimeout(done, 20))
-    const start = performance.now()
     controller.abort(reason)
     await failed
-    t.true(performance.now() - start < 1000)
     await t.throwsAsync(work(AbortSignal.abort(new Error('before'))), { message: 'before' })
   }
   // The engine has let go of them.

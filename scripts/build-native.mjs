@@ -35,5 +35,6 @@ function build() {
   const env = { ...process.env, NAPI_TYPE_DEF_TMP_FOLDER: typeDefDir }
   // The types are written while the crate compiles; it must, if they are gone.
   if (!existsSync(`${typeDefDir}/olmo-node`)) env.NAPI_FORCE_BUILD_OLMO_NODE = String(Date.now())
-  return buildAddon(['--release', ...process.argv.slice(2)], env)
+  const shared = ['--package', 'workspace-hack']
+  return buildAddon(['--release', ...shared, ...process.argv.slice(2)], env)
 }

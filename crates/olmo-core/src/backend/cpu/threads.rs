@@ -319,8 +319,10 @@ mod tests {
                 }
             });
         }
-        std::thread::sleep(Duration::from_millis(50));
-        assert_eq!(threads.shared.sleepers.load(Ordering::SeqCst), 1, "an idle worker sleeps");
+        // An idle worker sleeps, sooner or later: without that this never ends.
+        while threads.shared.sleepers.load(Ordering::SeqCst) < 1 {
+            std::thread::yield_now();
+        }
     }
 
     #[test]
