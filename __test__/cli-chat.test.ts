@@ -127,7 +127,10 @@ test('words with a slash are commands, and unknown ones are not sent', async (t)
   const saved = await olmo2(['chat', ...SHORT], { input: `Hello\n/save ${file}\n/foo bar\nAnd?\n` })
   t.is(saved.exitCode, 0)
   t.is(saved.stdout, `${first}\n${second}\n`)
-  t.regex(saved.stderr, /^2 messages are in .*chat\.json\nthere is no \/foo; there are\n +\/help/)
+  t.regex(
+    saved.stderr,
+    /^saved 2 messages to .*chat\.json\nunknown command \/foo; the commands are\n +\/help/,
+  )
   const { messages } = JSON.parse(await readFile(file, 'utf8'))
   t.deepEqual(messages, [
     { role: 'user', content: 'Hello' },
@@ -146,7 +149,7 @@ test('words with a slash are commands, and unknown ones are not sent', async (t)
   const [slash, path] = await answers(['/foo', '/etc/hosts is what?'])
   const sent = await olmo2(['chat', ...SHORT], { input: '//foo\n/etc/hosts is what?\n' })
   t.is(sent.stdout, `${slash}\n${path}\n`)
-  t.regex((await olmo2(['chat'], { input: '/help\n' })).stderr, /\/save FILE +keep/)
+  t.regex((await olmo2(['chat'], { input: '/help\n' })).stderr, /\/save FILE +save/)
 })
 
 test('a file that is no conversation is neither loaded nor replaced', async (t) => {
@@ -154,12 +157,12 @@ test('a file that is no conversation is neither loaded nor replaced', async (t) 
   const mine = join(folder, 'mine.txt')
   await writeFile(mine, 'mine')
   const cases: [string, RegExp][] = [
-    [`/save ${mine}`, /mine\.txt is there and holds no conversation: name another/],
+    [`/save ${mine}`, /mine\.txt exists and holds no conversation: name another/],
     [`/save ${folder}`, /is a folder where a file has to be/],
     [`/load ${mine}`, /mine\.txt holds no conversation/],
     [`/load ${folder}`, /cannot read the conversation: .* is a folder.*EISDIR/],
     [`/load ${mine}/x`, /cannot read the conversation: a part of .*ENOTDIR/],
-    [`/load ${folder}/none`, /cannot read the conversation: there is no .*none \(ENOENT\)/],
+    [`/load ${folder}/none`, /cannot read the conversation: .*none does not exist \(ENOENT\)/],
     ['/load', /\/load needs the name of a file/],
   ]
   const [answer] = await answers(['Hello'])
@@ -179,7 +182,7 @@ test('a conversation that fills the context goes on without its oldest turns', a
   const { stdout, stderr, exitCode } = await olmo2(['chat', ...SHORT], { input })
   t.is(exitCode, 0)
   t.is(stdout.split('\n').length, 11)
-  t.regex(stderr, /^\[the context is full: the oldest \d+ messages are forgotten\]$/m)
+  t.regex(stderr, /^\[the context is full: dropped the oldest \d+ messages\]$/m)
   const strict = await olmo2(['chat', ...SHORT, '--overflow', 'error'], { input })
   t.is(strict.exitCode, 1)
   t.regex(strict.stderr, /^olmo2: prompt 0 has \d+ tokens/m)
@@ -211,6 +214,6 @@ test('on a terminal lines are typed, and separators in them end none', async (t)
   const { exitCode, stdout, stderr } = await running
   t.is(exitCode, 0, stderr)
   t.is(stdout, `${[first, second, third].map((text) => visible(`${text}`)).join('\n')}`)
-  t.regex(stderr, /there is no \/foo; there are/)
+  t.regex(stderr, /unknown command \/foo; the commands are/)
   t.regex(stderr, /cannot (read|write) \/dev\/null\/x/)
 })

@@ -55,7 +55,7 @@ test('the command shows it, and exits with 0', async (t) => {
   const { exitCode, stdout, stderr } = await olmo2(['doctor'], { env: bare })
   t.is(stderr, '')
   t.is(exitCode, 0)
-  t.regex(stdout, /^engine +works: loaded and wrote a text in \d+ ms$/m)
+  t.regex(stdout, /^engine +works: loaded and generated a text in \d+ ms$/m)
   t.regex(stdout, /^memory +[\d.]+ \w+ of [\d.]+ \w+ free$/m)
   t.regex(stdout, /^OLMo 2 7B +(no: )?/m)
   t.regex(stdout, /^reachable +answers in \d+ ms$/m)

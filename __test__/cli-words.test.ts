@@ -53,11 +53,11 @@ test('what was probably meant is named', async (t) => {
     [['generat', 'x'], /unknown command 'generat'; did you mean generate\?/],
     [['tokenise'], /did you mean tokenize\?/],
     [['help', 'quantise'], /did you mean quantize\?/],
-    [['help', 'xyzxyz'], /unknown command 'xyzxyz'; there are generate, chat/],
-    [['generate', '- a list'], /goes after --, as in olmo2 generate -- '- a list'/],
-    [['generate', "-it's"], /goes after --, as in olmo2 generate -- '-it'\\''s'/],
-    [['tokenize', '--wxyzwxyz'], /goes after --, as in olmo2 tokenize -- --wxyzwxyz/],
-    [['info', '--wxyzwxyz'], /olmo2 help info lists what there is/],
+    [['help', 'xyzxyz'], /unknown command 'xyzxyz'; known: generate, chat/],
+    [['generate', '- a list'], /after --, as in olmo2 generate -- '- a list'/],
+    [['generate', "-it's"], /after --, as in olmo2 generate -- '-it'\\''s'/],
+    [['tokenize', '--wxyzwxyz'], /after --, as in olmo2 tokenize -- --wxyzwxyz/],
+    [['info', '--wxyzwxyz'], /olmo2 help info lists the options/],
   ]
   for (const [args, message] of cases) {
     const { exitCode, stderr, stdout } = await olmo2(args)
@@ -74,7 +74,7 @@ test('a file that cannot be read is named, with what was wanted of it', async (t
   const file = join(folder, 'file')
   await writeFile(file, 'x')
   const reasons: [string, RegExp][] = [
-    [join(folder, 'none'), /not there|there is no .*none.*ENOENT/],
+    [join(folder, 'none'), /not there|does not exist.*ENOENT/],
     [folder, /is a folder.*EISDIR/],
     [join(file, 'x'), /a part of .* is a file.*ENOTDIR/],
   ]

@@ -97,7 +97,7 @@ test('the command writes a file and says what is in it', async (t) => {
   const { stdout, stderr, exitCode } = await olmo2(['quantize', tiny, out, '--type', 'q8_0'])
   t.is(exitCode, 0)
   t.regex(stdout, /q8_0 +\d+ /)
-  t.regex(stderr, /bits a weight; written to/)
+  t.regex(stderr, /bits per weight; written to/)
   const json = await olmo2(['quantize', out, join(folder, 'f16.gguf'), '--type', 'f16', '--json'])
   t.deepEqual(Object.keys(JSON.parse(json.stdout)), ['path', 'bytes', 'bitsPerWeight', 'types'])
   const again = await olmo2(['quantize', out, join(folder, 'q4_0.gguf'), '--type', 'q4_0'])

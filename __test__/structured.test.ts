@@ -139,7 +139,10 @@ test('the command reads schema and grammar from files', async (t) => {
   t.regex((await olmo2(['generate', 'Well?', '--regex', '[ab]{3}'])).stdout, /^[ab]{3}\n$/)
   const failed = await olmo2(['generate', 'x', '--schema', join(folder, 'none.json')])
   t.is(failed.exitCode, 1)
-  t.regex(failed.stderr, /cannot read the form of the answer: there is no .*none\.json \(ENOENT\)/)
+  t.regex(
+    failed.stderr,
+    /cannot read the schema or grammar: .*none\.json does not exist \(ENOENT\)/,
+  )
   const broken = await olmo2(['generate', 'x', '--schema', grammar])
   t.is(broken.exitCode, 2)
   t.regex(broken.stderr, /yes\.lark is not JSON/)

@@ -99,7 +99,7 @@ async function isDrawn(t: ExecutionContext, run: string): Promise<void> {
   const svg = join(place, 'whole.svg')
   const plot = await olmo2(['plot', run, '--out', svg])
   t.is(plot.exitCode, 0, plot.stderr)
-  t.regex(plot.stdout, /training loss, nats a token/)
+  t.regex(plot.stdout, /training loss, nats per token/)
   t.regex(plot.stdout, /[\u2801-\u28ff]{3}/)
   t.regex(plot.stdout, /^stories +[▁-█]{3} +\d\.\d{4} +\d\.\d{4} +\d\.\d{4}$/m)
   const drawn = await readFile(svg, 'utf8')
@@ -149,7 +149,7 @@ test('a model is trained from text, loads, generates and is drawn', async (t) =>
   const finished = await olmo2(['train', file, '--resume'])
   t.is(finished.exitCode, 0)
   t.is(finished.stdout, stdout)
-  t.regex(finished.stderr, /the run was at its end already: nothing was left to train/)
+  t.regex(finished.stderr, /the run had already finished: nothing left to train/)
   const input = (await readFile(file, 'utf8'))
     .replaceAll('data/', `${join(place, 'data')}/`)
     .replace(/^output: .*/m, `output: ${run}`)
@@ -180,8 +180,8 @@ for (const [signal, code] of [
     }
     const { exitCode, stderr } = await child
     t.is(exitCode, code, stderr)
-    t.regex(stderr, /stopping: the last whole step is being saved/)
-    t.true(stderr.includes(`olmo2 train ${file} --resume goes on`))
+    t.regex(stderr, /stopping: saving the last completed step/)
+    t.true(stderr.includes(`olmo2 train ${file} --resume continues`))
     t.is(events[0]?.type, 'start')
     const last = events.at(-1)
     t.true(last?.type === 'checkpoint' && (await stat(last.path)).isDirectory())
@@ -359,7 +359,7 @@ test('plot and prepare say what is wrong', async (t) => {
   await writeFile(join(folder, 'metrics.jsonl'), '{"kind":"step"')
   t.deepEqual(await readMetrics(folder), [], 'a line that is being written')
   const empty = await olmo2(['plot', folder])
-  t.deepEqual([empty.exitCode, empty.stdout], [0, 'no step is done yet\n'])
+  t.deepEqual([empty.exitCode, empty.stdout], [0, 'no step has finished yet\n'])
   await writeFile(join(folder, 'metrics.jsonl'), '{"kind":"other"}\n')
   await t.throwsAsync(readMetrics(folder), { code: 'INVALID_FILE', message: /line 1/ })
 

@@ -4,41 +4,44 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
     ['generate "Once upon a time"', 'continue a text with the embedded model'],
     [
       'generate --prompt-file story.txt --model allenai/OLMo-2-0425-1B',
-      'a file, with a model of the hub',
+      'a file, with a model from the hub',
     ],
     ['generate -- "-5 is a number"', 'a text that begins with a dash'],
     ['generate "Hello" --chat --json', 'answer a message, as JSON lines'],
   ],
   chat: [
-    ['chat', 'talk with the embedded model'],
-    ['chat allenai/OLMo-2-0425-1B-Instruct --system "Be brief."', 'with a model of the hub'],
+    ['chat', 'chat with the embedded model'],
+    ['chat allenai/OLMo-2-0425-1B-Instruct --system "Be brief."', 'with a model from the hub'],
   ],
   tokenize: [
-    ['tokenize "Hello, world"', 'an id and a text a line'],
-    ['tokenize "Hello, world" --ids | olmo2 tokenize --decode', 'there and back'],
+    ['tokenize "Hello, world"', 'one id and its text per line'],
+    ['tokenize "Hello, world" --ids | olmo2 tokenize --decode', 'encode and decode'],
   ],
   info: [
     ['info', 'the embedded model'],
-    ['info allenai/OLMo-2-1124-7B --json', 'a model of the hub, as JSON'],
+    ['info allenai/OLMo-2-1124-7B --json', 'a model from the hub, as JSON'],
   ],
   pull: [
     ['pull allenai/OLMo-2-0425-1B', 'fetch a model, and print its folder'],
-    ['pull allenai/OLMo-2-0425-1B --revision tokens=1T', 'as it was after so many tokens'],
+    [
+      'pull allenai/OLMo-2-0425-1B --revision tokens=1T',
+      'the checkpoint nearest to a number of tokens',
+    ],
   ],
   cache: [
-    ['cache', 'what is there'],
-    ['cache verify --fix', 'remove what is damaged'],
-    ['cache remove allenai/OLMo-2-0425-1B --dry-run', 'say what would go'],
+    ['cache', 'list the cached models'],
+    ['cache verify --fix', 'remove damaged files'],
+    ['cache remove allenai/OLMo-2-0425-1B --dry-run', 'show what would be removed'],
   ],
   revisions: [
     ['revisions allenai/OLMo-2-0425-1B --stage 1 --every 100000', 'some checkpoints of stage 1'],
-    ['revisions allenai/OLMo-2-0425-1B --near-tokens 1T', 'the nearest to so many tokens'],
+    ['revisions allenai/OLMo-2-0425-1B --near-tokens 1T', 'the one nearest to a number of tokens'],
   ],
   trace: [
     ['trace -p "Once upon a" -c " time" -c " king"', "over the embedded model's checkpoints"],
     [
       'trace allenai/OLMo-2-0425-1B -p "Paris is in" -c " France" -r every:20 --no-keep',
-      'over those of a model of the hub',
+      'over those of a model from the hub',
     ],
   ],
   perplexity: [
@@ -48,16 +51,16 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
   ],
   eval: [
     ['eval --tasks arc_easy,piqa --limit 100', 'the embedded model, on a few questions'],
-    ['eval DIR --tasks card --out results/a', 'all tasks of the model card; --resume goes on'],
-    ['eval fetch', 'get what the tasks are made of'],
+    ['eval DIR --tasks card --out results/a', 'all tasks of the model card; --resume continues'],
+    ['eval fetch', "get the tasks' data"],
     ['eval RUN --revisions every:20 --tasks my.jsonl', 'a task of your own, along a training run'],
-    ['eval compare results/a results/b', 'two evaluations, with what may be chance'],
+    ['eval compare results/a results/b', 'two evaluations, and which differences may be chance'],
     ['eval report results/a', 'one HTML page of an evaluation'],
-    ['eval show results/a --card', 'beside what the model card publishes'],
+    ['eval show results/a --card', "beside the model card's numbers"],
   ],
   parity: [
     ['parity DIR --reference reference.json', 'a checkpoint beside transformers'],
-    ['parity DIR --reference reference.json -o parity.md', 'and a page of it'],
+    ['parity DIR --reference reference.json -o parity.md', 'and write it as a page'],
   ],
   bench: [
     ['bench DIR --metrics prefill512,decode@512', 'how fast a model reads and writes'],
@@ -65,41 +68,41 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
   ],
   serve: [
     ['serve', 'the embedded model, as olmo2-5m'],
-    ['serve allenai/OLMo-2-0425-1B-Instruct --dtype q8_0 --port 0', 'a model of the hub'],
+    ['serve allenai/OLMo-2-0425-1B-Instruct --dtype q8_0 --port 0', 'a model from the hub'],
     [
       'serve base=DIR --host 0.0.0.0 --api-key-file keys.txt',
-      'under a name, for others, with a key',
+      'under a name, for other machines, with a key',
     ],
   ],
   quantize: [
     ['quantize DIR model.gguf --type q4_k_m', 'a smaller file'],
     [
       'quantize DIR model.gguf --type q4_0 --imatrix text.txt',
-      'that keeps what matters for a text',
+      'keeping the weights that matter for a text',
     ],
   ],
   convert: [
     ['convert model.gguf folder', 'a GGUF file as a folder that transformers loads'],
-    ['convert run/checkpoints/step100 tuned', 'a checkpoint of OLMo-core, by way of torch'],
+    ['convert run/checkpoints/step100 tuned', 'a checkpoint of OLMo-core, through torch'],
   ],
   finetune: [
     [
       'finetune prepare chats.jsonl --out data/ --tokenizer allenai/OLMo-2-0425-1B-Instruct --format olmo-core --chat-template olmo',
       'as Open Instruct converts it for OLMo-core',
     ],
-    ['finetune inspect data/', 'check a folder, and show what is learnt of it'],
+    ['finetune inspect data/', 'check a folder, and show what is learnt from it'],
     ['finetune launch data --model DIR --out run', 'train on prepared data with OLMo-core'],
-    ['finetune doctor', 'what Python has and lacks'],
+    ['finetune doctor', 'what the Python environment has and lacks'],
   ],
   prepare: [['prepare --text text/ --out data/ --vocab-size 4096', 'token files and a tokenizer']],
   train: [
     ['train run.yaml', 'train as the file says'],
-    ['train run.yaml --resume', 'go on where it stopped'],
+    ['train run.yaml --resume', 'continue where it stopped'],
   ],
-  plot: [['plot run/', 'draw the curves here, and into run/plot.svg']],
+  plot: [['plot run/', 'draw the curves here and in run/plot.svg']],
   doctor: [
     ['doctor', 'the binary, the CPU, the memory, the cache, the hub'],
-    ['doctor --json', 'the same for a report of a fault; no token is in it'],
+    ['doctor --json', 'the same for a bug report, without tokens'],
   ],
   completion: [
     ['completion bash > ~/.local/share/bash-completion/completions/olmo2', 'for bash-completion'],
@@ -108,7 +111,7 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
 }
 
 const FIRST: readonly (readonly [call: string, about: string])[] = [
-  ['generate "Once upon a time"', 'the small model in the package writes on'],
+  ['generate "Once upon a time"', 'continue a text with the small model in the package'],
   [
     'generate "The sky is blue because" --model allenai/OLMo-2-0425-1B',
     "one of Ai2's models, fetched once",

@@ -38,15 +38,14 @@ export function explain(error: unknown, debug: boolean, flags: readonly string[]
 }
 
 const REASONS: Record<string, (file: string) => string> = {
-  ENOENT: (file) => (file === 'it' ? 'it is not there' : `there is no ${file}`),
-  EISDIR: (file) => `${file} is a folder, where a file has to be`,
-  ENOTDIR: (file) =>
-    `a part of ${file === 'it' ? 'its path' : file} is a file, where a folder has to be`,
+  ENOENT: (file) => (file === 'it' ? 'it does not exist' : `${file} does not exist`),
+  EISDIR: (file) => `${file} is a folder, not a file`,
+  ENOTDIR: (file) => `a part of ${file === 'it' ? 'its path' : file} is a file, not a folder`,
   EACCES: (file) => `this user may not open ${file}`,
-  EPERM: (file) => `the system does not allow it for ${file}`,
-  EROFS: (file) => `${file} is on a disk that cannot be written to`,
-  ENOSPC: (file) => `there is no room left for ${file}`,
-  ELOOP: (file) => `links lead from ${file} in a circle`,
+  EPERM: (file) => `the system does not permit it for ${file}`,
+  EROFS: (file) => `${file} is on a read-only disk`,
+  ENOSPC: (file) => `the disk has no room left for ${file}`,
+  ELOOP: (file) => `${file} leads into a circle of links`,
   ENAMETOOLONG: (file) => `the name ${file} is too long for the system`,
 }
 

@@ -122,7 +122,7 @@ function readGiven(file: string): string {
   try {
     bytes = readFileSync(file)
   } catch (cause) {
-    throw fileFailure(cause, 'cannot read the form of the answer', file)
+    throw fileFailure(cause, 'cannot read the schema or grammar', file)
   }
   return decodeText(bytes, file)
 }
@@ -137,7 +137,7 @@ function toSchema(file: string): JsonSchema {
 }
 
 function toBigInt(text: string): bigint {
-  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is not a whole number from 0 on.')
+  if (!/^\d+$/.test(text)) throw new InvalidArgumentError('It is not a whole number of 0 or more.')
   return BigInt(text)
 }
 

@@ -8,9 +8,9 @@ const GROUP = 'Hub:'
 export function addHubOptions(command: Command): Command {
   return command
     .optionsGroup(GROUP)
-    .option('--cache-dir <folder>', 'where models are kept (default: HF_HUB_CACHE)')
+    .option('--cache-dir <folder>', 'where models are stored (default: HF_HUB_CACHE)')
     .option('--endpoint <address>', 'the hub (default: HF_ENDPOINT, or https://huggingface.co)')
-    .option('--offline', 'use what is in the cache only (default: HF_HUB_OFFLINE)')
+    .option('--offline', 'use only the cache (default: HF_HUB_OFFLINE)')
 }
 
 /** The hub's options among those a command was given. A token comes from `HF_TOKEN` alone. */

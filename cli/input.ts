@@ -39,9 +39,7 @@ export async function readTextFile(file: string, what: string): Promise<string> 
 
 async function readInput(): Promise<string> {
   if (isTyped()) {
-    throw new UsageError(
-      'there is no text: give it as an argument, in a file, or on standard input',
-    )
+    throw new UsageError('no text: give it as an argument, in a file, or on standard input')
   }
   return decodeText(await buffer(process.stdin), 'standard input')
 }
@@ -54,7 +52,7 @@ export async function withFile<T>(
   work: (file: string | undefined) => Promise<T>,
 ): Promise<T> {
   if (file !== STANDARD_INPUT) return work(file)
-  if (isTyped()) throw new UsageError('- is standard input, where nothing comes from')
+  if (isTyped()) throw new UsageError('- means standard input, which is a terminal here')
   const folder = await mkdtemp(join(tmpdir(), 'olmo2-input-'))
   try {
     const kept = join(folder, 'standard-input')

@@ -60,11 +60,11 @@ function flagsOf(command: Command): string[] {
 }
 
 const program = new Command('olmo2')
-  .description('OLMo 2 language models on this machine')
+  .description('run OLMo 2 language models on this machine')
   .version(packageVersion)
-  .option('--debug', 'show where an error came from')
+  .option('--debug', 'show the stack trace of an error')
   .helpCommand(false)
-  .showHelpAfterError('(--help lists what there is)')
+  .showHelpAfterError('(--help lists commands and options)')
   .showSuggestionAfterError(false)
   .configureHelp({ helpWidth: columns() ?? 80, minWidthToWrap: 20 })
   .configureOutput({

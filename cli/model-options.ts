@@ -79,14 +79,16 @@ export async function modelFolder(
 export function addLoadOptions(command: Command): Command {
   return addCacheDtype(addComputeOptions(addModelOption(command)))
     .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
-    .option('--no-mmap', 'read the weight files into memory and do not map them')
+    .option('--no-mmap', 'read the weight files into memory instead of mapping them')
 }
 
 /** Adds the flag that says what keys and values are held in. */
 export function addCacheDtype(command: Command): Command {
   const choices = ['f32', 'f16', 'bf16', 'q8_0']
   return command.addOption(
-    new Option('--cache-dtype <type>', 'type of the cache (default: as --dtype)').choices(choices),
+    new Option('--cache-dtype <type>', 'type of the cache (default: that of --dtype)').choices(
+      choices,
+    ),
   )
 }
 
@@ -99,7 +101,7 @@ export function addComputeOptions(command: Command): Command {
       ),
     )
     .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
-    .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
+    .option('--threads <n>', 'compute threads (default: one per core)', toNumber)
 }
 
 /** Loads the model a command was asked for, with a bar on a terminal. */

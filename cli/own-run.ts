@@ -13,6 +13,6 @@ export async function ownRun(): Promise<string> {
   if (folder !== undefined) return relative('', folder) || '.'
   throw new UsageError(
     'name a run, as in allenai/OLMo-2-0425-1B: ' +
-      "the embedded model's other checkpoints are in the project's repository only",
+      "only the project's repository has other checkpoints of the embedded model",
   )
 }

@@ -38,10 +38,10 @@ function aboutOption(program: Command, option: string): string {
   const nearest = name.startsWith('--') ? nearestName(name.replaceAll('_', '-'), known) : undefined
   const takesText = TAKE_TEXT.includes(command.name())
   if (nearest !== undefined) {
-    return `did you mean ${nearest}?${takesText ? ' What follows -- is not an option.' : ''}`
+    return `did you mean ${nearest}?${takesText ? ' Text after -- is not an option.' : ''}`
   }
-  if (!takesText) return `olmo2 help ${command.name()} lists what there is`
-  return `a text that begins with a dash goes after --, as in olmo2 ${command.name()} -- ${quoted(option)}`
+  if (!takesText) return `olmo2 help ${command.name()} lists the options`
+  return `put a text that begins with a dash after --, as in olmo2 ${command.name()} -- ${quoted(option)}`
 }
 
 /** As a shell takes it. */

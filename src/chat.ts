@@ -8,41 +8,47 @@ import { embeddedModel } from './package.js'
 import type { Tokenizer } from './tokenizer.js'
 import type { ToolChoice } from './tool-call/index.js'
 
-/** A part of a message. Text is what OLMo's templates know; others are handed on as they are. */
+/** A part of a message. OLMo's templates know text; other parts reach the template unchanged. */
 export interface ChatPart {
   type: string
   text?: string
   [key: string]: unknown
 }
 
-/** One turn of a conversation. Further keys are handed on to the template. */
+/** One turn of a conversation. Other keys reach the template unchanged. */
 export interface ChatMessage {
-  /** Who speaks. OLMo-2-Instruct knows `system`, `user` and `assistant`. */
+  /** The speaker. OLMo-2-Instruct knows `system`, `user` and `assistant`. */
   role: 'system' | 'user' | 'assistant' | 'tool' | (string & {})
-  /** What is said. Null, or left out, only beside `tool_calls`. */
+  /** The text. It can be null or omitted only beside `tool_calls`. */
   content?: string | readonly ChatPart[] | null | undefined
   [key: string]: unknown
 }
 
-/** What a chat template is given beside the messages; names and meanings as in transformers. */
+/** Inputs of a chat template besides the messages, with the names and meanings of transformers. */
 export interface TemplateOptions {
   /**
-   * Tools that the model may call: functions with JSON schemas, as OpenAI's API and transformers have them.
-   * Default none: the template sees null.
+   * Tools that the model can call: functions with JSON schemas, in the format of OpenAI's API and
+   * transformers. Default: none; the template sees null.
    */
   tools?: readonly object[]
-  /** Texts to answer from, as objects with `title` and `text`. Default none: null. */
+  /**
+   * Texts to answer from, as objects with `title` and `text`. Default: none; the template sees null.
+   */
   documents?: readonly object[]
-  /** Further variables of the template, such as `enable_thinking`. They go before special tokens. */
+  /**
+   * Other variables of the template, such as `enable_thinking`. They take precedence over special tokens.
+   */
   templateArgs?: Record<string, unknown>
   /**
-   * The name of one of the checkpoint's templates, or a template. Default: `tool_use` if there are
-   * tools and it is there, else `default`.
+   * The name of one of the checkpoint's templates, or a template. Default: `tool_use` if it exists and there
+   * are tools, else `default`.
    */
   chatTemplate?: string
-  /** End with the mark after which the assistant speaks. Default true, unless a message goes on. */
+  /**
+   * End with the mark after which the assistant speaks. Default true, unless `continueFinalMessage` is set.
+   */
   addGenerationPrompt?: boolean
-  /** Leave the last message open, so that the answer goes on from it. Default false. */
+  /** Leave the last message open, so that the answer continues it. Default false. */
   continueFinalMessage?: boolean
 }
 
@@ -52,10 +58,10 @@ export interface RenderOptions extends TemplateOptions {
   signal?: AbortSignal
 }
 
-/** Options of {@link ChatTemplate.encode}, and of `chat` beside those of a generation. */
+/** Options of {@link ChatTemplate.encode}, and of `chat` besides those of a generation. */
 export interface ChatOptions extends TemplateOptions {
   /**
-   * Let special tokens count that the messages spell, as transformers does by default: a user's
+   * Let special tokens spelled out in messages count, as transformers does by default: a user's
    * `<|endoftext|>` then ends a turn. Default false: they are plain text.
    */
   parseSpecialTokens?: boolean
@@ -64,12 +70,12 @@ export interface ChatOptions extends TemplateOptions {
 /** Options of `chat` about the calls in an answer. */
 export interface ToolOptions {
   /**
-   * Whether the model calls the `tools`: as it likes (`auto`), not at all (`none`), at least one of them
-   * (`required`), or once the one that is named, as in `{ type: 'function', function: { name: 'add' } }`. What
-   * is asked for is held to: such an answer consists of calls whose arguments fit. Default: `auto`.
+   * Whether the model calls the `tools`: freely (`auto`), never (`none`), at least one of them (`required`),
+   * or exactly once the named one, as in `{ type: 'function', function: { name: 'add' } }`. Required calls
+   * are enforced: the answer then consists of calls whose arguments fit. Default: `auto`.
    */
   toolChoice?: ToolChoice
-  /** Let an answer that is `required` to call have several calls. Default true. */
+  /** Let a `required` answer contain several calls. Default true. */
   parallelToolCalls?: boolean
 }
 
@@ -90,7 +96,7 @@ export const chatShape = {
   parseSpecialTokens: 'flag',
 } as const satisfies Shape
 
-/** How a checkpoint writes a conversation as one text: its chat template, in Jinja. */
+/** A checkpoint's chat template, in Jinja, which renders a conversation as one text. */
 export class ChatTemplate {
   readonly #native: NativeChatTemplate
 
@@ -99,12 +105,12 @@ export class ChatTemplate {
   }
 
   /**
-   * Reads the templates of a checkpoint: `chat_template.jinja`, or else `chat_template` in
-   * `tokenizer_config.json`, or else the one in a GGUF file beside which they would be.
+   * Reads the templates of a checkpoint: `chat_template.jinja`, else `chat_template` in
+   * `tokenizer_config.json`, else the template in the GGUF file.
    *
    * @param path The checkpoint's folder or GGUF file. Default: the embedded model.
-   * @throws {CheckpointError} `NO_CHAT_TEMPLATE` if the checkpoint has none, as base models do; `IO` if
-   * there is no such checkpoint; `INVALID_FILE` if it has a template that cannot be read
+   * @throws {CheckpointError} `NO_CHAT_TEMPLATE` if the checkpoint has none, as base models do; `IO` if the
+   * checkpoint does not exist; `INVALID_FILE` if its template cannot be read
    */
   static async load(path: string = embeddedModel): Promise<ChatTemplate> {
     checkArgument('path', path, 'path')
@@ -112,11 +118,11 @@ export class ChatTemplate {
   }
 
   /**
-   * The conversation as one text, special tokens included. The event loop stays free meanwhile.
+   * Renders the conversation as one text, with special tokens. The event loop stays free.
    *
-   * @throws {PromptError} `INVALID_PROMPT` if there are no messages, if one has no role or content,
-   * or if the template refuses them
-   * @throws {CheckpointError} `TEMPLATE_LIMIT` if the template would take too much time or memory
+   * @throws {PromptError} `INVALID_PROMPT` if there are no messages, if one has no role or content, or if the
+   * template rejects them
+   * @throws {CheckpointError} `TEMPLATE_LIMIT` if the template needs too much time or memory
    * @throws {OptionError} if an option is of the wrong kind
    * @throws the signal's reason, if it aborts
    */
@@ -128,7 +134,7 @@ export class ChatTemplate {
   }
 
   /**
-   * The conversation as token ids, as `chat` gives them to the model.
+   * Renders the conversation as the token ids that `chat` passes to the model.
    *
    * @throws as {@link render}
    */

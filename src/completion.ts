@@ -1,12 +1,12 @@
 import type { SchemaIssue } from './schema.js'
 import type { ToolCall, ToolMessage } from './tool-call/index.js'
 
-/** One generated token on its way out. */
+/** One generated token. */
 export interface Piece {
   /**
-   * The text that became certain with this token. Only whole characters, and nothing that could
-   * still turn out to be a stop string: so it is sometimes empty and sometimes more than the token.
-   * The texts of all pieces of an answer join to exactly its text.
+   * The text that this token made final. It has only whole characters, and nothing that could still become
+   * part of a stop string, so it is sometimes empty and sometimes longer than the token's own text. Joined,
+   * the texts of an answer's pieces are exactly its text.
    */
   text: string
   /** The token's id. */
@@ -19,18 +19,18 @@ export interface Piece {
   top?: Alternative[]
 }
 
-/** A token that could have come. */
+/** A token that the model could have chosen. */
 export interface Alternative {
   token: number
-  /** The token alone; part of a UTF-8 character shows as `�`. */
+  /** The token's own text; part of a UTF-8 character shows as `�`. */
   text: string
   logprob: number
 }
 
-/** A token of a text that was given. */
+/** A token of a given text. */
 export interface ScoredToken {
   token: number
-  /** The token alone; part of a UTF-8 character shows as `�`. */
+  /** The token's own text; part of a UTF-8 character shows as `�`. */
   text: string
   /** Natural logarithm of its probability after the tokens before it; a prompt's first has none. */
   logprob?: number
@@ -39,34 +39,34 @@ export interface ScoredToken {
 }
 
 /**
- * Why an answer ended: an end token came, or the answer has the form that was asked for and nothing may
- * follow (`eos`), a stop string came (`stop`), `maxNewTokens` are there (`length`), the model's context is
- * full (`context`), or the signal aborted and the option `onAbort` is `return` (`abort`).
+ * Why an answer ended: an end token, or a structured answer that is complete (`eos`); a stop string (`stop`);
+ * `maxNewTokens` reached (`length`); a full context (`context`); or an aborted signal with the option
+ * `onAbort: 'return'` (`abort`).
  */
 export type FinishReason = 'eos' | 'stop' | 'length' | 'context' | 'abort'
 
 /** Tokens of one answer. */
 export interface Usage {
   promptTokens: number
-  /** Those of the prompt that were in the cache from before, and so cost nothing. */
+  /** Tokens of the prompt that were already in the cache and cost nothing. */
   cachedTokens: number
   generatedTokens: number
 }
 
 /** Where the time of one answer went, in milliseconds. */
 export interface Timings {
-  /** Waiting for the engine to begin. */
+  /** Time until the engine began. */
   queued: number
-  /** From there to the first token: reading the prompt. */
+  /** Time from then to the first token: reading the prompt. */
   prefill: number
-  /** From the first token to the last. */
+  /** Time from the first token to the last. */
   decode: number
 }
 
 /**
  * One whole answer.
  *
- * @typeParam Value What `value` is: the output of the Standard Schema that `schema` is, or `unknown`
+ * @typeParam Value The type of `value`: the output of the Standard Schema in `schema`, or `unknown`
  */
 export interface Completion<Value = unknown> {
   /** Its number among the answers of the call. */
@@ -76,15 +76,21 @@ export interface Completion<Value = unknown> {
   usage: Usage
   timings: Timings
   /**
-   * What the answer's JSON says, with the option `schema`: checked and transformed by it if it is a
-   * Standard Schema. Absent if the answer was ended before its JSON, or the check found `issues`.
+   * With the option `schema`: the value of the answer's JSON, checked and transformed by the schema if it is
+   * a Standard Schema. Absent if the answer ended before its JSON did, or the check found `issues`.
    */
   value?: Value
-  /** What a Standard Schema found wrong with the value, beyond what its JSON schema can say. */
+  /**
+   * Problems that a Standard Schema found in the value, beyond what its JSON schema can express.
+   */
   issues?: readonly SchemaIssue[]
-  /** The calls in the answer, of `chat` with `tools`; the text has them too, as the model wrote them. */
+  /**
+   * With `chat` and `tools`: the calls in the answer. The text also has them, as the model wrote them.
+   */
   toolCalls?: ToolCall[]
-  /** The answer as a message, to go into the conversation before what its calls give; with `toolCalls`. */
+  /**
+   * With `toolCalls`: the answer as a message, to push to the conversation before the results of its calls.
+   */
   message?: ToolMessage
   /** The generated tokens. */
   tokens: Piece[]
@@ -92,11 +98,11 @@ export interface Completion<Value = unknown> {
   promptTokens?: ScoredToken[]
 }
 
-/** What there is of an answer; the rest comes with its end. */
+/** An unfinished answer; the other fields come with its end. */
 export type PartialCompletion = Pick<Completion, 'index' | 'text' | 'tokens' | 'promptTokens'> &
   Partial<Completion>
 
-/** What there is of a generation's result. */
+/** An unfinished result of a generation. */
 export type PartialResult<Result> = Result extends readonly unknown[]
   ? PartialCompletion[]
   : PartialCompletion

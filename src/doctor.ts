@@ -23,42 +23,44 @@ import { reasonOf } from './realm.js'
 
 export type { HubReach } from './hub/reach.js'
 
-/** How to look. */
+/** Options of {@link diagnose}. */
 export interface DiagnoseOptions extends HubOptions {
   /** Stops it; it then rejects with the signal's reason. */
   signal?: AbortSignal | undefined
 }
 
-/** What a report of a fault needs. No token, password or proxy is in it. */
+/** The facts that a bug report needs. It contains no token, password or proxy. */
 export interface Diagnosis {
-  /** Of this package. */
+  /** Version of this package. */
   version: string
   runtime: { name: 'node' | 'bun' | 'deno'; version: string }
   system: {
     platform: string
     arch: string
-    /** Of the kernel. */
+    /** Version of the kernel. */
     release: string
     libc: string | undefined
     glibc: string | undefined
   }
   engine: EngineCheck
-  /** Undefined where the engine does not load. */
+  /** Undefined if the engine does not load. */
   machine: Machine | undefined
   cache: CacheCheck
   hub: HubReach
-  /** Variables of the environment that change what olmo2 does; of those that may hold secrets, only that they are set. */
+  /**
+   * Environment variables that affect olmo2; for those that can hold secrets, only that they are set.
+   */
   environment: Record<string, string>
 }
 
 /** Whether the embedded model generates. */
 export interface EngineCheck {
   works: boolean
-  /** The file with the machine code; undefined if there is none. */
+  /** The engine's binary; undefined if there is none. */
   file: string | undefined
   /** Its size in bytes. */
   size: number | undefined
-  /** Milliseconds from nothing to a text of eight tokens. */
+  /** Milliseconds to load the model and generate eight tokens. */
   milliseconds?: number
   /** What is wrong, and what to do. */
   error?: { code: string | undefined; message: string }
@@ -68,19 +70,19 @@ export interface EngineCheck {
 export interface Machine {
   cpu: {
     model: string
-    /** Extensions, of those that kernels ask for. */
+    /** CPU extensions that kernels use. */
     features: string[]
-    /** The kernels in use; undefined if `OLMO2_KERNELS` names others than there are. */
+    /** The kernels in use; undefined if `OLMO2_KERNELS` names unknown ones. */
     kernels: string | undefined
-    /** All that this CPU runs, best first. */
+    /** All kernels that this CPU runs, best first. */
     runnable: string[]
-    /** How many compute unless told otherwise. */
+    /** The default number of compute threads. */
     threads: number
   }
   memory: { total: number; available: number }
-  /** Where a model can run; where it cannot, with the reason. */
+  /** Devices on which a model can run, and those on which it cannot, with the reason. */
   devices: { name: string; reason: string | undefined }[]
-  /** What the published models need, with a full context, in each type of weights. */
+  /** Memory that the published models need with a full context, for each type of weights. */
   models: { name: string; memory: { dtype: string; bytes: number; fits: boolean }[] }[]
 }
 
@@ -89,7 +91,7 @@ export interface CacheCheck {
   folder: string
   models: number
   size: number
-  /** What its disk has left; undefined if the system does not say. */
+  /** Free space on its disk; undefined if the system does not say. */
   free: number | undefined
 }
 
@@ -97,10 +99,10 @@ export interface CacheCheck {
 const TOKENS = 8
 
 /**
- * Looks at this machine, runs the embedded model, and asks the hub whether it is there. Whatever is wrong is in
+ * Inspects this machine, runs the embedded model, and checks whether the hub answers. Problems are part of
  * the result.
  *
- * @throws {OptionError} if an option is of a wrong kind, or an address is none
+ * @throws {OptionError} if an option has the wrong type, or an address is malformed
  * @throws the signal's reason, if it aborts
  */
 export async function diagnose(options: DiagnoseOptions = {}): Promise<Diagnosis> {

@@ -2,7 +2,7 @@ import { camelCase } from './camel-case.js'
 import { isError } from './realm.js'
 import { type OptionNaming, type Part, wording } from './wording.js'
 
-/** Every code there is, with its class: the one list of them. */
+/** Every code with its class: the only list of them. */
 export const errorClasses = {
   IO: 'CheckpointError',
   INVALID_CONFIG: 'CheckpointError',
@@ -45,7 +45,7 @@ export const errorClasses = {
 /** The stable name of a kind of failure: `error.code`. */
 export type ErrorCode = keyof typeof errorClasses
 
-/** The status with which an HTTP server answers a failure of each code. */
+/** The HTTP status of a server's response for each code. */
 export const httpStatuses = {
   IO: 500,
   INVALID_CONFIG: 500,
@@ -91,12 +91,12 @@ type CodesOf<Class extends string> = {
   [Code in ErrorCode]: (typeof errorClasses)[Code] extends Class ? Code : never
 }[ErrorCode]
 
-/** The stable name of a failure to get something from the hub, or to keep it in the cache. */
+/** The stable name of a failure to fetch something from the hub or to store it in the cache. */
 export type HubErrorCode = CodesOf<'HubError'>
 
 /** Every error of this library; its subclasses are families of codes. */
 export class Olmo2Error extends Error {
-  /** What went wrong, as a name that will not change. The message may. */
+  /** The stable name of the failure. The message may change. */
   readonly code: ErrorCode
 
   readonly #parts: readonly Part[] | undefined
@@ -115,28 +115,26 @@ export class Olmo2Error extends Error {
 }
 
 /**
- * The checkpoint, or a file of a training run, cannot be used: `IO`, `INVALID_CONFIG`,
- * `INVALID_WEIGHTS`, `INVALID_FILE`, `NO_CHAT_TEMPLATE` or `TEMPLATE_LIMIT`. The message names the file,
- * and the key or tensor.
+ * A checkpoint, or a file of a training run, is unusable: `IO`, `INVALID_CONFIG`, `INVALID_WEIGHTS`,
+ * `INVALID_FILE`, `NO_CHAT_TEMPLATE` or `TEMPLATE_LIMIT`. The message names the file, and the key or tensor.
  */
 export class CheckpointError extends Olmo2Error {
-  /** The file, if the engine found it out. */
+  /** The file, if the engine knows it. */
   declare readonly file?: string
-  /** The key in it, of `INVALID_CONFIG`. */
+  /** For `INVALID_CONFIG`: the key in the file. */
   declare readonly key?: string
-  /** The tensor in it, of `INVALID_WEIGHTS`. */
+  /** For `INVALID_WEIGHTS`: the tensor in the file. */
   declare readonly tensor?: string
 }
 
 /**
- * An option is unknown, of the wrong type or out of its range (`INVALID_OPTION`), the schema, expression or
- * grammar in it cannot be used (`INVALID_GRAMMAR`), or several together forbid every token
- * (`NO_TOKEN_LEFT`).
+ * An option is unknown, has the wrong type or is out of range (`INVALID_OPTION`); its schema, expression or
+ * grammar is unusable (`INVALID_GRAMMAR`); or several options together forbid every token (`NO_TOKEN_LEFT`).
  */
 export class OptionError extends Olmo2Error {
   /** The option's name, as in {@link GenerateOptions} or {@link LoadOptions}. */
   readonly option: string
-  /** All options that it takes to go wrong, of `NO_TOKEN_LEFT`. */
+  /** For `NO_TOKEN_LEFT`: all options involved. */
   declare readonly options?: readonly string[]
 
   /** @param problem What follows the option's name in the message; or all of the message in parts */
@@ -158,43 +156,45 @@ function aboutOption(option: string, problem: string): Part[] {
   ]
 }
 
-/** The prompt cannot be run: `EMPTY_PROMPT`, `PROMPT_TOO_LONG`, `INVALID_PROMPT` or `INVALID_TOKEN`. */
+/**
+ * The prompt is unusable: `EMPTY_PROMPT`, `PROMPT_TOO_LONG`, `INVALID_PROMPT` or `INVALID_TOKEN`.
+ */
 export class PromptError extends Olmo2Error {
-  /** The prompt's place among those of the call. */
+  /** The prompt's index in the call. */
   declare readonly index?: number
-  /** Its length, of `PROMPT_TOO_LONG`. */
+  /** For `PROMPT_TOO_LONG`: its length. */
   declare readonly tokens?: number
-  /** How long it may be, of `PROMPT_TOO_LONG`. */
+  /** For `PROMPT_TOO_LONG`: the longest length allowed. */
   declare readonly most?: number
-  /** The id, of `INVALID_TOKEN`. */
+  /** For `INVALID_TOKEN`: the id. */
   declare readonly token?: number
-  /** How many ids there are, of `INVALID_TOKEN`. */
+  /** For `INVALID_TOKEN`: the number of ids. */
   declare readonly vocabSize?: number
 }
 
 /**
- * This machine, or the model as it was loaded, lacks something: `DEVICE_UNAVAILABLE`,
- * `NOT_ENOUGH_MEMORY`, `QUEUE_FULL`, `NO_BINARY`, `NO_SPACE` or `NO_PYTHON`.
+ * This machine, or the loaded model, lacks something: `DEVICE_UNAVAILABLE`, `NOT_ENOUGH_MEMORY`,
+ * `QUEUE_FULL`, `NO_BINARY`, `NO_SPACE` or `NO_PYTHON`.
  */
 export class ResourceError extends Olmo2Error {
-  /** What was asked for, of `DEVICE_UNAVAILABLE`. */
+  /** For `DEVICE_UNAVAILABLE`: the requested device. */
   declare readonly device?: string
-  /** What it takes, of `NOT_ENOUGH_MEMORY`, in `unit`. */
+  /** For `NOT_ENOUGH_MEMORY`: what the work needs, in `unit`. */
   declare readonly need?: number
-  /** What there is, of `NOT_ENOUGH_MEMORY`, in `unit`; absent where the system gave no number. */
+  /** For `NOT_ENOUGH_MEMORY`: what is available, in `unit`; absent if the system gave no number. */
   declare readonly have?: number
   declare readonly unit?: 'bytes' | 'tokens'
-  /** How many calls the model holds already, of `QUEUE_FULL`. */
+  /** For `QUEUE_FULL`: the number of calls that the model already has. */
   declare readonly calls?: number
 }
 
 /**
- * The work was taken back before it was done: `CANCELLED` after leaving the loop over a generation,
- * `DISPOSED` after disposing the model. An aborted signal rejects with its own reason instead.
+ * The work was cancelled before it finished: `CANCELLED` after leaving the loop over a generation, `DISPOSED`
+ * after disposing the model. An aborted signal rejects with its own reason instead.
  */
 export class CancelledError extends Olmo2Error {}
 
-/** What a {@link HubError} is about. */
+/** Facts of a {@link HubError}. */
 export interface HubErrorFacts {
   /** The repository, as in `allenai/OLMo-2-1124-7B`. */
   repo?: string | undefined
@@ -203,14 +203,14 @@ export interface HubErrorFacts {
   file?: string | undefined
   /** The status of the HTTP response. */
   status?: number | undefined
-  /** Seconds after which the hub wants to be asked again. */
+  /** Seconds to wait before the next request. */
   retryAfter?: number | undefined
 }
 
 /**
- * A model could not be got from the hub or put into the cache: `REPO_NOT_FOUND`,
- * `REVISION_NOT_FOUND`, `FILE_NOT_FOUND`, `ACCESS_DENIED`, `RATE_LIMITED`, `HUB_UNREACHABLE`,
- * `HUB_FAILED`, `OFFLINE`, `CORRUPT_DOWNLOAD`, `DISK_FULL`, `CACHE_NOT_WRITABLE` or `UNSAFE_PATH`.
+ * A model could not be fetched from the hub or stored in the cache: `REPO_NOT_FOUND`, `REVISION_NOT_FOUND`,
+ * `FILE_NOT_FOUND`, `ACCESS_DENIED`, `RATE_LIMITED`, `HUB_UNREACHABLE`, `HUB_FAILED`, `OFFLINE`,
+ * `CORRUPT_DOWNLOAD`, `DISK_FULL`, `CACHE_NOT_WRITABLE` or `UNSAFE_PATH`.
  */
 export class HubError extends Olmo2Error {
   declare readonly repo?: string
@@ -230,13 +230,13 @@ export class HubError extends Olmo2Error {
 }
 
 /**
- * The model gave NaN or infinity (`NON_FINITE_LOGITS`), its training did (`DIVERGED`), or this library
+ * The model computed NaN or infinity (`NON_FINITE_LOGITS`), its training did (`DIVERGED`), or this library
  * has a bug (`INTERNAL`).
  */
 export class EngineError extends Olmo2Error {
-  /** Where in the text, of `NON_FINITE_LOGITS`. */
+  /** For `NON_FINITE_LOGITS`: the position in the text. */
   declare readonly position?: number
-  /** When in the training, of `DIVERGED`. */
+  /** For `DIVERGED`: the training step. */
   declare readonly step?: number
 }
 

@@ -5,21 +5,21 @@ import {
   generationOptions,
 } from './generation-options.js'
 
-/** What an option of a generation is if no caller sets it. */
+/** The default of a generation option. */
 export interface OptionInForce {
   /** Null is off. */
   value: boolean | number | string | readonly unknown[] | null
-  /** Who says so: the engine, a file of the checkpoint, or the GGUF file itself. */
+  /** Where it comes from: the engine, a file of the checkpoint, or the GGUF file itself. */
   source: 'default' | 'generation_config.json' | 'config.json' | 'GGUF'
 }
 
-/** Every option of a generation with what it is if no caller sets it. */
+/** Every generation option with its default. */
 export type GenerationInForce = Readonly<Record<EngineOption, OptionInForce>>
 
-/** An option that a caller set and that does nothing. */
+/** An option that a caller set but that has no effect. */
 export interface OptionWarning {
   option: EngineOption
-  /** The flag that is off and without which it does nothing. */
+  /** The option it needs, which is off. */
   needs: EngineOption
   message: string
 }

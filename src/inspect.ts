@@ -5,7 +5,7 @@ import { crossingAsync } from './errors.js'
 import { type GenerationInForce, readInForce } from './generation-defaults.js'
 import { embeddedModel } from './package.js'
 
-/** A model's shape: `config.json` in camelCase, or what a GGUF file says of it. */
+/** A model's shape: `config.json` in camelCase, or the equivalent from a GGUF file's metadata. */
 export interface ModelConfig {
   vocabSize: number
   hiddenSize: number
@@ -15,29 +15,29 @@ export interface ModelConfig {
   /** Fewer than `numAttentionHeads` where several query heads share a key head. */
   numKeyValueHeads: number
   headDim: number
-  /** Tokens a text can have, prompt and answer together. */
+  /** Most tokens of a text, prompt and answer together. */
   maxPositionEmbeddings: number
   ropeTheta: number
   rmsNormEps: number
-  /** Whether the output projection is the embedding table. */
+  /** Whether the output projection shares the embedding table. */
   tieWordEmbeddings: boolean
   /** Tokens that end a text, by default. */
   eosTokenIds: number[]
 }
 
-/** What a model needs in memory when it runs in one dtype; in bytes. */
+/** Memory that a model needs when it runs in one dtype, in bytes. */
 export interface MemoryPlan {
   dtype: DType
   weights: number
   /** Keys and values of one token, in all layers. */
   cachePerToken: number
-  /** Tokens the cache has room for: of a model that is not loaded, one full context. */
+  /** Tokens that fit in the cache; for a model that is not loaded, one full context. */
   cacheTokens: number
   /** Activations of a pass, and its logits. */
   scratch: number
 }
 
-/** What can be said of a checkpoint without reading its weights. */
+/** Facts about a checkpoint that do not need its weights. */
 export interface Inspection {
   /** The checkpoint's folder or GGUF file. */
   path: string
@@ -46,20 +46,20 @@ export interface Inspection {
   numParameters: number
   /** The type the weights are stored in. */
   dtype: DType
-  /** As the model card names it; undefined if the folder has no card. */
+  /** The licence in the model card; undefined if the folder has no card. */
   license?: string
   /** One plan for each dtype the model can run in. */
   memory: MemoryPlan[]
-  /** Bytes that this process could still take without swapping. */
+  /** Bytes that this process can still allocate without swapping. */
   availableMemory: number
-  /** What each option of a generation is if no caller sets it, and where that is from. */
+  /** The default of each generation option, and where it comes from. */
   generation: GenerationInForce
-  /** What is odd about the files but does not matter, such as tensors that no OLMo 2 has: a line each. */
+  /** Harmless oddities of the files, one per line, such as tensors that no OLMo 2 has. */
   warnings: string[]
 }
 
 /**
- * Looks at a checkpoint: its shape, and what it would need to run.
+ * Reports a checkpoint's shape and the memory it needs to run.
  *
  * @param path The checkpoint's folder or GGUF file. Default: the embedded model.
  * @throws {CheckpointError} if it is not a checkpoint this engine can run

@@ -10,18 +10,18 @@ export interface ModelInfo {
   config: ModelConfig
   /** Number of weights. */
   numParameters: number
-  /** What the weights are held in. */
+  /** The type of the weights. */
   dtype: DType
-  /** What keys and values are held in. */
+  /** The type of keys and values. */
   cacheDtype: CacheDType
   /** Where it runs: `cpu`, `cuda:N` or `metal`. */
   device: string
-  /** Threads that compute on the CPU; 0 on another device. */
+  /** Compute threads on the CPU; 0 on another device. */
   threads: number
-  /** What it takes of memory. */
+  /** Its memory. */
   memory: MemoryPlan
-  /** What each option of a generation is if no caller sets it, and where that is from. */
+  /** The default of each generation option, and where it comes from. */
   generation: GenerationInForce
-  /** What is odd about the files but does not matter, such as tensors that no OLMo 2 has: a line each. */
+  /** Harmless oddities of the files, one per line, such as tensors that no OLMo 2 has. */
   warnings: string[]
 }

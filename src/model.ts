@@ -45,7 +45,7 @@ import {
 import { Tokenizer } from './tokenizer.js'
 import { addCalls, planTools, type ToolPlan } from './tools/index.js'
 
-/** Options that ask for several answers to one prompt. */
+/** Options that request several answers to one prompt. */
 type Several = GenerateManyOptions & { numReturnSequences: number }
 
 /** Options of a conversation. */
@@ -62,15 +62,15 @@ type Answer<S extends Schema> = Completion<SchemaValue<S>>
 /**
  * An OLMo 2 model in memory.
  *
- * Several calls at once are fine: they share the passes through the model, and none changes
- * another's result.
+ * You can make several calls at once: they share the passes through the model, and none changes another's
+ * result.
  */
 export class Olmo2 implements AsyncDisposable {
   readonly #native: NativeModel
   readonly #defaults: GenerateOptions
   #template: Promise<ChatTemplate> | undefined
 
-  /** Text to ids and back. Also works after the model is disposed. */
+  /** Converts text to ids and back. It works even after the model is disposed. */
   readonly tokenizer: Tokenizer
 
   /** The model's shape and how it runs. */
@@ -85,19 +85,20 @@ export class Olmo2 implements AsyncDisposable {
   }
 
   /**
-   * Loads a checkpoint in the format of Hugging Face: a folder with `config.json`, `tokenizer.json`
-   * and `model.safetensors` (or its shards); a GGUF file, or a folder with one; or a model on the hub,
-   * which is fetched into the cache first, as {@link pull} does. The event loop stays free meanwhile.
+   * Loads a checkpoint in the format of Hugging Face: a folder with `config.json`, `tokenizer.json` and
+   * `model.safetensors` (or its shards); a GGUF file, or a folder with one; or a model on the hub, which it
+   * first fetches into the cache, as {@link pull} does. The event loop stays free.
    *
-   * A `tokenizer.json` or `generation_config.json` beside a GGUF file takes precedence over what it says itself.
+   * A `tokenizer.json` or `generation_config.json` beside a GGUF file takes precedence over the metadata in
+   * the file.
    *
    * @param path The checkpoint's folder or file, or the id of a model on the hub, as in
-   * `allenai/OLMo-2-1124-7B`, or of a GGUF file there (see {@link locateModel}). What is on this
-   * machine goes first. Default: the embedded model.
-   * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2
-   * @throws {HubError} if it has to be fetched and cannot
-   * @throws {ResourceError} if the device is not there or the memory does not suffice
-   * @throws {OptionError} if an option is out of its range
+   * `allenai/OLMo-2-1124-7B`, or of a GGUF file there (see {@link locateModel}). A local path takes
+   * precedence. Default: the embedded model.
+   * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2 model
+   * @throws {HubError} if the model has to be fetched and cannot be
+   * @throws {ResourceError} if the device is missing or there is not enough memory
+   * @throws {OptionError} if an option is out of range
    * @throws the signal's reason, if it aborts
    */
   static async load(path: string = embeddedModel, options: LoadOptions = {}): Promise<Olmo2> {
@@ -116,16 +117,16 @@ export class Olmo2 implements AsyncDisposable {
   }
 
   /**
-   * Continues one prompt, or several at once. Iterate over what it returns for the pieces as they
-   * come, or await it for the whole.
+   * Continues one prompt, or several at once. Iterate over the result for the pieces as they are generated,
+   * or await it for the whole.
    *
-   * One prompt gives a {@link Completion}. A list of prompts gives an array of them, prompt by
-   * prompt, and so does one prompt with `numReturnSequences`: even if the list or the number is one.
+   * One prompt returns a {@link Completion}. A list of prompts returns an array of them, prompt by prompt,
+   * and so does one prompt with `numReturnSequences`, even if the list has one entry or the number is 1.
    *
-   * A prompt that begins like an earlier one finds that beginning in the cache.
+   * A prompt that begins like an earlier one reuses that beginning from the cache.
    *
-   * Errors reach whoever iterates or awaits: {@link PromptError}, {@link OptionError},
-   * {@link EngineError}, {@link CancelledError}, or the signal's reason.
+   * Errors reach the code that iterates or awaits: {@link PromptError}, {@link OptionError}, {@link
+   * EngineError}, {@link CancelledError}, or the signal's reason.
    */
   generate<S extends Schema = JsonSchema>(
     prompt: Prompt,
@@ -155,14 +156,14 @@ export class Olmo2 implements AsyncDisposable {
   }
 
   /**
-   * Answers a conversation: writes it as the checkpoint's chat template says and generates what the
-   * assistant says next. Returns the same kind of object as {@link generate}.
+   * Answers a conversation: renders it with the checkpoint's chat template and generates the assistant's next
+   * message. Returns the same kind of object as {@link generate}.
    *
-   * Give the whole conversation each time; what was in it before is still in the cache. Special tokens
-   * that messages spell are plain text, unless `parseSpecialTokens` says otherwise.
+   * Pass the whole conversation each time; earlier turns are still in the cache. Special tokens spelled out
+   * in messages are plain text, unless `parseSpecialTokens` is true.
    *
-   * Errors are those of {@link generate}, and {@link CheckpointError} `NO_CHAT_TEMPLATE` for a model
-   * that was not trained to chat.
+   * Errors are those of {@link generate}, and {@link CheckpointError} `NO_CHAT_TEMPLATE` for a model without
+   * a chat template.
    */
   chat<S extends Schema = JsonSchema>(
     messages: readonly ChatMessage[],
@@ -211,11 +212,11 @@ export class Olmo2 implements AsyncDisposable {
   }
 
   /**
-   * One pass over a text, without the cache, for those who study the model.
+   * Runs one pass over a text, without the cache, to study the model.
    *
    * @param text Text or token ids, from one token to the model's context
-   * @throws {OptionError} if an option is of the wrong kind, or names a layer that there is not
-   * @throws {ResourceError} `NOT_ENOUGH_MEMORY` if what is asked for does not fit
+   * @throws {OptionError} if an option has the wrong type, or names a layer that does not exist
+   * @throws {ResourceError} `NOT_ENOUGH_MEMORY` if the requested result does not fit
    * @throws the signal's reason, if it aborts
    */
   async forward(text: Prompt, options: ForwardOptions = {}): Promise<ForwardResult> {
@@ -226,9 +227,9 @@ export class Olmo2 implements AsyncDisposable {
   }
 
   /**
-   * How likely a continuation is after a prompt, or each of several: those run together, and the prompt is
-   * read once. All are turned into ids by themselves: a space between prompt and continuation belongs to the
-   * continuation, as in `score('The sky is', ' blue')`.
+   * Computes how likely a continuation is after a prompt, or each of several, which run together and read the
+   * prompt once. Prompt and continuations are tokenized separately: a space between prompt and continuation
+   * belongs to the continuation, as in `score('The sky is', ' blue')`.
    *
    * @throws the signal's reason, if it aborts
    */
@@ -258,11 +259,10 @@ export class Olmo2 implements AsyncDisposable {
   }
 
   /**
-   * How well the model knows a text: its perplexity, counted as llama.cpp counts it, and with
-   * `klBase` how far it is from a reference. Reads the text window by window; other calls may run
-   * between.
+   * Measures how well the model predicts a text: its perplexity, counted as in llama.cpp, and with `klBase`
+   * its distance from a reference. It reads the text window by window; other calls may run in between.
    *
-   * @throws {OptionError} if an option is out of its range, or the text does not fill one window
+   * @throws {OptionError} if an option is out of range, or the text does not fill one window
    * @throws {CheckpointError} if a file of log-probabilities cannot be used
    */
   async perplexity(text: Prompt, options: PerplexityOptions = {}): Promise<Perplexity> {
@@ -314,8 +314,8 @@ export class Olmo2 implements AsyncDisposable {
   }
 
   /**
-   * Frees the weights at once. What still runs ends with `DISPOSED`, as does every later call. Doing
-   * it twice is fine.
+   * Frees the weights at once. Running work ends with `DISPOSED`, as does every later call. You can call it
+   * twice.
    */
   async dispose(): Promise<void> {
     await crossingAsync(() => this.#native.dispose())

@@ -6,41 +6,43 @@ import { checkReplaceable } from './files.js'
 /** Options of `Olmo2.perplexity`. */
 export interface PerplexityOptions {
   /**
-   * Tokens that are read together, from 4. The second half of each such window counts, so that every
-   * token that counts has half a window before it. Default 512, as in llama.cpp.
+   * Tokens per window, from 4. The second half of each window counts, so every counted token has half a
+   * window before it. Default 512, as in llama.cpp.
    */
   ctx?: number | undefined
 
   /**
-   * Above 0: windows overlap and begin this many tokens apart. Each is `ctx + stride / 2` tokens long,
-   * and its last `stride` tokens count. Default 0: windows lie side by side.
+   * Above 0, windows overlap and begin this many tokens apart. Each is `ctx + stride / 2` tokens long, and
+   * its last `stride` tokens count. Default 0: windows do not overlap.
    */
   stride?: number | undefined
 
   /**
-   * File to keep the log-probabilities in, as a reference for other models: two bytes for each token
-   * of the vocabulary and each token that counts, in the format of llama.cpp's
-   * `--kl-divergence-base`. Not with `stride`. Default: none.
+   * File for the log-probabilities, as a reference for other models: two bytes for each token of the
+   * vocabulary and each counted token, in the format of llama.cpp's `--kl-divergence-base`. Not with
+   * `stride`. Default: none.
    */
   saveBase?: string | undefined
 
   /**
-   * Such a file, made of the same text, to compare with; llama.cpp's own will do. Not with `stride`.
+   * Such a file, made from the same text, to compare with; llama.cpp's own works too. Not with `stride`.
    * Default: none.
    */
   klBase?: string | undefined
 
-  /** Replace what `saveBase` leads to, even if it holds no log-probabilities. Default false. */
+  /** Replace the file of `saveBase` even if it holds no log-probabilities. Default false. */
   force?: boolean | undefined
 
   /** Stops the work, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined
 
-  /** Is told after each window how far the work is. If it throws, the work stops and rejects with that. */
+  /**
+   * Receives the progress after each window. If it throws, the work stops and rejects with that error.
+   */
   onProgress?: ((progress: PerplexityProgress) => void) | undefined
 }
 
-/** How far an evaluation is. */
+/** Progress of an evaluation. */
 export interface PerplexityProgress {
   windows: number
   total: number
@@ -54,28 +56,30 @@ export interface Mean {
   error: number
 }
 
-/** How well a model knows a text. */
+/** How well a model predicts a text. */
 export interface Perplexity {
-  /** e to the mean surprise of a token. */
+  /** e to the power of the mean surprise of a token. */
   perplexity: Mean
-  /** Bits that a byte of the text costs; undefined if the tokenizer does not work on bytes. */
+  /** Bits per byte of the text; undefined if the tokenizer does not work on bytes. */
   bitsPerByte?: number
-  /** Tokens that count. */
+  /** Counted tokens. */
   tokens: number
   windows: number
-  /** Beside the reference; with `klBase`. */
+  /** With `klBase`: the comparison with the reference. */
   divergence?: Divergence
 }
 
-/** A model beside a reference. The numbers are those that llama.cpp's `--kl-divergence` prints. */
+/**
+ * A model compared with a reference. The numbers are those that llama.cpp's `--kl-divergence` prints.
+ */
 export interface Divergence {
   /** Perplexity of the reference. */
   basePerplexity: Mean
   /** Perplexity of the model divided by that of the reference. */
   ratio: Mean
-  /** Kullback-Leibler divergence from the reference, in nats a token. */
+  /** Kullback-Leibler divergence from the reference, in nats per token. */
   kl: Mean
-  /** How it is distributed over the tokens: `p99` is what 99% of them stay below. */
+  /** Its distribution over the tokens: 99% of them are below `p99`. */
   klQuantiles: {
     min: number
     median: number
@@ -85,7 +89,7 @@ export interface Divergence {
     p999: number
     max: number
   }
-  /** Part of the tokens where both find the same token likeliest, from 0 to 1. */
+  /** Share of the tokens where both models find the same token likeliest, from 0 to 1. */
   sameTop: Mean
   /** Mean change of the probability of the text's own tokens, and its root mean square. */
   probabilityChange: Mean

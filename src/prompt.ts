@@ -3,8 +3,8 @@ import type { Tokenizer } from './tokenizer.js'
 import { isTokenIds, notIds, type TokenIds, toIds } from './tokens.js'
 
 /**
- * A prompt: text, or token ids. An array whose first element is a number is ids, as is an empty one;
- * any other array is a list of prompts.
+ * A prompt: text or token ids. An array that is empty or begins with a number is ids; any other array is a
+ * list of prompts.
  */
 export type Prompt = string | TokenIds
 

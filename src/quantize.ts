@@ -14,30 +14,30 @@ export interface QuantizeOptions {
   type: DType
 
   /**
-   * A text file, or a file of llama.cpp's `llama-imatrix` in GGUF. The model runs over the text to learn
-   * which inputs of its matrices are large, and where they are, weights are kept more exactly. A few
-   * hundred kilobytes of what the model will be used for are enough. Formats of 4 to 6 bits gain by it;
-   * `q8_0` has no use for it. Default: none, all inputs count the same.
+   * A text file, or a GGUF file from llama.cpp's `llama-imatrix`. The model runs over the text to measure
+   * which inputs of its matrices are large; the weights that multiply them are kept more exactly. A few
+   * hundred kilobytes of text like what the model will be used for are enough. Formats of 4 to 6 bits gain
+   * from it; `q8_0` does not use it. Default: none; all inputs count the same.
    */
   imatrix?: string | undefined
 
   /** Replace a file that exists and is not a GGUF file. Default false. */
   force?: boolean | undefined
 
-  /** Threads that compute. The file does not depend on their number. Default: one a core. */
+  /** Compute threads. The file does not depend on their number. Default: one per core. */
   threads?: number | undefined
 
   /** Which revision of a model on the hub, as for `Olmo2.load`. */
   revision?: string | undefined
 
-  /** Stops the work, which then rejects with the signal's reason; nothing of the file is left. */
+  /** Stops the work, which then rejects with the signal's reason and leaves no file. */
   signal?: AbortSignal | undefined
 
-  /** Is told how far the work is. If it throws, the work stops and rejects with that. */
+  /** Receives the progress. If it throws, the work stops and rejects with that error. */
   onProgress?: ((progress: QuantizeProgress) => void) | undefined
 }
 
-/** How far {@link quantize} is: in tokens of the text, or in bytes of the new file. */
+/** Progress of {@link quantize}, in tokens of the text or bytes of the new file. */
 export interface QuantizeProgress {
   step: 'text' | 'weights'
   done: number
@@ -50,9 +50,9 @@ export interface Quantized {
   path: string
   /** Bytes of its tensors. */
   bytes: number
-  /** Bits that a weight takes, all tensors together. */
+  /** Bits per weight, over all tensors. */
   bitsPerWeight: number
-  /** How many tensors are of which type. */
+  /** The number of tensors of each type. */
   types: { type: string; tensors: number; bytes: number }[]
 }
 
@@ -67,16 +67,16 @@ const shape = {
 } as const satisfies Shape
 
 /**
- * Writes a model as a GGUF file of another type, which this library and llama.cpp load. Memory holds a
- * few rows at a time. The file appears when it is whole.
+ * Writes a model as a GGUF file of another type, which this library and llama.cpp load. It holds only a few
+ * rows in memory at a time. The file appears once it is complete.
  *
- * Each block is the one llama.cpp would make of the same weights, and each tensor gets the type that
- * `llama-quantize` would give it.
+ * Each block equals the one that llama.cpp makes from the same weights, and each tensor gets the type that
+ * `llama-quantize` gives it.
  *
  * @param model A checkpoint's folder, a GGUF file, or a model on the hub
  * @param out The file to write, such as `model-q4_k_m.gguf`
- * @throws {CheckpointError} if the model cannot be used, holds numbers that the type cannot, or is in
- * blocks already
+ * @throws {CheckpointError} if the model is unusable, holds numbers that the type cannot represent, or is
+ * already quantised
  * @throws {ResourceError} `NO_SPACE` if the file would not fit
  * @throws {OptionError} if an option is out of its range, or `out` is there and no GGUF file
  * @throws the signal's reason, if it aborts

@@ -5,10 +5,10 @@ import { reasonOf } from './realm.js'
 export type JsonSchema = Readonly<Record<string, unknown>> | boolean
 
 /**
- * A schema of a library that implements [Standard Schema](https://standardschema.dev) with its JSON schema,
- * as Zod does from 4.2 on.
+ * A schema from a library that implements [Standard Schema](https://standardschema.dev) and its JSON schema,
+ * such as Zod from 4.2.
  *
- * @typeParam Output What it makes of a value
+ * @typeParam Output The type it parses a value to
  */
 export interface StandardSchema<Output = unknown> {
   readonly '~standard': {
@@ -29,17 +29,17 @@ type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly SchemaIssue[] }
 
-/** Something that a Standard Schema finds wrong. */
+/** A problem that a Standard Schema found. */
 export interface SchemaIssue {
   readonly message: string
-  /** The keys that lead to it. */
+  /** The path of keys to it. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
 /** A schema of an answer. */
 export type Schema = JsonSchema | StandardSchema
 
-/** What an answer's value is under a schema: known of a Standard Schema. */
+/** The type of an answer's value under a schema; known for a Standard Schema. */
 export type SchemaValue<S> = S extends StandardSchema<infer Output> ? Output : unknown
 
 function isStandard(schema: Schema): schema is StandardSchema {

@@ -9,16 +9,18 @@ import { scored } from './generate.js'
 import type { Tokenizer } from './tokenizer.js'
 import { type TokenIds, toIds } from './tokens.js'
 
-/** What `Olmo2.forward` should give. What is not asked for takes no memory. */
+/** Selects what `Olmo2.forward` returns. Results you do not ask for take no memory. */
 export interface ForwardOptions {
   /** Logits of all positions, of the last one, or none. Default `all`. */
   logits?: 'all' | 'last' | false | undefined
   /**
-   * Hidden states: all of them, or some by their numbers, of which 0 is after the embedding and `i` after
-   * `i` layers. Default none.
+   * Hidden states to return: all, or some by number, where 0 follows the embedding and `i` follows `i`
+   * layers. Default: none.
    */
   hiddenStates?: boolean | TokenIds | undefined
-  /** Layers whose attention probabilities to give, counted from 0, or true for all. Default none. */
+  /**
+   * Layers whose attention probabilities to return, counted from 0, or true for all. Default: none.
+   */
   attentions?: boolean | TokenIds | undefined
   /** Stops the work, which then rejects with the signal's reason. */
   signal?: AbortSignal | undefined
@@ -29,12 +31,12 @@ export interface ForwardResult {
   /** `[positions, vocab]`: of all positions, of the last one alone, or empty. */
   logits: Float32Array
   /**
-   * An array `[positions, hidden]` for each hidden state asked for, in that order. Of all they are layers
-   * + 1: after the embedding, then after each layer, the last one after the final norm too, as in
+   * An array `[positions, hidden]` for each requested hidden state, in that order. All of them are layers +
+   * 1: after the embedding, then after each layer; the last has also passed the final norm, as in
    * transformers.
    */
   hiddenStates: Float32Array[]
-  /** `[heads, positions, positions]` of each layer asked for, by its number. */
+  /** `[heads, positions, positions]` for each requested layer, by its number. */
   attentions: Map<number, Float32Array>
 }
 
@@ -49,8 +51,8 @@ export interface Score {
   /** Sum of the tokens' log-probabilities. */
   logprob: number
   /**
-   * Whether each token is the likeliest at its place, of equally likely ones the lowest id: whether the
-   * model, taking the likeliest each time, would continue so.
+   * Whether each token is the likeliest at its position (the lowest id among equals), so that greedy decoding
+   * would produce this continuation.
    */
   isGreedy: boolean
   /** The continuation's tokens. The first of a text has no log-probability. */

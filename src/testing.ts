@@ -10,15 +10,15 @@ import { embeddedModel } from './package.js'
 
 /** Options of {@link testModel}. */
 export interface TestModelOptions {
-  /** What is drawn from, where a call names no seed: the same answers each time. Default 0. */
+  /** Seed of calls that name none, so that answers are the same each time. Default 0. */
   seed?: number | bigint
 }
 
 /**
- * Loads the embedded model: in some tenths of a second, from the package alone, whatever network and cache
- * there are. It runs on one thread, and what it answers depends on the question and the seed alone.
+ * Loads the embedded model in a few tenths of a second, from the package alone, without network or cache. It
+ * runs on one thread, and its answers depend only on the prompt and the seed.
  *
- * @throws {OptionError} if an option is of the wrong kind
+ * @throws {OptionError} if an option has the wrong type
  */
 export async function testModel(options: TestModelOptions = {}): Promise<Olmo2> {
   checkObject('options', options, { seed: 'seed' })

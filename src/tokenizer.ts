@@ -5,7 +5,9 @@ import { crossing, crossingAsync } from './errors.js'
 import { embeddedModel } from './package.js'
 import { type TokenIds, toIds } from './tokens.js'
 
-/** Text to token ids and back, as the checkpoint's `tokenizer.json` or GGUF file says. */
+/**
+ * Converts text to token ids and back, as the checkpoint's `tokenizer.json` or GGUF file defines.
+ */
 export class Tokenizer {
   readonly #native: NativeTokenizer
 
@@ -18,7 +20,7 @@ export class Tokenizer {
    * Reads the tokenizer of a checkpoint without its weights.
    *
    * @param path The checkpoint's folder or GGUF file. Default: the embedded model.
-   * @throws {CheckpointError} if there is no usable `tokenizer.json`, and none in the file
+   * @throws {CheckpointError} if there is no usable `tokenizer.json` and no tokenizer in the GGUF file
    */
   static async load(path: string = embeddedModel): Promise<Tokenizer> {
     checkArgument('path', path, 'path')
@@ -34,16 +36,16 @@ export class Tokenizer {
     return this.#native
   }
 
-  /** Number of ids: each is below it. The model's vocabulary may be larger, for padding. */
+  /** The number of ids; each id is below it. The model's vocabulary can be larger, for padding. */
   get vocabSize(): number {
     return this.#native.vocabSize()
   }
 
   /**
-   * The ids of a text.
+   * Returns the ids of a text.
    *
-   * @param options.addSpecialTokens Add the tokens that the tokenizer puts around every text, if it
-   * has any (OLMo 2's has none). Default true, as in Hugging Face.
+   * @param options.addSpecialTokens Add the tokens that the tokenizer puts around every text, if any (OLMo
+   * 2's has none). Default true, as in Hugging Face.
    */
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): Uint32Array {
     checkArgument('text', text, 'text')
@@ -52,10 +54,10 @@ export class Tokenizer {
   }
 
   /**
-   * The ids of a text, found off the event loop: for texts of megabytes. The same as of {@link encode}.
+   * Returns the same ids as {@link encode}, computed off the event loop, for texts of megabytes.
    *
-   * @param options.most Stop soon after so many ids, where more are too many anyway: of a long text there
-   * are then more than that, but not all. Default: none.
+   * @param options.most Stop soon after this many ids, when more are too many anyway: a long text then yields
+   * more than this number, but not all. Default: no limit.
    */
   async encodeAsync(
     text: string,
@@ -68,10 +70,10 @@ export class Tokenizer {
   }
 
   /**
-   * The text of some ids. An incomplete UTF-8 character comes out as `�`.
+   * Returns the text of ids. An incomplete UTF-8 character becomes `�`.
    *
-   * @param options.skipSpecialTokens Leave out tokens such as `<|endoftext|>`. Default false, as in
-   * Hugging Face.
+   * @param options.skipSpecialTokens Leave out tokens such as `<|endoftext|>`. Default false, as in Hugging
+   * Face.
    * @throws {PromptError} `INVALID_TOKEN` for an id outside the vocabulary
    */
   decode(ids: TokenIds, options: { skipSpecialTokens?: boolean } = {}): string {
@@ -79,7 +81,7 @@ export class Tokenizer {
     return crossing(() => this.#native.decode(toIds(ids), options.skipSpecialTokens ?? false))
   }
 
-  /** The text of some ids, made off the event loop. The same as of {@link decode}. */
+  /** Returns the same text as {@link decode}, computed off the event loop. */
   async decodeAsync(ids: TokenIds, options: { skipSpecialTokens?: boolean } = {}): Promise<string> {
     checkObject('options', options, { skipSpecialTokens: 'flag' })
     const checked = toIds(ids)
@@ -97,7 +99,7 @@ export class Tokenizer {
     return crossing(() => this.#native.textOf(id))
   }
 
-  /** The id of one token, written as in the vocabulary; undefined if there is no such token. */
+  /** Returns the id of a token, written as in the vocabulary, or undefined if it does not exist. */
   tokenId(token: string): number | undefined {
     checkArgument('token', token, 'text')
     return this.#native.tokenId(token) ?? undefined

@@ -5,8 +5,8 @@ import { PromptError } from './errors.js'
 import { isIntegerArray, isUint32Array } from './realm.js'
 
 /**
- * Token ids: whole numbers from 0 to the size of the vocabulary less one, in an array, or in a typed array
- * of whole numbers, such as the BigInt64Array of other tokenizers.
+ * Token ids: whole numbers below the vocabulary's size, in an array or in a typed array of whole numbers,
+ * such as the BigInt64Array of other tokenizers.
  */
 export type TokenIds =
   | readonly (number | bigint)[]
@@ -20,7 +20,7 @@ export type TokenIds =
 const LARGEST_ID = 2 ** 32 - 1
 
 /**
- * Ids as the engine takes them. Checked here, since a `Uint32Array` would wrap what does not fit.
+ * Ids in the engine's form. They are checked here because a `Uint32Array` would wrap numbers that do not fit.
  *
  * @param name What the ids are called in errors
  */

@@ -126,7 +126,7 @@ test('the command says what is off, and exits with 1', async (t) => {
   const good = await olmo2(['parity', '--reference', file, '-o', out])
   t.is(good.exitCode, 0, good.stderr)
   t.regex(good.stdout, /^ids of texts +31 +0$/m)
-  t.is(good.stderr, `written: ${out}\nall agrees within 0.001\n`)
+  t.is(good.stderr, `written: ${out}\neverything agrees within 0.001\n`)
   t.true((await readFile(out, 'utf8')).startsWith(PARITY_HEAD))
   await writeFile(out, 'mine')
   const kept = await olmo2(['parity', '--reference', file, '-o', out])

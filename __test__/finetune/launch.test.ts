@@ -115,7 +115,7 @@ test("a trainer's exit code is kept", async (t) => {
   const { exitCode, stderr, stdout } = await olmo2([...args, '--python', given.python ?? ''])
   t.is(exitCode, 7)
   t.is(stdout, '')
-  t.regex(stderr, /the trainer ended with exit code 7; what it said is in .*train\.log/)
+  t.regex(stderr, /the trainer ended with exit code 7; its output is in .*train\.log/)
   t.regex(await readFile(join(given.out, 'train.log'), 'utf8'), /out of something/)
 })
 

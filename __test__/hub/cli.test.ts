@@ -76,7 +76,7 @@ test('pull prints the folder, and how it went beside it', async (t) => {
   t.regex(stderr, /100%: 294 KiB of 294 KiB/)
   t.regex(stderr, /allenai\/OLMo-2-mock at main \(11111111\): fetched 5 of 5 files$/)
   const again = await olmo2('pull', ID)
-  t.is(again.stderr, 'allenai/OLMo-2-mock at main (11111111) was there already')
+  t.is(again.stderr, 'allenai/OLMo-2-mock at main (11111111) is already in the cache')
 })
 
 test('pull says which revision was meant', async (t) => {
@@ -171,13 +171,10 @@ test('cache lists, verifies, prunes and removes', async (t) => {
   const verified = await olmo2('cache', 'verify')
   t.is(verified.stderr, '10 good, 0 damaged, 0 missing, 0 without a known hash')
   t.is(verified.exitCode, 0)
-  t.is((await olmo2('cache', 'prune')).stderr, '0 B are free again')
+  t.is((await olmo2('cache', 'prune')).stderr, '0 B freed')
   const dry = await olmo2('cache', 'remove', ID, '--revision', 'main', '--dry-run')
-  t.regex(dry.stderr, /293 KiB would be free again/)
-  t.regex(
-    (await olmo2('cache', 'remove', ID, '--revision', 'main')).stderr,
-    /293 KiB are free again/,
-  )
+  t.regex(dry.stderr, /293 KiB would be freed/)
+  t.regex((await olmo2('cache', 'remove', ID, '--revision', 'main')).stderr, /293 KiB freed/)
   t.deepEqual(JSON.parse((await olmo2('cache', 'list', '--json')).stdout).length, 1)
   for (const command of ['remove', 'verify']) {
     const nothing = await olmo2('cache', command, 'allenai/nothing')
@@ -230,7 +227,7 @@ test('trace shows a table, and writes a plot, CSV and JSON', async (t) => {
   t.is(lines.length, 1 + run.length - 1)
   t.regex(lines[0] ?? '', /^revision +" sat" +perplex\. +likeliest next tokens +greedy$/)
   t.regex(lines[1] ?? '', /^stage1-step0-tokens0M +-\d+\.\d\d +\d+/)
-  t.regex(stderr, /^warning: stage1-step200-tokens2M is skipped: .*model\.safetensors/m)
+  t.regex(stderr, /^warning: skipped stage1-step200-tokens2M: .*model\.safetensors/m)
   t.regex(stderr, /written: out\.json, out\.csv, out\.svg$/)
   // Of each of six a continuation, five next tokens, a perplexity and a text, and why the seventh failed.
   const csv = await readFile(join(folder, 'out.csv'), 'utf8')
@@ -238,7 +235,7 @@ test('trace shows a table, and writes a plot, CSV and JSON', async (t) => {
   t.regex(await readFile(join(folder, 'out.svg'), 'utf8'), /6 checkpoints; 1 could not be asked/)
   t.is(JSON.parse(await readFile(join(folder, 'out.json'), 'utf8')).results.length, run.length)
   const again = await olmo2(...args)
-  t.regex(again.stderr, /^6 checkpoints are in out\.json already$/m)
+  t.regex(again.stderr, /^6 checkpoints are already in out\.json$/m)
   t.is(again.stdout, stdout)
   const other = await olmo2('trace', runs, '--prompt', 'another', '--out', 'out')
   t.is(other.exitCode, 2)
@@ -271,7 +268,7 @@ test('trace fetches from the hub, one at a time', async (t) => {
   const { exitCode, stdout, stderr } = await olmo2('trace', ID, '-p', 'the cat', '--no-keep')
   t.is(exitCode, 0)
   // Of the first, the weights are noise without a meaning.
-  t.regex(stderr, /warning: stage1-step1000-tokens3B is skipped/)
+  t.regex(stderr, /warning: skipped stage1-step1000-tokens3B/)
   t.is(stdout.split('\n').length, 3)
   t.deepEqual(await readdir(join(cache, 'models--allenai--OLMo-2-mock/snapshots')), [])
 })

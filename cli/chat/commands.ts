@@ -14,22 +14,22 @@ interface ChatCommand {
 const FORMAT = 'olmo2-chat-1'
 
 const commands: Record<string, ChatCommand> = {
-  help: { about: 'say what there is', run: () => note(help()) },
+  help: { about: 'list these commands', run: () => note(help()) },
   clear: {
-    about: 'forget the conversation, but for the system message',
+    about: 'forget the conversation except the system message',
     run: (session) => session.clear(),
   },
   system: {
     argument: 'TEXT',
-    about: 'instruct the assistant from now on; alone, take the instruction away',
+    about: 'set the system message from now on; without a text, remove it',
     run: (session, text) => {
       session.system = text === '' ? undefined : text
     },
   },
-  save: { argument: 'FILE', about: 'keep the conversation in a file', run: save },
-  load: { argument: 'FILE', about: 'go on with a conversation that was kept', run: load },
+  save: { argument: 'FILE', about: 'save the conversation to a file', run: save },
+  load: { argument: 'FILE', about: 'continue a saved conversation', run: load },
   exit: {
-    about: 'leave, as Ctrl-D does',
+    about: 'leave, like Ctrl-D',
     run: () => {
       throw new Leave()
     },
@@ -47,7 +47,7 @@ export function help(): string {
   return [
     ...rows,
     '  //…           send a message that begins with a slash',
-    '  …\\            go on in the next line; """ begins and ends a message of several lines',
+    '  …\\            continue on the next line; """ begins and ends a message of several lines',
   ].join('\n')
 }
 
@@ -57,7 +57,7 @@ export async function runCommand(message: string, session: ChatSession): Promise
   if (name === undefined) return false
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (!command) {
-    note(`there is no /${name}; there are\n${help()}`)
+    note(`unknown command /${name}; the commands are\n${help()}`)
     return true
   }
   if (command.argument === 'FILE' && argument === '')
@@ -70,9 +70,9 @@ async function save(session: ChatSession, file: string): Promise<void> {
   const kept = { format: FORMAT, messages: session.messages }
   const isKept = (head: string) => /^\{\s*"format": "olmo2-chat-/.test(head)
   if (!(await isReplaceable(file, isKept)))
-    throw new UsageError(`${file} is there and holds no conversation: name another file`)
+    throw new UsageError(`${file} exists and holds no conversation: name another file`)
   await writeResult(file, `${JSON.stringify(kept, null, 1)}\n`)
-  note(`${session.messages.length} messages are in ${file}`, 'dim')
+  note(`saved ${session.messages.length} messages to ${file}`, 'dim')
 }
 
 async function load(session: ChatSession, file: string): Promise<void> {
@@ -81,7 +81,7 @@ async function load(session: ChatSession, file: string): Promise<void> {
     throw new UsageError(`${file} holds no conversation: a list of messages with role and content`)
   }
   session.messages = messages
-  note(`${messages.length} messages are here from ${file}`, 'dim')
+  note(`loaded ${messages.length} messages from ${file}`, 'dim')
 }
 
 /** The messages in a kept conversation, or in a plain list of them; undefined if it is none. */

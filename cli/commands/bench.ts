@@ -24,9 +24,9 @@ export function bench(program: Command): void {
     .command('bench')
     .description('measure how fast a model runs here, and how much memory it takes')
     .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
-    .option('--metrics <list>', 'as in prefill512,decode@512,firstToken,load,peakRss', toList)
-    .option('--rounds <n>', 'how often to measure each (default: 3)', toNumber)
-    .option('--decode-tokens <n>', 'tokens that a decode generates (default: 32)', toNumber)
+    .option('--metrics <list>', 'such as prefill512,decode@512,firstToken,load,peakRss', toList)
+    .option('--rounds <n>', 'measurements of each metric (default: 3)', toNumber)
+    .option('--decode-tokens <n>', 'tokens generated per decode (default: 32)', toNumber)
     .option('--json', 'write a JSON object')
   addCacheDtype(addComputeOptions(addModelOption(command))).action(run)
 }

@@ -22,17 +22,21 @@ export function cache(program: Command): void {
   addCommand(command, 'list', 'list the models in the cache (default)', { isDefault: true })
     .argument('[id]', 'only this model')
     .action(list)
-  addCommand(command, 'verify', 'hold the files in the cache against their hashes')
+  addCommand(command, 'verify', 'check the files in the cache against their hashes')
     .argument('[id]', 'only this model')
-    .option('--fix', 'remove what is damaged, so that the next pull fetches it again')
+    .option('--fix', 'remove damaged files, so that the next pull fetches them again')
     .action(verify)
-  addCommand(command, 'prune', 'remove what no branch or tag leads to, and what was half fetched')
-    .option('--dry-run', 'only say what would go')
+  addCommand(
+    command,
+    'prune',
+    'remove files that no branch or tag refers to, and partial downloads',
+  )
+    .option('--dry-run', 'only show what would be removed')
     .action(prune)
   addCommand(command, 'remove', 'remove a model, or one revision of it')
     .argument('<id>', 'the model')
     .option('--revision <name>', 'only this branch, tag or commit')
-    .option('--dry-run', 'only say what would go')
+    .option('--dry-run', 'only show what would be removed')
     .action(remove)
 }
 
@@ -54,7 +58,7 @@ async function list(id: string | undefined, values: OptionValues): Promise<void>
   if (left.length === 0) return
   const size = left.reduce((sum, { size }) => sum + size, 0)
   note(
-    `${formatBytes(size)} in ${left.length} files that nothing refers to; \`olmo2 cache prune\` removes them`,
+    `${formatBytes(size)} in ${left.length} unreferenced files; \`olmo2 cache prune\` removes them`,
   )
 }
 
@@ -100,8 +104,8 @@ async function verify(id: string | undefined, values: OptionValues): Promise<voi
   process.exitCode = 1
   note(
     values.fix
-      ? 'removed: pull again to have them'
-      : '`olmo2 cache verify --fix` removes what is damaged',
+      ? 'removed: pull again to get them'
+      : '`olmo2 cache verify --fix` removes damaged files',
   )
 }
 
@@ -122,5 +126,5 @@ async function remove(id: string, values: OptionValues): Promise<void> {
 async function report(removed: Removed, { json, dryRun }: OptionValues): Promise<void> {
   if (json) return writeJson(removed)
   await write(removed.paths.map((path) => `${path}\n`).join(''))
-  note(`${formatBytes(removed.size)} ${dryRun ? 'would be' : 'are'} free again`)
+  note(`${formatBytes(removed.size)} ${dryRun ? 'would be freed' : 'freed'}`)
 }

@@ -19,15 +19,15 @@ const useless: EngineOption[] = ['numReturnSequences', 'logprobs', 'topLogprobs'
 export function chat(program: Command): void {
   const command = program
     .command('chat')
-    .description('talk with an Instruct checkpoint: a message a line')
+    .description('chat with an Instruct checkpoint, one message per line')
     .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
-    .option('--system <text>', 'instruct the assistant before')
+    .option('--system <text>', 'system message for the assistant')
     .addOption(
-      new Option('--overflow <what>', 'what becomes of a conversation beyond the context')
+      new Option('--overflow <what>', 'what to do when the conversation exceeds the context')
         .choices(['drop-oldest', 'error'])
         .default('drop-oldest'),
     )
-    .option('--stats', 'say after each answer how long it took')
+    .option('--stats', 'print speed and timings after each answer')
     .addHelpText('after', `\nIn the conversation:\n${help()}`)
   addGenerationOptions(addLoadOptions(command), useless).action(run)
 }
@@ -104,7 +104,7 @@ class Talk {
       this.#prompt(lines)
     })
     try {
-      note('a message a line; /help says more, Ctrl-D leaves', 'dim')
+      note('one message per line; /help lists commands, Ctrl-D leaves', 'dim')
       this.#prompt(lines)
       for await (const line of lines) {
         leaving = false
@@ -146,8 +146,7 @@ class Talk {
     const before = this.#session.messages.length + 1
     try {
       const dropped = before - (await answer.messages()).length
-      if (dropped > 0)
-        note(`[the context is full: the oldest ${dropped} messages are forgotten]`, 'dim')
+      if (dropped > 0) note(`[the context is full: dropped the oldest ${dropped} messages]`, 'dim')
       for await (const { text } of answer) if (text) await writeData(text)
       await writeData('\n')
       if (this.#isFirst) noteUnused({ warnings: await answer.warnings() })

@@ -7,8 +7,8 @@ import { writeData } from '../output.js'
 export function completion(program: Command): void {
   program
     .command('completion')
-    .description('write what makes a shell complete commands and flags')
-    .addArgument(new Argument('<shell>', 'whose script to write').choices(Object.keys(shells)))
+    .description('write a script for shell completion')
+    .addArgument(new Argument('<shell>', 'the shell').choices(Object.keys(shells)))
     .action(async (name: string) => {
       const write = shells[name as keyof typeof shells]
       await writeData(write(describe(program)))

@@ -10,26 +10,29 @@ import { Progress } from '../ui/progress.js'
 export function convert(program: Command): void {
   program
     .command('convert')
-    .description('turn a model into another form, and print where it is')
-    .argument('<in>', "a folder as Hugging Face's, a GGUF file, a checkpoint of OLMo-core or OLMo")
+    .description('convert a model to another form, and print its path')
+    .argument(
+      '<in>',
+      "a folder in Hugging Face's layout, a GGUF file, a checkpoint of OLMo-core or OLMo",
+    )
     .argument('<out>', 'the folder or file to write')
     .addOption(
       new Option(
         '--to <form>',
-        'form of the new model (default: gguf by the name, else hugging-face)',
+        'form of the new model (default: gguf if named so, else hugging-face)',
       ).choices(['hugging-face', 'gguf', 'olmo-core', 'olmo']),
     )
     .addOption(
-      new Option('--dtype <type>', 'type of the new weights (default: that of the old)').choices(
+      new Option('--dtype <type>', "type of the new weights (default: the old weights')").choices(
         dtypes,
       ),
     )
-    .option('--config <path>', 'config.json of a checkpoint that has none')
-    .option('--tokenizer <dir>', 'folder with the tokenizer of the new model')
-    .option('--chat-template <file>', 'the chat template of the new model')
-    .option('--python <path>', 'the Python that has torch (default: OLMO2_PYTHON, or python3)')
-    .option('--force', 'replace what is there')
-    .option('--json', 'write a JSON object for the end')
+    .option('--config <path>', 'config.json for a checkpoint without one')
+    .option('--tokenizer <dir>', "folder with the new model's tokenizer")
+    .option('--chat-template <file>', "the new model's chat template")
+    .option('--python <path>', 'the Python with torch (default: OLMO2_PYTHON, or python3)')
+    .option('--force', 'replace an existing model')
+    .option('--json', 'write a JSON object at the end')
     .action(run)
 }
 

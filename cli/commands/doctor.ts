@@ -11,7 +11,7 @@ import { described } from '../ui/table.js'
 export function doctor(program: Command): void {
   const command = program
     .command('doctor')
-    .description('show what this machine can run, and whether olmo2 works here')
+    .description('show what this machine can run, and whether olmo2 works')
     .option('--json', 'write a JSON object')
   addHubOptions(command).action(run)
 }
@@ -43,7 +43,7 @@ function system({ system, engine }: Diagnosis): string[][] {
   const { platform, arch, release, libc, glibc } = system
   const library = libc === undefined ? [] : [['C library', [libc, glibc].filter(Boolean).join(' ')]]
   const { file, size, milliseconds = 0, error } = engine
-  const ran = `works: loaded and wrote a text in ${Math.round(milliseconds)} ms`
+  const ran = `works: loaded and generated a text in ${Math.round(milliseconds)} ms`
   return [
     ['system', `${platform} on ${arch}, ${release}`],
     ...library,
@@ -71,7 +71,7 @@ function machine({ cpu, memory, devices, models }: Machine): Section[] {
         ['kernels', cpu.kernels ?? 'none: OLMO2_KERNELS names others'],
         ['threads', count(cpu.threads)],
         ['memory', `${formatBytes(memory.available)} of ${formatBytes(memory.total)} free`],
-        ...devices.map(({ name, reason }) => [name, reason ?? 'can be used']),
+        ...devices.map(({ name, reason }) => [name, reason ?? 'available']),
       ],
     ],
     ['Which models fit here, with a full context', fitting],
@@ -86,6 +86,6 @@ function hub({ cache, hub }: Diagnosis): string[][] {
     ['holds', `${count(cache.models)} models, ${formatBytes(cache.size)}${free}`],
     ['hub', hub.endpoint],
     ['reachable', hub.reachable ? time : `no: ${hub.reason}`],
-    ['token', hub.token ? 'there is one' : 'none'],
+    ['token', hub.token ? 'set' : 'not set'],
   ]
 }

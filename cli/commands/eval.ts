@@ -11,7 +11,7 @@ import { addShow } from './eval/show.js'
 export function evaluation(program: Command): void {
   const command = program
     .command('eval')
-    .description("score a model on tasks, number for number as AllenAI's harnesses do")
+    .description("score a model on tasks with the numbers of AllenAI's harnesses")
   addRun(command)
   addFetch(command)
   addMerge(command)

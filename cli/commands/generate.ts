@@ -14,10 +14,10 @@ export function generate(program: Command): void {
     .description('continue a text, or answer it with --chat')
     .argument('[prompt]', 'the text (default: standard input)')
     .option('-f, --prompt-file <file>', 'read the text from a file')
-    .option('--chat', 'take the text as a message to the assistant')
-    .option('--system <text>', 'instruct the assistant before; means --chat')
-    .option('--json', 'write a JSON object a line: every token, then how it went')
-    .option('--stats', 'say afterwards how long it took')
+    .option('--chat', 'send the text as a message to the assistant')
+    .option('--system <text>', 'system message for the assistant; implies --chat')
+    .option('--json', 'write one JSON object per line: each token, then a summary')
+    .option('--stats', 'print speed and timings afterwards')
   addGenerationOptions(addLoadOptions(command)).action(run)
 }
 

@@ -6,8 +6,8 @@ import { UsageError } from '../failure.js'
 export function help(program: Command): void {
   program
     .command('help')
-    .description('show what there is, or what a command does')
-    .argument('[command...]', 'as in generate, or cache verify')
+    .description('list all commands, or explain one')
+    .argument('[command...]', 'such as generate, or cache verify')
     .action((names: string[]) => show(program, names))
 }
 
@@ -25,6 +25,6 @@ function show(program: Command, names: readonly string[]): void {
 /** Says that a command is unknown, and which was probably meant. */
 export function unknownCommand(name: string, known: readonly string[]): string {
   const nearest = nearestName(name, known)
-  const hint = nearest === undefined ? `there are ${known.join(', ')}` : `did you mean ${nearest}?`
+  const hint = nearest === undefined ? `known: ${known.join(', ')}` : `did you mean ${nearest}?`
   return `unknown command '${name}'; ${hint}`
 }

@@ -75,7 +75,7 @@ function page({
     'dtype',
     'weights',
     'cache per token',
-    'cache of a full context',
+    'cache for a full context',
     'scratch',
     'together',
   ]
@@ -83,7 +83,7 @@ function page({
     { title: onOneLine(path), text: facts(shape) },
     {
       title: 'Memory needed',
-      text: `${table([heads, ...needs])}\n${formatBytes(rest.availableMemory)} are free here.`,
+      text: `${table([heads, ...needs])}\n${formatBytes(rest.availableMemory)} are free on this machine.`,
     },
     {
       title: 'Generation, if no flag says otherwise',

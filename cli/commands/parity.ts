@@ -12,12 +12,12 @@ import { parityTable } from '../ui/parity-table.js'
 export function parityCommand(program: Command): void {
   const command = program
     .command('parity')
-    .description('hold a checkpoint in this engine against what transformers makes of it')
+    .description('compare a checkpoint in this engine with transformers')
     .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
-    .requiredOption('--reference <file>', 'what scripts/parity/reference.py has written')
-    .option('--tolerance <n>', 'how far a number may be off (default: 0.001 in f32)', toNumber)
-    .option('-o, --out <file>', 'write a page in Markdown')
-    .option('--force', 'replace a file that exists and is not such a page')
+    .requiredOption('--reference <file>', 'output of scripts/parity/reference.py')
+    .option('--tolerance <n>', 'largest allowed difference (default: 0.001 in f32)', toNumber)
+    .option('-o, --out <file>', 'write a Markdown page')
+    .option('--force', 'replace an existing file that is not such a page')
     .option('--json', 'write JSON')
   addComputeOptions(addModelOption(command)).action(run)
 }
@@ -41,6 +41,8 @@ async function checkOut(out: string): Promise<void> {
 }
 
 function say({ agrees, tolerance }: ParityReport): void {
-  note(agrees ? `all agrees within ${tolerance}` : `not all agrees within ${tolerance}`)
+  note(
+    agrees ? `everything agrees within ${tolerance}` : `not everything agrees within ${tolerance}`,
+  )
   if (!agrees) process.exitCode = 1
 }

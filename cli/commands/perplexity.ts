@@ -28,21 +28,21 @@ import { Progress } from '../ui/progress.js'
 export function perplexity(program: Command): void {
   const command = program
     .command('perplexity')
-    .description('measure how well a model knows a text, and what a type of weights changes')
+    .description('measure how well a model predicts a text, and what a type of weights changes')
     .argument('[model]', 'a checkpoint, or a model on the hub; or --model')
     .argument('[text]', 'a text file, - for standard input, or a folder that `olmo2 prepare` wrote')
-    .option('--ctx <n>', 'tokens of a window; its second half counts (default: 512)', toNumber)
-    .option('--stride <n>', 'let windows overlap, beginning this many tokens apart', toNumber)
-    .option('--save-base <file>', 'keep the log-probabilities as a reference')
-    .option('--force', 'replace a file that is there and holds no log-probabilities')
-    .option('--kl-base <file>', "compare with a reference; llama.cpp's will do")
+    .option('--ctx <n>', 'tokens per window; its second half counts (default: 512)', toNumber)
+    .option('--stride <n>', 'let windows overlap, starting this many tokens apart', toNumber)
+    .option('--save-base <file>', 'save the log-probabilities as a reference')
+    .option('--force', 'replace an existing file that holds no log-probabilities')
+    .option('--kl-base <file>', "compare with a reference, also llama.cpp's")
     .option(
       '--types <list>',
-      'run the model in these types, as in q8_0,q4_k_m, and compare',
+      'run the model in these types, such as q8_0,q4_k_m, and compare',
       toTypes,
     )
     .option('--reference <type>', 'with --types, the type to compare with (default: f32)')
-    .option('--json', 'write a JSON object for each type instead of the table')
+    .option('--json', 'write a JSON object per type instead of the table')
   addCacheDtype(addComputeOptions(addModelOption(command))).action(run)
 }
 

@@ -19,8 +19,8 @@ export function plot(program: Command): void {
     .command('plot')
     .description('draw the curves of a training run, here and as SVG')
     .argument('<run>', 'folder of the run: `output` in its config')
-    .option('-o, --out <file>', 'where the SVG goes (default: plot.svg in the run)')
-    .option('--force', 'replace a file that exists and is not such a plot')
+    .option('-o, --out <file>', 'SVG file to write (default: plot.svg in the run)')
+    .option('--force', 'replace an existing file that is not such a plot')
     .action(run)
 }
 
@@ -35,7 +35,7 @@ async function run(folder: string, { out, force = false }: Options): Promise<voi
   await writeTrainPlot(metrics, file, { title: folder, force })
   const width = Math.min(columns() ?? 80, 120)
   const curves = trainCurves(metrics)
-  await write(`${curves.steps === 0 ? 'no step is done yet' : charts(curves, width)}\n`)
+  await write(`${curves.steps === 0 ? 'no step has finished yet' : charts(curves, width)}\n`)
   note(`written: ${file}`)
 }
 
@@ -48,7 +48,7 @@ function charts(curves: TrainCurves, width: number): string {
     return [title, ...lineChart(line, { width, height, range, label: short }), '']
   }
   return [
-    ...chart(`training loss, nats a token: ${short(lastOf(loss))} at last`, loss, 8),
+    ...chart(`training loss, nats per token: ${short(lastOf(loss))} at the end`, loss, 8),
     ...heldOut(validation),
     ...chart('learning rate', learningRate, 4),
     ...chart('gradient norm before clipping', gradNorm, 4),
@@ -67,7 +67,7 @@ function heldOut(validation: readonly Curve[]): string[] {
     const way = sparkline(values, 24).padEnd(24)
     return [[curve.name, way, ...[first, least, lastOf(curve)].map((value) => value.toFixed(4))]]
   })
-  const head = ['held-out text, bits a byte', '', 'first', 'best', 'last']
+  const head = ['held-out text, bits per byte', '', 'first', 'best', 'last']
   return [table([head, ...rows]), '']
 }
 

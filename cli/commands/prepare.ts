@@ -13,16 +13,20 @@ import { table } from '../ui/table.js'
 export function prepare(program: Command): void {
   program
     .command('prepare')
-    .description('make token files and a tokenizer to train with out of a folder of text')
+    .description('turn a folder of text into token files and a tokenizer for training')
     .requiredOption(
       '--text <folder>',
-      'folder of text: .txt, .md or .jsonl files, packed or not (.gz, .xz, .zst), or .parquet',
+      'folder of text: .txt, .md or .jsonl files, optionally compressed (.gz, .xz, .zst), or .parquet',
     )
     .requiredOption('-o, --out <folder>', 'folder to write to')
-    .option('--vocab-size <n>', 'tokens of the vocabulary (default: 4096)', toNumber)
-    .option('--seed <n>', 'decides which documents are held out (default: 0)', toNumber)
-    .option('--context <n>', 'tokens that the model will read at most (default: 512)', toNumber)
-    .option('--baseline <orders>', 'n-gram models to measure, as in 5,1 (default: none)', toOrders)
+    .option('--vocab-size <n>', 'size of the vocabulary (default: 4096)', toNumber)
+    .option('--seed <n>', 'selects the held-out documents (default: 0)', toNumber)
+    .option('--context <n>', "the model's context in tokens (default: 512)", toNumber)
+    .option(
+      '--baseline <orders>',
+      'n-gram models to measure, such as 5,1 (default: none)',
+      toOrders,
+    )
     .option('--json', 'write a JSON object instead of the table')
     .action(run)
 }
@@ -43,7 +47,7 @@ async function run({ json, ...options }: OptionValues): Promise<void> {
   if (json) return writeJson(data)
   await write(`${sources(data)}\n`)
   for (const { order, overall } of data.baselines) {
-    await write(`${order}-grams: ${overall.bitsPerByte.toFixed(4)} bits/byte on what is held out\n`)
+    await write(`${order}-grams: ${overall.bitsPerByte.toFixed(4)} bits/byte on held-out text\n`)
   }
   note(`vocab_size: ${data.vocabSize}, eos_token_id: ${data.eosTokenId}; written to ${out}`)
   note(`olmo2 train ${join(out, 'train.yaml')} trains a model on it`)

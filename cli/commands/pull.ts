@@ -11,10 +11,10 @@ export function pull(program: Command): void {
   const command = program
     .command('pull')
     .description('fetch a model from the hub into the cache, and print its folder')
-    .argument('[id]', 'the model, as in allenai/OLMo-2-0425-1B')
-    .option('-m, --model <id>', 'the model, instead of the argument')
+    .argument('[id]', 'the model, such as allenai/OLMo-2-0425-1B')
+    .option('-m, --model <id>', 'the model, in place of the argument')
     .option('--revision <name>', 'branch, tag, commit, tokens=1T, latest-stage1 (default: main)')
-    .option('--file <name>', 'fetch this file alone, such as a GGUF')
+    .option('--file <name>', 'fetch only this file, such as a GGUF')
     .option('--json', 'write a JSON object')
   addHubOptions(command).action(run)
 }
@@ -46,7 +46,7 @@ function summary(
   const chosen = asked !== undefined && asked !== revision ? `${asked} is ${revision}: ` : ''
   const what = `${repo} at ${revision} (${commit.slice(0, 8)})`
   if (source === 'cache')
-    return `${chosen}${what} from the cache; the hub was not asked, or does not answer`
-  if (fetched.length === 0) return `${chosen}${what} was there already`
+    return `${chosen}${what} from the cache; the hub was not asked or did not answer`
+  if (fetched.length === 0) return `${chosen}${what} is already in the cache`
   return `${chosen}${what}: fetched ${fetched.length} of ${files.length} files`
 }

@@ -26,9 +26,12 @@ export function quantize(program: Command): void {
         .choices(dtypes)
         .makeOptionMandatory(),
     )
-    .option('--imatrix <file>', 'text to learn from what matters, or a file of llama-imatrix')
-    .option('--force', 'replace a file that exists and is not a GGUF file')
-    .option('--threads <n>', 'threads that compute (default: one a core)', toNumber)
+    .option(
+      '--imatrix <file>',
+      'text that shows which weights matter, or a file from llama-imatrix',
+    )
+    .option('--force', 'replace an existing file that is not a GGUF file')
+    .option('--threads <n>', 'compute threads (default: one per core)', toNumber)
     .option('--json', 'write a JSON object instead of the table')
   addModelOption(command).action(run)
 }
@@ -56,7 +59,7 @@ async function run(
   if (json) return writeJson(found)
   await write(`${types(found)}\n`)
   note(
-    `${formatBytes(found.bytes)}, ${found.bitsPerWeight.toFixed(2)} bits a weight; written to ${out}`,
+    `${formatBytes(found.bytes)}, ${found.bitsPerWeight.toFixed(2)} bits per weight; written to ${out}`,
   )
 }
 

@@ -14,11 +14,15 @@ export function revisions(program: Command): void {
   const command = program
     .command('revisions')
     .description("list a model's training checkpoints, branches and tags, in the order of training")
-    .argument('[id]', 'the model, as in allenai/OLMo-2-0425-1B')
-    .option('-m, --model <id>', 'the model, instead of the argument')
-    .option('--stage <n>', 'only those of this stage', toNumber)
-    .option('--every <steps>', 'only those whose step is a multiple of this', toNumber)
-    .option('--near-tokens <n>', 'only the one nearest to so many tokens, as in 1T or 50B', toCount)
+    .argument('[id]', 'the model, such as allenai/OLMo-2-0425-1B')
+    .option('-m, --model <id>', 'the model, in place of the argument')
+    .option('--stage <n>', 'only revisions of this stage', toNumber)
+    .option('--every <steps>', 'only revisions whose step is a multiple of this', toNumber)
+    .option(
+      '--near-tokens <n>',
+      'only the one nearest to this number of tokens, such as 1T or 50B',
+      toCount,
+    )
     .option('--json', 'write a JSON array')
   addHubOptions(command).action(run)
 }
@@ -26,8 +30,7 @@ export function revisions(program: Command): void {
 /** A number as in 50B. */
 export function toCount(text: string): number {
   const number = parseCount(text)
-  if (number === undefined)
-    throw new InvalidArgumentError('Numbers are written as in 1000, 50B, 1T.')
+  if (number === undefined) throw new InvalidArgumentError('Write numbers as in 1000, 50B, 1T.')
   return number
 }
 
@@ -43,7 +46,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   const { stage, every, nearTokens } = values
   const found = filterRevisions(all, { stage, every, nearTokens })
   if (values.json) return writeJson(found)
-  if (found.length === 0) return note(`none of the ${all.length} revisions of ${id} is like that`)
+  if (found.length === 0) return note(`none of the ${all.length} revisions of ${id} matches`)
   const heads = ['revision', 'stage', 'ingredient', 'step', 'tokens', 'commit']
   await write(`${table([heads, ...found.map(row)])}\n`)
 }

@@ -12,11 +12,11 @@ import { visibleJson } from '../ui/visible.js'
 export function tokenize(program: Command): void {
   const command = program
     .command('tokenize')
-    .description('show how a text is cut into tokens, or put it together again')
-    .argument('[text]', 'the text, or with --decode ids as in 12,34 (default: standard input)')
+    .description('show the tokens of a text, or turn ids back into text')
+    .argument('[text]', 'the text, or with --decode ids such as 12,34 (default: standard input)')
     .option('-f, --prompt-file <file>', 'read the text from a file')
-    .option('--ids', 'print the ids only, on one line')
-    .option('--decode', 'print the text of some ids')
+    .option('--ids', 'print only the ids, on one line')
+    .option('--decode', 'print the text of ids')
     .option('--json', 'write a JSON object')
   addModelOption(command).action(run)
 }
@@ -48,6 +48,6 @@ function parseIds(text: string): number[] {
   const words = text.split(/[\s,]+/).filter((word) => word !== '')
   const wrong = words.find((word) => !/^\d+$/.test(word))
   if (wrong !== undefined)
-    throw new UsageError(`with --decode the text is ids, as in 12,34, but it has "${wrong}"`)
+    throw new UsageError(`--decode expects ids such as 12,34, but found "${wrong}"`)
   return words.map(Number)
 }

@@ -20,38 +20,40 @@ import { TraceTable } from '../ui/trace-table.js'
 export function trace(program: Command): void {
   const command = program
     .command('trace')
-    .description(
-      'run one prompt over the checkpoints of a training run: how does a model learn it?',
-    )
+    .description('run one prompt over the checkpoints of a training run')
     .argument(
       '[run]',
       'a model on the hub, or a folder with a folder for each checkpoint ' +
         "(default: the embedded model's own)",
     )
-    .option('-m, --model <run>', 'the run, instead of the argument')
+    .option('-m, --model <run>', 'the run, in place of the argument')
     .requiredOption('-p, --prompt <text>', 'the prompt')
     .option(
       '-c, --continuation <text>',
-      'give the log-probability of this after the prompt; repeatable',
+      'show the log-probability of this text after the prompt; repeatable',
       append,
     )
-    .option('--text <text>', 'give the perplexity of this text')
-    .option('--max-new-tokens <n>', 'tokens of greedy text; 0 for none (default: 16)', toNumber)
+    .option('--text <text>', 'show the perplexity of this text')
+    .option(
+      '--max-new-tokens <n>',
+      'tokens of greedy text to generate; 0 for none (default: 16)',
+      toNumber,
+    )
     .option(
       '-r, --revisions <which>',
-      'all, every:20, steps:10000, or names as in tokens=1T; repeatable (default: all)',
+      'all, every:20, steps:10000, or names such as tokens=1T; repeatable (default: all)',
       append,
     )
     .option('--stage <n>', 'only checkpoints of this stage', toNumber)
-    .option('--no-keep', 'remove each checkpoint that was fetched before the next is')
+    .option('--no-keep', 'remove each fetched checkpoint before fetching the next')
     .option(
       '-o, --out <name>',
-      'write name.json, name.csv and name.svg; goes on with what is there',
+      'write name.json, name.csv and name.svg, continuing existing ones',
       'trace',
     )
-    .option('--force', 'replace files of these names that hold something else')
+    .option('--force', 'replace existing files of another kind')
     .option('--log-x', 'plot tokens on a log scale')
-    .option('--json', 'write a JSON object a line instead of the table')
+    .option('--json', 'write one JSON object per line instead of the table')
   addHubOptions(addComputeOptions(command)).action(run)
 }
 
@@ -94,7 +96,7 @@ async function follow(
       table = new TraceTable(request, checkpoints)
       const rows = before.filter((result) => !isFailure(result))
       answered = rows.length > 0
-      if (answered) note(`${rows.length} checkpoints are in ${values.out}.json already`)
+      if (answered) note(`${rows.length} checkpoints are already in ${values.out}.json`)
       if (!values.json)
         head = write([table.head, ...rows.map((one) => table?.row(one)), ''].join('\n'))
       // Whether it was read is asked before the first row.
@@ -107,7 +109,7 @@ async function follow(
     status.clear()
     await head
     answered ||= !isFailure(result)
-    if (isFailure(result)) note(`warning: ${result.revision} is skipped: ${result.error.message}`)
+    if (isFailure(result)) note(`warning: skipped ${result.revision}: ${result.error.message}`)
     if (values.json) await writeJson(line(result))
     else if (!isFailure(result)) await write(`${table?.row(result)}\n`)
   }

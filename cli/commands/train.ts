@@ -24,8 +24,8 @@ export function train(program: Command): void {
       '<config>',
       'YAML file that describes the run, or - for standard input: then paths start from this folder',
     )
-    .option('--resume', 'go on with the run in the output folder, if there is one')
-    .option('--json', 'write a JSON object for everything that happens, and for the end')
+    .option('--resume', 'continue the run in the output folder, if there is one')
+    .option('--json', 'write a JSON object for every event, and for the end')
     .action(run)
 }
 
@@ -55,7 +55,7 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
     const summary = await interruptible((signal) => {
       signal.addEventListener('abort', () => {
         display?.clear()
-        note('stopping: the last whole step is being saved')
+        note('stopping: saving the last completed step')
       })
       return trainModel(isInput ? config : file, { resume, signal, onProgress })
     })
@@ -67,7 +67,7 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
   } catch (error) {
     display?.clear()
     if (error instanceof Interrupted) {
-      note(`stopped; nothing is lost: olmo2 train ${file} --resume goes on`)
+      note(`stopped without loss: olmo2 train ${file} --resume continues`)
     }
     throw error
   }
@@ -75,7 +75,7 @@ async function run(file: string, { resume = false, json = false }: OptionValues)
 
 function outcome({ tokens, loss }: TrainSummary, total: number): string {
   if (tokens === 0) {
-    return `the run was at its end already: nothing was left to train (${count(total)} tokens in all)`
+    return `the run had already finished: nothing left to train (${count(total)} tokens in all)`
   }
   const last = loss === null ? '' : `, loss ${loss.toFixed(4)} in the last step`
   return `trained on ${count(tokens)} tokens${last}`

@@ -8,7 +8,7 @@ export function parityTable(report: ParityReport): string {
   const tokens = greedy.reduce((sum, one) => sum + one.tokens, 0)
   const same = greedy.reduce((sum, one) => sum + one.same, 0)
   const rows = [
-    ['compared', 'how many', 'outside', 'largest difference', 'root mean square'],
+    ['compared', 'count', 'outside', 'largest difference', 'root mean square'],
     ['ids of texts', count(texts), count(encodedOtherwise.length)],
     ['logits', ...cells(logits)],
     ['likeliest tokens', count(positions), count(otherTop)],

@@ -45,7 +45,7 @@ class Bars implements PullDisplay {
   #fileLine({ file, loaded, total, state }: FileProgress): string {
     const doing = {
       queued: '',
-      waiting: 'another process fetches it',
+      waiting: 'another process is fetching it',
       fetching: `${formatBytes(loaded)} of ${formatBytes(total)}`,
       checking: 'checking',
       done: '',
@@ -78,7 +78,7 @@ class Lines implements PullDisplay {
     const before = this.#states.get(file)
     this.#states.set(file, state)
     if (state === 'waiting' && before !== state)
-      this.#note(`${onOneLine(file)}: another process fetches it`)
+      this.#note(`${onOneLine(file)}: another process is fetching it`)
     // What was there before is not news.
     const fetched = before === 'fetching' || before === 'checking'
     if (state === 'done' && fetched) this.#note(`${onOneLine(file)}: ${formatBytes(current.total)}`)

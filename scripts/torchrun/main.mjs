@@ -116,7 +116,7 @@ try {
 
   const resumed = await seconds(() => launch(data, out))
   assert.equal(resumed.value.exitCode, 0, resumed.value.stderr)
-  assert.match(resumed.value.stderr, new RegExp(`going on after step ${saved.step} of ${STEPS}`))
+  assert.match(resumed.value.stderr, new RegExp(`continuing after step ${saved.step} of ${STEPS}`))
   const steps = (await readMetrics(out)).filter(({ type }) => type === 'step')
   assert.deepEqual(
     steps.map(({ step }) => step),

@@ -14,7 +14,7 @@ import { Olmo2EmbeddingModel } from './embedding-model.js'
 import { Olmo2LanguageModel } from './language-model.js'
 import { type ModelChoice, Models } from './models.js'
 
-/** Gives models to the AI SDK. A name is loaded when its model is first asked for something. */
+/** Provides models to the AI SDK. A named model is loaded at its first request. */
 export interface Olmo2Provider extends AsyncDisposable {
   (model?: ModelChoice): LanguageModelV4
   readonly specificationVersion: 'v4'
@@ -30,7 +30,7 @@ export interface Olmo2Provider extends AsyncDisposable {
 /**
  * Makes a provider for the AI SDK.
  *
- * @param options How models are loaded that are given by name
+ * @param options How named models are loaded
  */
 export function createOlmo2(options: LoadOptions = {}): Olmo2Provider {
   checkObject('options', options, loadShape)
@@ -51,7 +51,7 @@ export function createOlmo2(options: LoadOptions = {}): Olmo2Provider {
   return Object.assign((model?: ModelChoice) => languageModel(model), others, dispose)
 }
 
-/** The provider that loads models as they are. */
+/** The provider that loads models with default options. */
 export const olmo2: Olmo2Provider = createOlmo2()
 
 function checkChoice(model: unknown): void {

@@ -2,7 +2,7 @@ import { Olmo2 } from '../model.js'
 import type { LoadOptions } from '../options.js'
 import { embeddedModel } from '../package.js'
 
-/** A model by its name or path, as `Olmo2.load` takes it, or one that is loaded. */
+/** A model's name or path, as for `Olmo2.load`, or a loaded model. */
 export type ModelChoice = string | Olmo2
 
 /** Models by their names, each loaded once. */

@@ -22,20 +22,20 @@ export interface BenchOptions
     'dtype' | 'cacheDtype' | 'device' | 'threads' | 'revision' | 'hub' | 'onDownload' | 'signal'
   > {
   /**
-   * What to measure: `prefillN`, `decode@N` (with N tokens before), `firstToken`, `load`, `peakRss`.
-   * Default: `prefill128`, `512` and `2048`, `decode@0`, `@512` and `@3584`, and the last three;
-   * without those that the model's context has no room for.
+   * What to measure: `prefillN`, `decode@N` (with N tokens before), `firstToken`, `load`, `peakRss`. Default:
+   * `prefill128`, `512` and `2048`, `decode@0`, `@512` and `@3584`, and the last three, except those that do
+   * not fit the model's context.
    */
   metrics?: readonly string[] | undefined
-  /** How often to measure each. Loading is measured once. Default 3. */
+  /** Measurements of each metric. Loading is measured once. Default 3. */
   rounds?: number | undefined
-  /** Tokens that a decode generates. Default 32. */
+  /** Tokens generated per decode. Default 32. */
   decodeTokens?: number | undefined
-  /** Is told what is measured next. */
+  /** Called before each measurement. */
   onProgress?: (progress: { metric: string; round: number; rounds: number }) => void
 }
 
-/** How fast a model is here. */
+/** The speed of a model on this machine. */
 export interface BenchReport {
   path: string
   dtype: DType
@@ -64,11 +64,11 @@ function check(path: string | undefined, options: BenchOptions): void {
 }
 
 /**
- * Measures how fast a model reads and writes on this machine, and what it takes. Load time and memory
- * are those of this process: run it in a fresh one for true ones.
+ * Measures how fast a model reads and writes on this machine, and its memory. Load time and memory are those
+ * of this process; for accurate figures, run it in a fresh one.
  *
  * @param path The checkpoint, as `Olmo2.load` takes it
- * @throws {OptionError} if a metric is unknown, or needs a longer context than the model has
+ * @throws {OptionError} if a metric is unknown or needs a longer context than the model's
  */
 export async function bench(
   path: string | undefined,

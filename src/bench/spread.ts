@@ -1,4 +1,4 @@
-/** What several measurements of one thing gave. */
+/** The spread of several measurements. */
 export interface Spread {
   min: number
   median: number

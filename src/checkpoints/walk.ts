@@ -7,33 +7,35 @@ import { tokensSeen } from './seen.js'
 import { selectCheckpoints } from './select.js'
 import { type Checkpoint, checkpointsOf } from './source.js'
 
-/** Which checkpoint a result is of. */
+/** The checkpoint that a result belongs to. */
 export interface TracedCheckpoint {
   revision: string
   stage: number | null
   ingredient: number | null
   step: number | null
-  /** Tokens seen in its stage, as the name says. */
+  /** Tokens seen in its stage, from the name. */
   tokens: number | null
-  /** Tokens seen in all, with those of the stages before. */
+  /** Tokens seen in total, including earlier stages. */
   seen: number | null
 }
 
-/** A checkpoint that could not be asked. */
+/** A checkpoint that failed. */
 export interface CheckpointFailure extends TracedCheckpoint {
   error: { code: string; message: string }
 }
 
-/** Which checkpoints of a run to ask. */
+/** Which checkpoints of a run to visit. */
 export interface WalkOptions {
   /**
-   * Which checkpoints: `all`, `every:20` (every 20th, and the last), `steps:10000`, or names as in
-   * `PullOptions.revision`. Default `all`.
+   * The checkpoints: `all`, `every:20` (every 20th, plus the first and the last), `steps:10000`, or names as
+   * in `PullOptions.revision`. Default `all`.
    */
   revisions?: string | readonly string[] | undefined
-  /** Only those of one stage. Default: of all. */
+  /** Only those of one stage. Default: all stages. */
   stage?: number | undefined
-  /** Keep what is fetched in the cache; without, there is one checkpoint on the disk at a time. Default true. */
+  /**
+   * Keep fetched checkpoints in the cache; otherwise only one is on disk at a time. Default true.
+   */
   keep?: boolean | undefined
   /** Names of checkpoints that have been asked before. */
   skip?: ReadonlySet<string> | undefined
@@ -60,10 +62,10 @@ export const walkShape = {
 } as const satisfies Shape
 
 /**
- * Asks the checkpoints of a training run the same, one after the other in the order of training.
+ * Visits the checkpoints of a training run one after the other, in the order of training.
  *
- * A checkpoint that is broken gives a result with an error, and the next one is asked. What would
- * befall the others too, such as a full disk, ends the walk.
+ * A broken checkpoint yields a result with an error, and the walk continues. A failure that would affect the
+ * others too, such as a full disk, ends the walk.
  *
  * @param source The id of a model on the hub, or a folder with a folder for each checkpoint
  * @param ask What to ask of the one in a folder

@@ -20,37 +20,41 @@ export interface ConvertOptions {
   /** The form of the new model. Default: `gguf` if its name ends so, else `hugging-face`. */
   to?: Form | undefined
   /**
-   * The type of the new weights: any for GGUF, `f32`, `f16` or `bf16` for a folder. Default: that of the old
-   * ones; of blocks `f16`. OLMo-core's form is in `f32` always.
+   * The type of the new weights: any for GGUF, `f32`, `f16` or `bf16` for a folder. Default: the old weights'
+   * type, or `f16` if they are quantised. OLMo-core's form is always in `f32`.
    */
   dtype?: DType | undefined
-  /** A `config.json`, or a folder with one, of a checkpoint that does not say what the model is. */
+  /** A `config.json`, or a folder with one, for a checkpoint that does not describe its model. */
   config?: string | undefined
-  /** Folder of the new model's tokenizer. Default: that of the old one, or one that lies beside it. */
+  /** Folder of the new model's tokenizer. Default: the old model's, or one beside it. */
   tokenizer?: string | undefined
-  /** A file with the chat template that the new model is to have. Default: that of the tokenizer. */
+  /** A file with the new model's chat template. Default: the tokenizer's. */
   chatTemplate?: string | undefined
   /**
-   * The Python that reads and writes what only torch can: OLMo-core's checkpoints and `model.pt`. Default: that
-   * of `OLMO2_PYTHON`, of the active environment, or the system's.
+   * The Python for formats that only torch reads and writes: OLMo-core's checkpoints and `model.pt`. Default:
+   * `OLMO2_PYTHON`, else the active environment's or the system's.
    */
   python?: string | undefined
-  /** Replace what is there. Default false. */
+  /** Replace an existing model. Default false. */
   force?: boolean | undefined
-  /** Stops the work, which then rejects with the signal's reason; nothing of the new model is left. */
+  /**
+   * Stops the work, which then rejects with the signal's reason and leaves no part of the new model.
+   */
   signal?: AbortSignal | undefined
-  /** Is told how far a step is. If it throws, the work stops and rejects with that. */
+  /**
+   * Receives the progress of each step. If it throws, the work stops and rejects with that error.
+   */
   onProgress?: ((progress: ConvertProgress) => void) | undefined
 }
 
-/** How far {@link convert} is, in bytes or in tensors. */
+/** Progress of {@link convert}, in bytes or tensors. */
 export interface ConvertProgress {
   step: 'reading' | 'writing'
   done: number
   total: number
 }
 
-/** What {@link convert} made. */
+/** The result of {@link convert}. */
 export interface Converted {
   /** The new folder or file. */
   path: string
@@ -75,15 +79,15 @@ const shape = {
 const FORMS: readonly string[] = ['hugging-face', 'gguf', 'olmo-core', 'olmo']
 
 /**
- * Turns a model into another form: checkpoints of OLMo-core and of OLMo, folders as Hugging Face saves them,
- * and GGUF files. Names and shapes of the tensors, what the config says, tokenizer and chat template go with
- * it. The new model appears when it is whole.
+ * Converts a model between forms: checkpoints of OLMo-core and of OLMo, folders in Hugging Face's layout, and
+ * GGUF files. It converts the tensors' names and shapes, the config, the tokenizer and the chat template. The
+ * new model appears once it is complete.
  *
- * @param input A checkpoint in any form, or a run of OLMo-core, of which the newest is taken
+ * @param input A checkpoint in any form, or a run of OLMo-core, whose newest checkpoint is used
  * @param out The folder or file to write
- * @throws {CheckpointError} if the model cannot be used, or is no OLMo 2
- * @throws {ResourceError} `NO_PYTHON` if torch is needed and is not there
- * @throws {OptionError} if an option is out of its range, or `out` is there
+ * @throws {CheckpointError} if the model is unusable or not an OLMo 2 model
+ * @throws {ResourceError} `NO_PYTHON` if torch is needed but missing
+ * @throws {OptionError} if an option is out of range, or `out` exists
  * @throws the signal's reason, if it aborts
  */
 export async function convert(

@@ -1,5 +1,5 @@
 /**
- * `olmo2/convert`: models from one form into another.
+ * `olmo2/convert`: conversion of models between forms.
  *
  * @packageDocumentation
  */

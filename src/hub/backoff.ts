@@ -5,14 +5,14 @@ import { HubError, type HubErrorCode } from '../errors.js'
 /** Waits, in milliseconds. */
 export type Sleep = (milliseconds: number, signal: AbortSignal | undefined) => Promise<void>
 
-/** A failure after which there is another try. */
+/** A failure that will be retried. */
 export interface HubRetry {
-  /** What went wrong, as the error says it that would come without another try. */
+  /** What went wrong, in the words of the error that would be thrown without a retry. */
   reason: string
-  /** Which of how many further tries comes next; progress begins the count anew. */
+  /** The number of the next retry, of `attempts`; progress restarts the count. */
   attempt: number
   attempts: number
-  /** Seconds until then. */
+  /** Seconds until the retry. */
   wait: number
 }
 

@@ -1,8 +1,8 @@
 import { OptionError } from '../errors.js'
 
 /**
- * The GGUF file of a repository that has weights of one type, which its name says: `Q4_K_M` means
- * `model-Q4_K_M.gguf`, `model.q4_k_m.gguf`, and `Q4_K_M/model.gguf`, and not `model-Q4_K_M-XL.gguf`.
+ * Finds the GGUF file of a repository by the type of weights in its name: `Q4_K_M` means `model-Q4_K_M.gguf`,
+ * `model.q4_k_m.gguf`, and `Q4_K_M/model.gguf`, and not `model-Q4_K_M-XL.gguf`.
  *
  * @param names All files of the repository
  * @throws {OptionError} if there is none, or more than one

@@ -20,14 +20,14 @@ export interface LocatedModel {
 }
 
 /**
- * The place of a model that is named by a path or by an id on the hub, from where it is then pulled.
- * After the id may come a GGUF file, as in `allenai/OLMo-2-0425-1B-Instruct-GGUF/model-Q4_K_M.gguf`, or
- * the type of one, as in `allenai/OLMo-2-0425-1B-Instruct-GGUF:Q4_K_M`; in place of the id, the address of
- * its page. A file or folder of that name goes first; for one of a checkpoint's own files it is its
- * folder. With a revision, a folder means a run with its checkpoints, one folder each.
+ * Finds a model named by a path or by an id on the hub, and pulls it from there if necessary. The id can be
+ * followed by a GGUF file, as in `allenai/OLMo-2-0425-1B-Instruct-GGUF/model-Q4_K_M.gguf`, or the type of
+ * one, as in `allenai/OLMo-2-0425-1B-Instruct-GGUF:Q4_K_M`; or replaced by the address of the model's page. A
+ * local file or folder of that name takes precedence; one of a checkpoint's own files means its folder. With
+ * a revision, a folder is a run with one folder per checkpoint.
  *
- * @throws {CheckpointError} `IO` or `INVALID_FILE` if a file of the model is a pipe, a folder or a pointer
- * of git-lfs
+ * @throws {CheckpointError} `IO` or `INVALID_FILE` if a file of the model is a pipe, a folder or a pointer of
+ * git-lfs
  */
 export async function locateModel(
   pathOrId: string,

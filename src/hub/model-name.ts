@@ -18,12 +18,12 @@ const ADDRESS = /^(?:https?:\/\/)([^/]+)\/(.*)$/i
 const HOSTS = new Set(['huggingface.co', 'www.huggingface.co', 'hf.co', 'www.hf.co'])
 
 /**
- * Reads what names a model on the hub: `owner/name`, `owner/name/file.gguf`, `owner/name:Q4_K_M`, or the
+ * Parses the name of a model on the hub: `owner/name`, `owner/name/file.gguf`, `owner/name:Q4_K_M`, or the
  * address of its page, as people copy it.
  *
- * @param endpoint The hub, whose addresses are read beside those of Hugging Face
+ * @param endpoint The hub; its addresses are accepted besides those of Hugging Face
  * @param option What the name is called where it is asked for
- * @returns undefined for what cannot be a model's name
+ * @returns undefined if it cannot be a model's name
  * @throws {OptionError} for an address that is not one of a model
  */
 export function parseModelName(

@@ -1,32 +1,32 @@
 import type { HubRetry } from './backoff.js'
 import type { FileState } from './download/blob.js'
 
-/** How far one file is. */
+/** Progress of one file. */
 export interface FileProgress {
   file: string
-  /** Bytes that are there, from earlier attempts too. */
+  /** Bytes present, including those of earlier attempts. */
   loaded: number
   total: number
   /**
-   * `queued` at first; `waiting` for another process that fetches the same, `fetching`, `checking` the content against
-   * its hash, or `done`.
+   * `queued` at first; then `waiting` for another process that is fetching the same file, `fetching`,
+   * `checking` the content against its hash, or `done`.
    */
   state: FileState
 }
 
-/** How far a pull is. */
+/** Progress of a pull. */
 export interface PullProgress {
-  /** The file whose news this is; one without a name where the news is of the hub alone. */
+  /** The file that this report is about; its name is empty if the report is about the hub alone. */
   current: FileProgress
-  /** The news is that the hub, or the way to it, failed, and is tried again after a wait. */
+  /** Set if the hub, or the connection to it, failed and will be tried again after a wait. */
   retry?: HubRetry
-  /** All files of the pull, with those that were there before. */
+  /** All files of the pull, including those that were already present. */
   files: readonly FileProgress[]
   loaded: number
   total: number
-  /** Bytes a second that came through the network lately; 0 before the first. */
+  /** Recent download speed in bytes per second; 0 before the first byte. */
   speed: number
-  /** Seconds until all is there, at this speed; undefined while there is none. */
+  /** Seconds left at this speed; undefined while there is no speed. */
   secondsLeft: number | undefined
 }
 

@@ -9,8 +9,7 @@ import { checkRepoId } from './names.js'
 import type { HubOptions } from './settings.js'
 
 /**
- * A branch or tag of a repository. Where the name is not that of a training checkpoint, the numbers
- * are null.
+ * A branch or tag of a repository. The numbers are null if the name is not that of a training checkpoint.
  */
 export interface Revision {
   name: string
@@ -23,11 +22,11 @@ export interface Revision {
 }
 
 /**
- * All branches and tags of a repository: its training checkpoints in the order of training, then
- * `main`, then the others. Offline, those that are in the cache.
+ * Lists all branches and tags of a repository: its training checkpoints in the order of training, then
+ * `main`, then the others. Offline, it lists those in the cache.
  *
- * @param options.onRetry Is told of each failure of the hub after which there is another try
- * @throws {HubError} if the hub cannot be asked or has no such repository
+ * @param options.onRetry Receives each failure of the hub that will be retried
+ * @throws {HubError} if the hub cannot be reached or has no such repository
  */
 export async function listRevisions(
   id: string,

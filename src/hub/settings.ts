@@ -5,21 +5,21 @@ import { OptionError } from '../errors.js'
 import { readRegularFile } from '../files.js'
 import { Secret } from './secret.js'
 
-/** Where the hub is, and where what comes from it is kept. Defaults are those of `huggingface_hub`. */
+/** The hub's address, the cache and the token. Defaults are those of `huggingface_hub`. */
 export interface HubOptions {
-  /** The hub's address. Default: `HF_ENDPOINT`, or else `https://huggingface.co`. */
+  /** The hub's address. Default: `HF_ENDPOINT`, else `https://huggingface.co`. */
   endpoint?: string | undefined
   /**
-   * The folder of the cache. Default: `HF_HUB_CACHE`, or else `hub` in `HF_HOME`, which is
-   * `~/.cache/huggingface` by default.
+   * The cache folder. Default: `HF_HUB_CACHE`, else `hub` in `HF_HOME`, which is `~/.cache/huggingface` by
+   * default.
    */
   cacheDir?: string | undefined
   /**
-   * The token to send; false for none. Default: `HF_TOKEN`, or else what `hf auth login` has put
-   * into the file `HF_TOKEN_PATH`. It is sent to the endpoint and to no one else.
+   * The token to send; false for none. Default: `HF_TOKEN`, else the token that `hf auth login` stored in the
+   * file `HF_TOKEN_PATH`. It is sent only to the endpoint.
    */
   token?: string | false | undefined
-  /** Use what is in the cache, and no network. Default: whether `HF_HUB_OFFLINE` is set. */
+  /** Use only the cache, never the network. Default: whether `HF_HUB_OFFLINE` is set. */
   offline?: boolean | undefined
 }
 

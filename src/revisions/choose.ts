@@ -4,20 +4,20 @@ import { nearestRevision, type RevisionWish, stageOf } from './nearest.js'
 import type { Ordered } from './order.js'
 import { parseCount } from './parse.js'
 
-/** Whether a text asks for a revision by what it is, and not by its name. */
+/** Whether a text describes a revision instead of naming it. */
 export function isLoose(text: string): boolean {
   return /^(?:latest|first)(?:-stage\d+(?:-ingredient\d+)?)?$|=/.test(text)
 }
 
 /**
- * The revision that is meant by `tokens=1T`, `step=10000`, `stage=2,ingredient=1,tokens=20B`,
- * `latest`, `latest-stage1`, `first-stage2-ingredient1`, or by a name.
+ * Finds the revision that a text means: `tokens=1T`, `step=10000`, `stage=2,ingredient=1,tokens=20B`,
+ * `latest`, `latest-stage1`, `first-stage2-ingredient1`, or a name.
  *
- * `latest` alone is the last checkpoint of the last stage. In a stage with several runs and none
- * named, it is the last run.
+ * `latest` alone is the last checkpoint of the last stage. In a stage with several runs and none named, it is
+ * the last run.
  *
- * @returns undefined if nothing is like that
- * @throws {OptionError} if the text cannot be understood
+ * @returns undefined if no revision matches
+ * @throws {OptionError} if the text is malformed
  */
 export function chooseRevision<T extends Ordered>(
   revisions: readonly T[],

@@ -2,13 +2,13 @@ import { checkArgument, checkObject } from '../arguments.js'
 import { nearestRevision, stageOf } from './nearest.js'
 import type { Ordered } from './order.js'
 
-/** Which revisions to keep of a list. */
+/** Which revisions of a list to keep. */
 export interface RevisionFilter {
-  /** Those of one stage. */
+  /** Only those of one stage. */
   stage?: number | undefined
-  /** Those whose step is a multiple of this. */
+  /** Only those whose step is a multiple of this. */
   every?: number | undefined
-  /** The one nearest to so many tokens. */
+  /** Only the one nearest to this number of tokens. */
   nearTokens?: number | undefined
 }
 

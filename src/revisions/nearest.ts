@@ -3,9 +3,9 @@ import { nearestName } from '../nearest-name.js'
 import type { Ordered } from './order.js'
 import { parseRevision } from './parse.js'
 
-/** Which checkpoint is meant, as far as one knows. */
+/** What is known of the wanted checkpoint. */
 export interface RevisionWish {
-  /** Default: the earliest that there is, as tokens and steps are counted anew in each. */
+  /** Default: the earliest stage, because each stage counts tokens and steps anew. */
   stage?: number | undefined
   /** Default: any. */
   ingredient?: number | undefined
@@ -16,11 +16,10 @@ export interface RevisionWish {
 const WISH = { stage: 'amount', ingredient: 'amount', step: 'amount', tokens: 'amount' } as const
 
 /**
- * The training checkpoint nearest to a step or a number of tokens; of two as near, the earlier.
- * Without either, the last one.
+ * Finds the training checkpoint nearest to a step or a number of tokens; of two equally near, the earlier.
+ * Without either, it returns the last one.
  *
- * @returns undefined if there is no checkpoint of that stage and ingredient, or none with such a
- * number in its name
+ * @returns undefined if that stage and ingredient has no checkpoint, or none with such a number in its name
  */
 export function nearestRevision<T extends Ordered>(
   revisions: readonly T[],

@@ -1,22 +1,22 @@
 import { checkArgument } from '../arguments.js'
 
-/** A checkpoint of a training run, as its name says it. */
+/** A checkpoint of a training run, parsed from its name. */
 export interface TrainingRevision {
   /** The branch or tag, or the folder of a local run. */
   name: string
-  /** 1 for pretraining, 2 for annealing; null in names from before there were stages. */
+  /** 1 for pretraining, 2 for annealing; null in names that predate stages. */
   stage: number | null
-  /** Which of the runs of stage 2, whose weights are averaged in the end. */
+  /** The run of stage 2; the weights of its runs are averaged in the end. */
   ingredient: number | null
   step: number
-  /** Tokens seen in this stage, as rounded in the name; null where it has none. */
+  /** Tokens seen in this stage, rounded as in the name; null if the name has none. */
   tokens: number | null
 }
 
 const NAME = /^(?:stage(\d+)-)?(?:ingredient(\d+)-)?step(\d+)(?:-tokens(\d+(?:\.\d+)?[KMBT]?))?$/
 
 /**
- * Reads the name of a training checkpoint: `stage1-step1000-tokens5B`,
+ * Parses the name of a training checkpoint: `stage1-step1000-tokens5B`,
  * `stage2-ingredient1-step1000-tokens5B`, or `step1000-tokens5B`.
  *
  * @returns null for any other name, such as `main`

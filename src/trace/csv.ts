@@ -10,10 +10,10 @@ const HEADS = [
 ]
 
 /**
- * The results as a long table for other programs: a row for each measure of each checkpoint, and empty
- * cells for what there is not. Measures are `logprob` of each continuation in `text`, `top_logprob` of the
- * likeliest next tokens by `rank` from 1 on, `perplexity`, `greedy` with the model's own text, and
- * `error` of a checkpoint that could not be asked.
+ * Formats the results as a long table for other programs: a row for each measure of each checkpoint, with
+ * empty cells for missing values. Measures are `logprob` of each continuation in `text`, `top_logprob` of the
+ * likeliest next tokens by `rank` from 1 on, `perplexity`, `greedy` with the model's own text, and `error` of
+ * a checkpoint that failed.
  */
 export function traceCsv(results: readonly TraceResult[]): string {
   checkArgument('results', results, 'traceResults')

@@ -16,7 +16,7 @@ const form: ResultsForm<TraceRequest, TraceResult> = {
   isResult,
 }
 
-/** A trace in a JSON file, to which results are added one by one, so that it can be gone on with. */
+/** A trace in a JSON file, which grows one result at a time and can be resumed. */
 export class TraceFile {
   readonly path: string
   readonly #file: ResultsFile<TraceRequest, TraceResult>
@@ -27,9 +27,9 @@ export class TraceFile {
   }
 
   /**
-   * Opens the file, or begins it.
+   * Opens the file, or creates it.
    *
-   * @param options.force Begin it anew if it holds something else. Default false.
+   * @param options.force Start anew if the file holds something else. Default false.
    * @throws {OptionError} if it holds the trace of something else
    */
   static async open(
@@ -45,17 +45,19 @@ export class TraceFile {
     return new TraceFile(await ResultsFile.open(path, { source, request }, form, force))
   }
 
-  /** What there is, in the order of training. */
+  /** The results so far, in the order of training. */
   get results(): TraceResult[] {
     return this.#file.results
   }
 
-  /** The checkpoints that need not be asked again. One that failed may be whole by now. */
+  /**
+   * The checkpoints that have answered. Those that failed are not included, because they may work by now.
+   */
   get done(): Set<string> {
     return this.#file.done
   }
 
-  /** Adds a result; it is on the disk then. */
+  /** Adds a result and writes it to disk. */
   async add(result: TraceResult): Promise<void> {
     checkArgument('result', result, 'traceResult')
     await this.#file.add(result)

@@ -1,5 +1,5 @@
 /**
- * `olmo2/trace`: one prompt asked of the checkpoints of a training run.
+ * `olmo2/trace`: one prompt over the checkpoints of a training run.
  *
  * @packageDocumentation
  */

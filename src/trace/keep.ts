@@ -10,15 +10,15 @@ import { checkRequest, isFailure, type TraceRequest, type TraceResult } from './
 
 /** Options of {@link traceToFiles}. */
 export interface TraceToFilesOptions extends Omit<TraceOptions, 'onStart' | 'skip'> {
-  /** Where the results go: `out` with `.json`, `.csv` and `.svg` at its end. */
+  /** Path of the results, to which `.json`, `.csv` and `.svg` are added. */
   out: string
   /** Plot tokens on a logarithmic scale. Default false. */
   logX?: boolean | undefined
-  /** Replace what is there and is not this trace. Default false. */
+  /** Replace existing files that hold something else. Default false. */
   force?: boolean | undefined
   /**
-   * Is told which checkpoints will be asked, before the first is, and what the file has already answered
-   * of an earlier trace.
+   * Called before the first checkpoint, with the checkpoints to visit and the answers that the file already
+   * has.
    */
   onStart?:
     | ((checkpoints: readonly TracedCheckpoint[], answered: readonly TraceResult[]) => void)
@@ -29,11 +29,11 @@ const { skip: _, ...others } = traceShape
 const shape = { ...others, out: 'path', logX: 'flag', force: 'flag' } as const satisfies Shape
 
 /**
- * As {@link trace}, and keeps the results: in JSON, as CSV and as a plot. Where the JSON file is there
- * already, the trace goes on: checkpoints that have answered aren't asked again, those that failed are.
- * Each result is on the disk before it comes out, and what there is stays when the trace is stopped.
+ * Runs a {@link trace} and writes the results as JSON, CSV and a plot. If the JSON file exists, the trace
+ * continues: it skips checkpoints that have answered and retries those that failed. Each result is on disk
+ * before it is yielded, and results stay when the trace is stopped.
  *
- * @throws {OptionError} if a file of these names holds something else, such as the trace of another request
+ * @throws {OptionError} if one of these files holds something else, such as the trace of another request
  */
 export async function* traceToFiles(
   source: string,

@@ -14,16 +14,16 @@ import {
 
 /** How to draw a trace. */
 export interface PlotOptions {
-  /** Give equal ratios of tokens equal lengths; what has seen none is left out. Default false. */
+  /** Plot tokens on a logarithmic scale; a checkpoint without tokens is left out. Default false. */
   logX?: boolean | undefined
   /** Default: the prompt. */
   title?: string | undefined
 }
 
 /**
- * Draws a trace as SVG: how likely each continuation becomes over the tokens seen, and below the
- * perplexity. Checkpoints that could not be asked leave a gap, and so does the step from one run of a
- * stage to the next. A point says which checkpoint it is when the mouse is on it.
+ * Draws a trace as SVG: the likelihood of each continuation over the tokens seen, with the perplexity below.
+ * Failed checkpoints leave a gap, and so does the step from one run of a stage to the next. Hovering over a
+ * point shows its checkpoint.
  */
 export function tracePlot(
   source: string,

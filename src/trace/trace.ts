@@ -5,7 +5,7 @@ import { type LoadOptions, loadShape } from '../options.js'
 import { probe } from './probe.js'
 import { checkRequest, type TraceRequest, type TraceResult } from './types.js'
 
-/** Which checkpoints to ask, and how. */
+/** Which checkpoints to visit, and how. */
 export interface TraceOptions
   extends WalkOptions,
     Pick<LoadOptions, 'dtype' | 'device' | 'threads'> {}
@@ -16,10 +16,10 @@ const { dtype, device, threads } = loadShape
 export const traceShape = { ...walkShape, dtype, device, threads } as const satisfies Shape
 
 /**
- * Asks the checkpoints of a training run the same, one after the other in the order of training.
+ * Runs one request over the checkpoints of a training run, one after the other in the order of training.
  *
- * A checkpoint that is broken gives a result with an error, and the next one is asked. What would
- * befall the others too, such as a full disk, ends the trace.
+ * A broken checkpoint yields a result with an error, and the trace continues. A failure that would affect the
+ * others too, such as a full disk, ends the trace.
  *
  * @param source The id of a model on the hub, or a folder with a folder for each checkpoint
  */

@@ -2,14 +2,14 @@ import { checkArgument, checkObject, type Shape } from '../arguments.js'
 import type { CheckpointFailure, TracedCheckpoint } from '../checkpoints/walk.js'
 import type { Alternative } from '../generate.js'
 
-/** What to ask of every checkpoint. */
+/** The request for every checkpoint. */
 export interface TraceRequest {
   prompt: string
-  /** Texts whose log-probability after the prompt to give; a space before one belongs to it. */
+  /** Texts whose log-probability after the prompt to compute; include the space before each. */
   continuations?: readonly string[] | undefined
-  /** A text whose perplexity to give. */
+  /** A text whose perplexity to compute. */
   text?: string | undefined
-  /** Tokens to continue the prompt with, each time the likeliest. Default 16; 0 for none. */
+  /** Tokens of a greedy continuation of the prompt. Default 16; 0 for none. */
   maxNewTokens?: number | undefined
 }
 
@@ -27,23 +27,23 @@ export function checkRequest(request: TraceRequest): void {
   checkArgument('prompt', request.prompt, 'text')
 }
 
-/** What a checkpoint has answered. */
+/** The answer of a checkpoint. */
 export interface TracePoint extends TracedCheckpoint {
   continuations: { text: string; logprob: number; tokens: number }[]
   /** The five likeliest next tokens. */
   top: Alternative[]
-  /** Of the text; null without one. */
+  /** Perplexity of the text; null without one. */
   perplexity: number | null
-  /** The likeliest continuation; null if none was asked for. */
+  /** The greedy continuation; null if none was requested. */
   greedy: string | null
 }
 
-/** A checkpoint that could not be asked. */
+/** A checkpoint that failed. */
 export type TraceFailure = CheckpointFailure
 
 export type TraceResult = TracePoint | TraceFailure
 
-/** Whether a checkpoint could not be asked. */
+/** Whether a result is that of a failed checkpoint. */
 export function isFailure(result: TraceResult): result is TraceFailure {
   checkArgument('result', result, 'traceResult')
   return 'error' in result

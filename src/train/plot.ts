@@ -29,8 +29,8 @@ export function trainPlot(metrics: readonly TrainMetric[], title = 'training run
   const range = rangeOf([0, ...all.map(({ tokens }) => tokens)])
   const lines = validation.map((curve, index) => seriesOf(curve, colorOf(index), 'bits/byte'))
   const panels = [
-    linear('training loss, nats a token', PANEL, [lineOf(loss)]),
-    linear('held-out text, bits a byte', PANEL, lines),
+    linear('training loss, nats per token', PANEL, [lineOf(loss)]),
+    linear('held-out text, bits per byte', PANEL, lines),
     linear('learning rate', SMALL_PANEL, [lineOf(learningRate)]),
     logarithmic('gradient norm before clipping (log scale)', SMALL_PANEL, [lineOf(gradNorm)]),
   ]

@@ -15,17 +15,13 @@ export function addCompare(parent: Command): void {
   parent
     .command('compare')
     .description('compare two evaluations document by document: which differences may be chance?')
-    .argument('<a>', 'the folder of an evaluation, as `--out` named it')
-    .argument('<b>', 'that of another, of the same documents or some of them')
-    .option('--tasks <list>', 'only these tasks, as in arc_easy,boolq', toNames)
+    .argument('<a>', 'folder of an evaluation (its `--out`)')
+    .argument('<b>', 'folder of another, over the same documents or some of them')
+    .option('--tasks <list>', 'only these tasks, such as arc_easy,boolq', toNames)
     .option('--all-metrics', 'every metric, not only the one that the harness reports')
     .option('--resamples <n>', 'samples of the bootstrap (default: 10000)', toNumber)
-    .option('--seed <n>', "of the bootstrap's chance (default: 0)", toNumber)
-    .option(
-      '--alpha <p>',
-      'what p has to be below for a difference to count (default: 0.05)',
-      toNumber,
-    )
+    .option('--seed <n>', 'seed of the bootstrap (default: 0)', toNumber)
+    .option('--alpha <p>', 'significance level: p must be below it (default: 0.05)', toNumber)
     .option('--json', 'write JSON')
     .action(run)
 }
@@ -53,6 +49,6 @@ function legend({ alpha, left, ...of }: EvaluationComparison, [a, b]: [string, s
     `*: p below ${alpha}; **: also with Holm's correction for all lines together`,
   ]
   if (left.length > 0)
-    lines.push(`not compared, for want of a number for each document in both: ${left.join(', ')}`)
+    lines.push(`not compared, because one of them lacks a number per document: ${left.join(', ')}`)
   return lines
 }

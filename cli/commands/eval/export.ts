@@ -7,8 +7,8 @@ import { writeData } from '../../output.js'
 export function addExport(parent: Command): void {
   parent
     .command('export')
-    .description("write an evaluation in the layout of EleutherAI's lm_eval, for what reads that")
-    .argument('<dir>', 'the folder of the evaluation, as `--out` named it')
+    .description("write an evaluation in the layout of EleutherAI's lm_eval")
+    .argument('<dir>', 'folder of the evaluation (its `--out`)')
     .requiredOption('-o, --out <dir>', "where the model's folder goes")
     .action(run)
 }

@@ -8,7 +8,7 @@ import { resultsTable } from '../../ui/card-table.js'
 export function addMerge(parent: Command): void {
   parent
     .command('merge')
-    .description('make one evaluation of the parts that `--shard` made')
+    .description('join the parts that `--shard` made into one evaluation')
     .argument('<dirs...>', 'the folders of the parts')
     .requiredOption('-o, --out <dir>', 'the folder for the whole')
     .option('--json', 'write JSON')

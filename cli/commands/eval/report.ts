@@ -8,11 +8,11 @@ import { note } from '../../output.js'
 export function addReport(parent: Command): void {
   parent
     .command('report')
-    .description('make one HTML page of an evaluation: charts, numbers and documents')
-    .argument('<dir>', 'the folder of the evaluation, as `--out` named it')
-    .option('-o, --out <file>', 'where the page goes (default: report.html in the folder)')
-    .option('--documents <n>', 'the most documents of a task to show (default: 500)', toNumber)
-    .option('--force', 'replace a file that exists and is not such a page')
+    .description('write an evaluation as one HTML page: charts, numbers and documents')
+    .argument('<dir>', 'folder of the evaluation (its `--out`)')
+    .option('-o, --out <file>', 'page to write (default: report.html in the folder)')
+    .option('--documents <n>', 'most documents to show per task (default: 500)', toNumber)
+    .option('--force', 'replace an existing file that is not such a page')
     .action(run)
 }
 

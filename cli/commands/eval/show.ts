@@ -9,7 +9,7 @@ export function addShow(parent: Command): void {
   parent
     .command('show')
     .description('show the numbers of an evaluation')
-    .argument('<dir>', 'the folder of the evaluation, as `--out` named it')
+    .argument('<dir>', 'folder of the evaluation (its `--out`)')
     .addOption(cardOption())
     .option('--json', 'write JSON')
     .action(run)

@@ -7,8 +7,8 @@ import { table } from '../../ui/table.js'
 export function doctor(group: Command): void {
   group
     .command('doctor')
-    .description('say which Python, torch and trainers there are, and what is missing')
-    .option('--python <path>', 'the Python to ask (default: OLMO2_PYTHON, or python3)')
+    .description('show which Python, torch and trainers are installed, and what is missing')
+    .option('--python <path>', 'the Python to check (default: OLMO2_PYTHON, or python3)')
     .option('--json', 'write a JSON object')
     .action(run)
 }

@@ -11,6 +11,8 @@ const commands = [prepare, inspect, launch, doctor]
 export function finetune(program: Command): void {
   const group = program
     .command('finetune')
-    .description("make training data of conversations for AllenAI's trainers, and train with them")
+    .description(
+      "turn conversations into training data for AllenAI's trainers, and train with them",
+    )
   for (const add of commands) add(group)
 }

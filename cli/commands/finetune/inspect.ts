@@ -9,11 +9,11 @@ import { facts } from '../../ui/table.js'
 export function inspect(group: Command): void {
   group
     .command('inspect')
-    .description('check a folder of training data, whoever made it, and show some of it')
+    .description('check a folder of training data, whatever program made it, and show examples')
     .argument('<folder>', 'folder of prepared data')
-    .option('--tokenizer <path|id>', "what it was made with (default: the folder's own)")
+    .option('--tokenizer <path|id>', "the tokenizer it was made with (default: the folder's own)")
     .addOption(
-      new Option('--dtype <type>', 'how ids are stored (default: as the files say)').choices([
+      new Option('--dtype <type>', 'how ids are stored (default: what the files say)').choices([
         'uint8',
         'uint16',
         'uint32',
@@ -22,7 +22,7 @@ export function inspect(group: Command): void {
     )
     .option('--max-seq-len <n>', "length of a row of OLMo's format", toNumber)
     .option('-n, --examples <n>', 'examples to show', toNumber, 2)
-    .option('--from <n>', 'the first of them, from 0', toNumber, 0)
+    .option('--from <n>', 'first example to show, from 0', toNumber, 0)
     .option('--json', 'write a JSON object')
     .action(run)
 }

@@ -12,23 +12,22 @@ import { type CachedSnapshot, scanCache, scanRepo } from './scan.js'
 import { isInUse, removing } from './use.js'
 import { writing } from './writing.js'
 
-/** What was removed, or would be. */
+/** What was removed, or would have been. */
 export interface Removed {
   paths: string[]
-  /** Bytes that this frees. */
+  /** Bytes freed. */
   size: number
 }
 
-/** Options of what removes from the cache. */
+/** Options for removing from the cache. */
 export interface RemoveOptions extends HubOptions {
-  /** Only say what would be removed. Default false. */
+  /** Only report what would be removed. Default false. */
   dryRun?: boolean | undefined
 }
 
 /**
- * Removes from the cache what no branch or tag leads to: commits that have been replaced, content
- * that no commit refers to, and files that were never fetched to their end. What someone is fetching
- * at this moment stays.
+ * Removes from the cache everything that no branch or tag refers to: replaced commits, content without a
+ * commit, and partial downloads. Downloads in progress stay.
  */
 export async function pruneCache(options: RemoveOptions = {}): Promise<Removed> {
   checkCall('remove', options)
@@ -56,7 +55,7 @@ async function pruneRepo(folder: RepoFolder, removed: Removed, dryRun?: boolean)
  * Removes a model from the cache, or one revision of it.
  *
  * @param revision A branch, tag or commit. Default: all.
- * @throws {HubError} `REVISION_NOT_FOUND` or `REPO_NOT_FOUND` if the cache has no such thing
+ * @throws {HubError} `REVISION_NOT_FOUND` or `REPO_NOT_FOUND` if the cache has no such model or revision
  */
 export async function removeFromCache(
   id: string,

@@ -10,36 +10,36 @@ import { listCachedRefs } from './refs.js'
 /** A file in a snapshot. */
 export interface CachedFile {
   name: string
-  /** In bytes; undefined if the link leads nowhere. */
+  /** In bytes; undefined if the link is broken. */
   size: number | undefined
-  /** The tag that names its content; undefined if the content itself is in the snapshot. */
+  /** The etag of its content; undefined if the snapshot holds the content itself. */
   etag: string | undefined
 }
 
-/** A commit of a repository, as far as it is in the cache. */
+/** The cached part of a repository's commit. */
 export interface CachedSnapshot {
   commit: string
   path: string
-  /** Branches and tags that meant this commit when they were last looked up. */
+  /** Branches and tags that pointed to this commit at their last lookup. */
   refs: string[]
   files: CachedFile[]
-  /** Bytes of its files; those that other snapshots share count in each. */
+  /** Bytes of its files; files shared between snapshots count in each. */
   size: number
   lastModified: Date
 }
 
-/** What the cache holds of a repository. */
+/** The cached part of a repository. */
 export interface CachedRepo {
   repo: string
   path: string
   snapshots: CachedSnapshot[]
-  /** What no snapshot refers to: half-fetched files, and content whose snapshots are gone. */
+  /** Files that no snapshot refers to: partial downloads, and content whose snapshots are gone. */
   leftovers: { path: string; size: number }[]
   /** Bytes on the disk. */
   size: number
 }
 
-/** All models that are in the cache, by name; whoever fetched them. */
+/** Lists all models in the cache by name, whatever program fetched them. */
 export async function listCache(options: HubOptions = {}): Promise<CachedRepo[]> {
   checkCall('hub', options)
   return scanCache((await readSettings(options)).cacheDir)

@@ -11,26 +11,26 @@ import { RepoFolder } from './layout.js'
 import { scanCache } from './scan.js'
 import { writing } from './writing.js'
 
-/** What the check of one file of the cache has shown. */
+/** The result of checking one file of the cache. */
 export interface Verification {
   repo: string
   commit: string
   file: string
   size: number
   /**
-   * `damaged` if the content is not what its hash says, `missing` if there is none, `unnamed` if nothing
-   * says what the hash should be: in a cache without symbolic links, or where a mirror's name for the
-   * content is neither a SHA-256 nor a git hash.
+   * `damaged` if the content does not match its hash, `missing` if there is no content, `unnamed` if the hash
+   * is unknown: in a cache without symbolic links, or if a mirror names the content by neither a SHA-256 nor
+   * a git hash.
    */
   state: 'good' | 'damaged' | 'missing' | 'unnamed'
 }
 
 /**
- * Reads the files in the cache and holds each against its hash.
+ * Checks each file in the cache against its hash.
  *
- * @param options.repo Look at this repository only. Default: all.
- * @param options.fix Remove what is damaged, so that the next pull fetches it again. Default false.
- * @throws {HubError} `REPO_NOT_FOUND` if the cache has nothing of that repository
+ * @param options.repo Check only this repository. Default: all.
+ * @param options.fix Remove damaged files, so that the next pull fetches them again. Default false.
+ * @throws {HubError} `REPO_NOT_FOUND` if the cache does not have that repository
  */
 export async function* verifyCache(
   options: HubOptions & {
