@@ -158,7 +158,7 @@ test('a file that is no conversation is neither loaded nor replaced', async (t) 
   await writeFile(mine, 'mine')
   const cases: [string, RegExp][] = [
     [`/save ${mine}`, /mine\.txt exists and holds no conversation: name another/],
-    [`/save ${folder}`, /is a folder where a file has to be/],
+    [`/save ${folder}`, /is a folder, not a file/],
     [`/load ${mine}`, /mine\.txt holds no conversation/],
     [`/load ${folder}`, /cannot read the conversation: .* is a folder.*EISDIR/],
     [`/load ${mine}/x`, /cannot read the conversation: a part of .*ENOTDIR/],

@@ -201,7 +201,7 @@ const BROKEN: Broken[] = [
     about: 'nothing there',
     input: async (folder) => join(folder, 'none'),
     code: 'IO',
-    message: /there is no such file or folder/,
+    message: /it does not exist/,
   },
   {
     about: 'an empty folder',
@@ -216,7 +216,7 @@ const BROKEN: Broken[] = [
       return path
     },
     code: 'IO',
-    message: /has no config\.json, which says what the model is.*option config/,
+    message: /has no config\.json, which describes the model.*option config/,
   },
   {
     about: 'a config that is no JSON',
@@ -318,7 +318,7 @@ test('the command prints where the model is', async (t) => {
   t.regex(stderr, /no tokenizer beside it/)
   const again = await olmo2(['convert', olmoModel, out])
   t.is(again.exitCode, 2)
-  t.regex(again.stderr, /which is there/)
+  t.regex(again.stderr, /which exists/)
   const { stdout: json } = await olmo2(['convert', olmoModel, out, '--force', '--json'])
   t.like(JSON.parse(json), { path: out, from: 'olmo', to: 'hugging-face' })
 })

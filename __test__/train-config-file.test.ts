@@ -33,9 +33,9 @@ const files: [name: string, text: string, problem: RegExp][] = [
     /nested deeper than the config of a run can be/,
   ],
   ['a text', `a: ${'x'.repeat(2 << 20)}`, /too long for the config of a run/],
-  ['a list', '- a\n- b\n', /a run is described by keys with values/],
-  ['nothing', '', /a run is described by keys with values/],
-  ['a number', '5', /a run is described by keys with values/],
+  ['a list', '- a\n- b\n', /a run must be an object of keys and values/],
+  ['nothing', '', /a run must be an object of keys and values/],
+  ['a number', '5', /a run must be an object of keys and values/],
   ['a bracket too many', 'a: ]', /at line 1/],
 ]
 

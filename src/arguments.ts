@@ -42,7 +42,7 @@ export function biasPairs(biases: object): [id: number, bias: number][] {
 export const argumentKinds = {
   text: { expected: 'a text', check: isText },
   /** A text that names something: not empty, and possible in a path. */
-  name: { expected: 'a text that is not empty', check: isName },
+  name: { expected: 'a non-empty text', check: isName },
   path: { expected: 'a path, as a text', check: isName },
   token: {
     expected: 'a text, or false for none',
@@ -75,7 +75,7 @@ export const argumentKinds = {
   idList: { expected: 'a list of whole numbers', check: isIds },
   idLists: { expected: 'a list of lists of token ids', check: isListOf(isIds) },
   biases: {
-    expected: 'an object, or a Map, from token ids to what is added to their logits',
+    expected: 'an object, or a Map, from token ids to biases of their logits',
     check: (value) =>
       isObject(value) && biasPairs(value).every(([id, bias]) => isId(id) && isNumber(bias)),
   },

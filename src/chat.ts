@@ -156,7 +156,7 @@ export class ChatTemplate {
     const { continueFinalMessage = false } = options
     const addGenerationPrompt = options.addGenerationPrompt ?? !continueFinalMessage
     if (continueFinalMessage && addGenerationPrompt) {
-      const problem = 'is true, but a message that goes on excludes `addGenerationPrompt`'
+      const problem = 'is true, but a continued message excludes `addGenerationPrompt`'
       throw new OptionError('continueFinalMessage', problem)
     }
     const request = toJson({ ...options, messages, addGenerationPrompt, continueFinalMessage })
@@ -202,7 +202,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** Jinja would write what is missing as nothing, and the model would answer that. */
 function checkMessages(messages: readonly ChatMessage[]): void {
   if (!Array.isArray(messages) || messages.length === 0) {
-    throw new PromptError('INVALID_PROMPT', 'a conversation is a list of one message at least')
+    throw new PromptError('INVALID_PROMPT', 'a conversation must be a list of at least one message')
   }
   const wrong = messages.findIndex((message) => !isMessage(message))
   if (wrong < 0) return
@@ -225,7 +225,7 @@ function toJson(request: object): string {
     return JSON.stringify(request)
   } catch (cause) {
     const problem =
-      'messages and options of a chat must be what JSON can say: no cycles, no bigints'
+      'messages and options of a chat must be representable in JSON: no cycles, no bigints'
     throw new PromptError('INVALID_PROMPT', problem, { cause })
   }
 }

@@ -83,7 +83,7 @@ export async function checkReplaceable(
   throw new OptionError(option, [
     { kind: 'words', words: 'option ' },
     { kind: 'subject', option },
-    { kind: 'words', words: ` leads to ${path}, which is there and holds something else: ` },
+    { kind: 'words', words: ` leads to ${path}, which exists and holds something else: ` },
     { kind: 'words', words: 'name another file, or set ' },
     { kind: 'setting', option: 'force', value: 'true' },
     { kind: 'words', words: ' to replace it' },
@@ -181,7 +181,7 @@ export async function readRegularFile(path: string, limit: number): Promise<stri
     const found = await file.stat()
     if (!found.isFile()) throw notAFile(path, found)
     if (found.size > limit) {
-      const message = `${path} has ${formatBytes(found.size)}, more than the ${formatBytes(limit)} that such a file may have`
+      const message = `${path} has ${formatBytes(found.size)}, more than the limit of ${formatBytes(limit)} for such a file`
       throw new CheckpointError('INVALID_FILE', message)
     }
     return await file.readFile('utf8')
@@ -192,7 +192,7 @@ export async function readRegularFile(path: string, limit: number): Promise<stri
 
 /** The error of a path that leads to something else than a file. */
 export function notAFile(path: string, found: Stats): CheckpointError {
-  return new CheckpointError('IO', `${path} is ${kindOf(found)} where a file has to be`)
+  return new CheckpointError('IO', `${path} is ${kindOf(found)}, not a file`)
 }
 
 function kindOf(found: Stats): string {

@@ -37,7 +37,7 @@ export async function fittingIds(
   const ids = await tokenizer.encodeAsync(prompt, { addSpecialTokens: special, most: context })
   if (ids.length <= context) return ids
   const what = name === 'text' ? 'prompt' : name
-  const problem = `${what} ${index} has more than ${context} tokens, which is what the model's context holds`
+  const problem = `${what} ${index} has more than ${context} tokens, the size of the model's context`
   throw new PromptError('PROMPT_TOO_LONG', `${problem}; shorten it`)
 }
 

@@ -21,8 +21,8 @@ function hint(bytes: Uint8Array, at: number): string {
   if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
     return 'it looks like UTF-16, as Windows PowerShell writes it: save it as UTF-8'
   }
-  if (at + lengthOf(bytes[at]) > bytes.length) return 'it was cut off inside a character'
-  if (bytes.includes(0)) return 'it looks like no text at all'
+  if (at + lengthOf(bytes[at]) > bytes.length) return 'it is truncated inside a character'
+  if (bytes.includes(0)) return 'it does not look like text'
   return 'it may be Latin-1 or Windows-1252: save it as UTF-8'
 }
 

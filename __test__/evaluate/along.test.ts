@@ -112,7 +112,7 @@ test.serial('refuses a folder with the results of something else', async (t) => 
   })
   await all(along(folder, { ...other, revisions: 'latest', force: true }))
   await writeFile(join(out, 'card.svg'), '<svg>mine</svg>')
-  await t.throwsAsync(all(along(folder, { ...other })), { message: /card\.svg, which is there/ })
+  await t.throwsAsync(all(along(folder, { ...other })), { message: /card\.svg, which exists/ })
   for (const text of ['{', '{"format":"olmo2-trace-1"}', '[]']) {
     await writeFile(join(out, 'along.json'), text)
     await rm(join(out, 'card.svg'), { force: true })

@@ -232,7 +232,7 @@ test('trace shows a table, and writes a plot, CSV and JSON', async (t) => {
   // Of each of six a continuation, five next tokens, a perplexity and a text, and why the seventh failed.
   const csv = await readFile(join(folder, 'out.csv'), 'utf8')
   t.is(csv.match(/^stage\d.*,(logprob|top_logprob|perplexity|greedy|error),/gm)?.length, 6 * 8 + 1)
-  t.regex(await readFile(join(folder, 'out.svg'), 'utf8'), /6 checkpoints; 1 could not be asked/)
+  t.regex(await readFile(join(folder, 'out.svg'), 'utf8'), /6 checkpoints; 1 failed/)
   t.is(JSON.parse(await readFile(join(folder, 'out.json'), 'utf8')).results.length, run.length)
   const again = await olmo2(...args)
   t.regex(again.stderr, /^6 checkpoints are already in out\.json$/m)

@@ -231,7 +231,7 @@ test('says which page grants access', async (t) => {
   t.is((anonymous as HubError).code, 'ACCESS_DENIED')
   t.true(
     anonymous?.message.includes(
-      `${hub.endpoint}/${ID} is gated: ask for access on that page, then put a token`,
+      `${hub.endpoint}/${ID} is gated: request access on that page, then put a token`,
     ),
   )
   const known = await t.throwsAsync(pullFrom(hub, cache, { token: GOOD_TOKEN }))

@@ -92,7 +92,7 @@ test('uses what is there of a cache that cannot be written to, and says so of wh
     (error) => error,
   )
   t.is(failed.code, 'CACHE_NOT_WRITABLE')
-  t.regex(failed.message, /cannot be written to \(E\w+\): name another folder with HF_HUB_CACHE/)
+  t.regex(failed.message, /is not writable \(E\w+\): name another folder with HF_HUB_CACHE/)
 })
 
 test('reads tokens from where huggingface_hub keeps them', async (t) => {

@@ -228,7 +228,7 @@ test('offline, says what is missing', async (t) => {
     instanceOf: HubError,
   })
   t.is(nothing?.code, 'OFFLINE')
-  t.regex(nothing?.message ?? '', /nothing of that revision.*HF_HUB_OFFLINE.*olmo2 pull/)
+  t.regex(nothing?.message ?? '', /no part of that revision.*HF_HUB_OFFLINE.*olmo2 pull/)
   await pullFrom(hub, cache, { file: 'config.json' })
   const incomplete = await t.throwsAsync(pullFrom(hub, cache, { offline: true }))
   t.regex(incomplete?.message ?? '', /it lacks tokenizer\.json/)

@@ -86,6 +86,6 @@ for (const isTTY of [true, false]) {
     const { hub, cache } = await start(t)
     hub.fault(/revision/, { do: 'status', status: 502 }, 1)
     await pullFrom(hub, cache, { onProgress: display.update }, { retry: instantRetry() })
-    t.regex(written, /answers with status 502; trying again in [12] s \(1 of 5\)\n/)
+    t.regex(written, /answered with status 502; trying again in [12] s \(1 of 5\)\n/)
   })
 }

@@ -47,7 +47,7 @@ test('leaves a gap where a checkpoint is broken, and marks it', (t) => {
   const svg = plot([result(0), result(1), result(2, 1, true), result(3), result(4)])
   t.is(count(svg, /<path d="M[^"]*L[^"]*" fill="none"/g), 6)
   t.is(count(svg, /class="cross"/g), 1)
-  t.true(svg.includes('4 checkpoints; 1 could not be asked'))
+  t.true(svg.includes('4 checkpoints; 1 failed'))
 })
 
 test('does not join stages, and says where one begins', (t) => {

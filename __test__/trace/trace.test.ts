@@ -107,7 +107,10 @@ test('reads a text longer than the context in pieces', async (t) => {
 test('checks what is asked before anything is fetched', async (t) => {
   const folder = await runFolder(t)
   const short = all(trace(folder, { prompt: 'a', text: 'a' }, { revisions: 'latest' }))
-  await t.throwsAsync(short, { instanceOf: OptionError, message: /`text` is one token or none/ })
+  await t.throwsAsync(short, {
+    instanceOf: OptionError,
+    message: /`text` has fewer than two tokens/,
+  })
   const negative = all(trace('no/such', { prompt: 'a', maxNewTokens: -1 }))
   await t.throwsAsync(negative, { instanceOf: OptionError, message: /`maxNewTokens` is -1/ })
 })
@@ -140,7 +143,7 @@ test('says of a folder that it is no run', async (t) => {
   t.regex(error?.message ?? '', /has no checkpoints in it: a run has a folder for each/)
   const folder = await runFolder(t)
   const one = await t.throwsAsync(all(trace(join(folder, run[0][0]), request)))
-  t.regex(one?.message ?? '', /it is a checkpoint itself/)
+  t.regex(one?.message ?? '', /it is a checkpoint, not a run/)
 })
 
 test('stops at a signal', async (t) => {

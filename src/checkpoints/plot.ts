@@ -89,5 +89,5 @@ export function countOf(results: readonly TracedCheckpoint[]): string {
   const failed = results.filter(isFailed).length
   const asked = results.length - failed
   const checkpoints = `${asked} checkpoint${asked === 1 ? '' : 's'}`
-  return failed > 0 ? `${checkpoints}; ${failed} could not be asked (×)` : checkpoints
+  return failed > 0 ? `${checkpoints}; ${failed} failed (×)` : checkpoints
 }

@@ -50,8 +50,8 @@ async function inFolder(run: string): Promise<Checkpoint[]> {
   }
   if (found.length > 0) return found
   const itself = (await isCheckpoint(run))
-    ? 'it is a checkpoint itself, and no run'
-    : 'a run has a folder for each, named as in stage1-step1000-tokens5B'
+    ? 'it is a checkpoint, not a run'
+    : 'a run has a folder for each, named like stage1-step1000-tokens5B'
   throw new CheckpointError('INVALID_FILE', `${run} has no checkpoints in it: ${itself}`)
 }
 

@@ -109,7 +109,7 @@ export async function convert(
     () => false,
   )
   if (isThere && !force) {
-    throw new OptionError('out', `leads to ${out}, which is there: name another, or set force`)
+    throw new OptionError('out', `leads to ${out}, which exists: name another, or set force`)
   }
   const source = await sourceAt(input)
   const work = temporaryName(out, 'partial')

@@ -25,8 +25,7 @@ export interface Source {
  */
 export async function sourceAt(path: string): Promise<Source> {
   const found = await stat(path).catch(() => undefined)
-  if (!found)
-    throw new CheckpointError('IO', `cannot read ${path}: there is no such file or folder`)
+  if (!found) throw new CheckpointError('IO', `cannot read ${path}: it does not exist`)
   if (!found.isDirectory()) {
     if (/\.pt$/.test(path)) return olmo(dirname(path), path)
     return { form: 'gguf', path, weights: path }

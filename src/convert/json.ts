@@ -41,7 +41,7 @@ function asObject(value: unknown, file: string): Record<string, unknown> {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
     return value as Record<string, unknown>
   }
-  throw new CheckpointError('INVALID_FILE', `${file}: keys with values are needed`)
+  throw new CheckpointError('INVALID_FILE', `${file}: it must be an object of keys and values`)
 }
 
 /** Typed access to one object in a file, with errors that name the key. */

@@ -67,7 +67,7 @@ export class TensorFile {
     const found = parts.map((part) => this.#entry(part.from))
     const [first] = found
     if (!first || found.some(({ dtype }) => dtype !== first.dtype)) {
-      throw this.#error(to, 'is in parts of different types')
+      throw this.#error(to, 'has parts of different types')
     }
     const heights = parts.map(({ rows }, index) =>
       rows ? rows[1] - rows[0] : (found[index]?.shape[0] ?? 0),
@@ -96,7 +96,7 @@ export class TensorFile {
       const span = Buffer.alloc(Math.min(SPAN, last - at))
       const { bytesRead } = await this.#file.read(span, 0, span.length, at)
       if (bytesRead === 0)
-        throw new CheckpointError('INVALID_FILE', `${this.#path}: it is cut short`)
+        throw new CheckpointError('INVALID_FILE', `${this.#path}: it is truncated`)
       yield span.subarray(0, bytesRead)
       at += bytesRead
     }
@@ -105,7 +105,7 @@ export class TensorFile {
   #entry(name: string): Entry {
     const entry = this.#entries.get(name)
     if (entry) return entry
-    throw this.#error(name, 'is missing in this file')
+    throw this.#error(name, 'is missing from this file')
   }
 
   #error(tensor: string, problem: string): CheckpointError {
@@ -120,12 +120,12 @@ async function readHeader(
 ): Promise<Map<string, Entry>> {
   const invalid = (problem: string) => new CheckpointError('INVALID_FILE', `${path}: ${problem}`)
   const found = await file.stat()
-  if (!found.isFile()) throw invalid('it is no file')
+  if (!found.isFile()) throw invalid('it is not a file')
   const length = Buffer.alloc(8)
   const { bytesRead } = await file.read(length, 0, 8, 0)
   const header = Number(length.readBigUInt64LE())
   if (bytesRead < 8 || header > Math.min(MOST_HEADER, found.size - 8)) {
-    throw invalid('this is no safetensors file')
+    throw invalid('it is not a safetensors file')
   }
   const text = Buffer.alloc(header)
   await file.read(text, 0, header, 8)
@@ -133,7 +133,7 @@ async function readHeader(
   try {
     json = JSON.parse(text.toString('utf8'))
   } catch (cause) {
-    throw invalid(`its header is no JSON: ${reasonOf(cause)}`)
+    throw invalid(`its header is not JSON: ${reasonOf(cause)}`)
   }
   const entries = new Map<string, Entry>()
   for (const [name, value] of Object.entries(Object(json))) {

@@ -54,8 +54,8 @@ async function configOf(source: Source, given?: string): Promise<HuggingFaceConf
   if (source.config === undefined) {
     const name = source.form === 'olmo' ? 'config.yaml' : 'config.json'
     const message =
-      `${source.path} has no ${name}, which says what the model is: ` +
-      'name a folder of the same model in the form of Hugging Face with the option config'
+      `${source.path} has no ${name}, which describes the model: ` +
+      'with the option config, name a folder of the same model in the layout of Hugging Face'
     throw new CheckpointError('IO', message)
   }
   const settings = await readSettings(source.config)
@@ -115,7 +115,7 @@ const TOKENIZER_FILES = [
  */
 export async function copyTokenizer(from: string, to: string): Promise<void> {
   if ((await fileSize(join(from, 'tokenizer.json'))) === undefined) {
-    throw new CheckpointError('IO', `${from} holds no tokenizer: there is no tokenizer.json`)
+    throw new CheckpointError('IO', `${from} has no tokenizer.json`)
   }
   await mkdir(to, { recursive: true })
   for (const name of TOKENIZER_FILES) {

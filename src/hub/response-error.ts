@@ -49,14 +49,14 @@ export function responseError(response: Response, asked: Asked, settings: HubSet
   }
   if (status === 403) {
     const reason = said ? ` (${said})` : ''
-    const message = `access to ${page} is refused${reason}; that page says who may have it, and ${endpoint}/settings/tokens what your token may do`
+    const message = `access to ${page} is refused${reason}; that page says who has access, and ${endpoint}/settings/tokens what your token may do`
     return new HubError('ACCESS_DENIED', message, facts)
   }
   if (status === 429) {
     const retryAfter = secondsToWait(headers)
     const when = retryAfter === undefined ? 'later' : `in ${retryAfter} s`
     const tokenHelps = token ? '' : '; with a token in HF_TOKEN the limit is higher'
-    const message = `${endpoint} has had too many requests: try again ${when}${tokenHelps}`
+    const message = `${endpoint} received too many requests: try again ${when}${tokenHelps}`
     return new HubError('RATE_LIMITED', message, withWait(facts, headers))
   }
   return otherError(response, page, facts)
@@ -69,7 +69,7 @@ function otherError(
   facts: HubErrorFacts,
 ): HubError {
   const said = saidBy(headers)
-  const message = `${redact(url || page)} answers with status ${status}${said ? `: ${said}` : ''}`
+  const message = `${redact(url || page)} answered with status ${status}${said ? `: ${said}` : ''}`
   return new HubError('HUB_FAILED', message, withWait(facts, headers))
 }
 
@@ -95,7 +95,7 @@ function noRepo(repo: string, endpoint: string, withToken: boolean): string {
 }
 
 function gated(page: string, endpoint: string, withToken: boolean): string {
-  const first = `${page} is gated: ask for access on that page`
+  const first = `${page} is gated: request access on that page`
   return withToken
     ? `${first} with the account that your token belongs to`
     : `${first}, then put a token from ${endpoint}/settings/tokens into HF_TOKEN`

@@ -23,7 +23,7 @@ export function readTools(
     const name =
       typeof found === 'object' && found !== null ? Reflect.get(found, 'name') : undefined
     if (typeof name !== 'string' || !NAME.test(name)) {
-      const problem = `number ${index} has no name of letters, digits, _, - and ., 64 at most`
+      const problem = `number ${index} needs a name of at most 64 letters, digits, _, - and .`
       throw new OptionError('tools', problem)
     }
     return found as FunctionTool['function']
@@ -31,7 +31,7 @@ export function readTools(
   if (typeof choice === 'string') return functions
   const chosen = functions.filter(({ name }) => name === choice.function.name)
   if (chosen.length === 0) {
-    throw new OptionError('toolChoice', `is ${choice.function.name}, which is none of the tools`)
+    throw new OptionError('toolChoice', `is ${choice.function.name}, which is not one of the tools`)
   }
   return chosen
 }

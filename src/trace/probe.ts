@@ -41,7 +41,7 @@ async function perplexity(
 ): Promise<number> {
   const { tokens, perplexity } = await model.scoreText(text, signal)
   if (tokens > 0) return perplexity
-  const message = 'is one token or none, but only a token after another can surprise'
+  const message = 'has fewer than two tokens, but perplexity needs at least two'
   throw new OptionError('text', message)
 }
 

@@ -1,22 +1,22 @@
 import { checkArgument, checkArguments } from '../arguments.js'
 
 /**
- * A training run, with the keys of its YAML file. The file may say all of this and nothing else;
- * relative paths start from its folder.
+ * A training run, with the keys of its YAML file. The file accepts exactly these keys; relative paths start
+ * from its folder.
  */
 export interface TrainConfig {
   /** The shape of a new model; a run with `start` has none. */
   model?: ModelShape
   /**
-   * A checkpoint's folder to go on from, in place of `model`: its weights, its `config.json`, and its
-   * tokenizer unless the data or `tokenizer` brings one. Default: none, new weights.
+   * A checkpoint's folder to continue from, in place of `model`: its weights, its `config.json`, and its
+   * tokenizer unless the data or `tokenizer` provides one. Default: none; new weights.
    */
   start?: string
   /** Folder for the checkpoints and `metrics.jsonl`. */
   output: string
   /**
-   * Folder whose tokenizer files are copied into every checkpoint. Default: that of prepared conversations,
-   * or of `start`, or none.
+   * Folder whose tokenizer files are copied into every checkpoint. Default: the folder of prepared
+   * conversations, else `start`, else none.
    */
   tokenizer?: string
   /** Tokens of one instance, from 2 to the model's `max_position_embeddings`. */
@@ -27,7 +27,7 @@ export interface TrainConfig {
   batch_size: number
   /** Instances of one pass. Takes memory, changes rounding only. Default 1. */
   micro_batch_size?: number
-  /** Decides the first weights and the order of the data. Default 6198. */
+  /** Seed of the initial weights and of the data's order. Default 6198. */
   seed?: number
   /** Factor of the mean squared log-sum-exp in the loss. Default 1e-5. */
   z_loss?: number
@@ -38,7 +38,7 @@ export interface TrainConfig {
   checkpoint?: CheckpointConfig
   /** Default: none. */
   validation?: ValidationConfig
-  /** Threads on the CPU. Default: as many as there are processors. */
+  /** Threads on the CPU. Default: one per processor. */
   threads?: number
   /** `cpu`, `cuda`, `cuda:N`, `metal` or `auto`. Default `cpu`. */
   device?: string
@@ -85,15 +85,15 @@ export interface Stage1Config {
   learning_rate: number
   /** Default 2000. */
   warmup_steps?: number
-  /** How the rate falls after the warm-up. Default `cosine`. */
+  /** The decay of the learning rate after the warm-up. Default `cosine`. */
   decay?: 'cosine' | 'linear'
-  /** Share of the peak at which that ends. Default 0.1. */
+  /** Share of the peak at which the decay ends. Default 0.1. */
   floor?: number
   /** Step at which the decay ends, which may be after the stage does. Default: `steps`. */
   decay_steps?: number
 }
 
-/** The anneal: from where stage 1 ended linearly to zero, on another mix. */
+/** The anneal: linearly to zero from where stage 1 ended, on another mix. */
 export interface Stage2Config {
   data: SourceConfig[]
   /** Optimizer steps of each anneal. */
@@ -101,8 +101,8 @@ export interface Stage2Config {
   /** Where the line starts. Default: the rate at which stage 1 ended. */
   learning_rate?: number
   /**
-   * An anneal for each, with its own order of the data; the weights of several are averaged in the
-   * end ("soup"). Default: the run's seed.
+   * One anneal per seed, each with its own order of the data; the weights of several are averaged at the end
+   * ("soup"). Default: the run's seed.
    */
   seeds?: number[]
 }
@@ -116,26 +116,26 @@ export interface SourceConfig {
   /** Token files. A source has these or `prepared`. */
   paths?: string[]
   /**
-   * A folder that a preparation for fine-tuning wrote: `token_ids_part_*.npy` with `labels_mask_part_*.npy`
-   * and `token_ids_part_*.csv.gz`, as OLMo-core reads it, or `input_ids.npy` and `label_mask.npy`, as OLMo
-   * does. Only tokens that the mask marks are learned.
+   * A folder of prepared fine-tuning data: `token_ids_part_*.npy` with `labels_mask_part_*.npy` and
+   * `token_ids_part_*.csv.gz`, in OLMo-core's format, or `input_ids.npy` and `label_mask.npy`, in OLMo's.
+   * Only tokens that the mask marks are learned.
    */
   prepared?: string
   /**
-   * Whether several prepared documents share an instance; otherwise each has one for itself. Longer ones are
-   * cut. Default true. Rows that are padded already, as OLMo's, stay as they are.
+   * Whether several prepared documents share an instance; otherwise each has its own. Longer ones are cut.
+   * Default true. Rows that are already padded, as in OLMo's format, stay unchanged.
    */
   pack?: boolean
   /**
-   * How a token is stored. Default: what a manifest beside the files, or a numpy header, says; else `uint16`
-   * if every id of the vocabulary has room in it, `uint32` if not.
+   * How a token is stored. Default: the type in a manifest beside the files or in a numpy header; else
+   * `uint16` if every id of the vocabulary fits, `uint32` if not.
    */
   dtype?: TokenType
   /** Times the source is read in one epoch; a fraction takes a part. Default 1. */
   repeat?: number
   /**
-   * Share of the stage's instances, relative to the other sources' weights. All sources of a mix
-   * have one, or none has; it takes the place of `repeat`.
+   * Share of the stage's instances, relative to the other sources' weights. Either all sources of a mix have
+   * one or none; it replaces `repeat`.
    */
   weight?: number
 }
@@ -143,9 +143,9 @@ export interface SourceConfig {
 export interface CheckpointConfig {
   /** Steps between checkpoints; each stage also ends with one. Default 1000. */
   interval?: number
-  /** Further steps of stage 1 after which to write one. Default: none. */
+  /** Additional steps of stage 1 after which to write a checkpoint. Default: none. */
   steps?: number[]
-  /** What weights are written as; training is in float32 always. Default `float32`. */
+  /** The type of the written weights; training is always in float32. Default `float32`. */
   dtype?: 'float32' | 'bfloat16'
   /**
    * Whether older checkpoints keep what resuming from them needs, twice the size of the weights in
@@ -167,15 +167,15 @@ export interface HeldOutConfig {
   name: string
   paths: string[]
   /**
-   * How a token is stored. Default: what a manifest beside the files, or a numpy header, says; else `uint16`
-   * if every id of the vocabulary has room in it, `uint32` if not.
+   * How a token is stored. Default: the type in a manifest beside the files or in a numpy header; else
+   * `uint16` if every id of the vocabulary fits, `uint32` if not.
    */
   dtype?: TokenType
-  /** Bytes of UTF-8 that the tokens stand for, for bits per byte. Default: what the manifest says. */
+  /** Bytes of the text in UTF-8, for bits per byte. Default: the manifest's number. */
   bytes?: number
 }
 
-/** Optimizer steps of a whole run, all anneals of stage 2 among them. */
+/** Optimizer steps of a whole run, including all anneals of stage 2. */
 export function totalSteps(config: TrainConfig): number {
   checkArgument('config', config, 'trainConfig')
   const { stage1, stage2 } = config

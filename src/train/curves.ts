@@ -3,37 +3,37 @@ import type { Moment, StepEvent, TrainMetric } from './events.js'
 
 /** A value at some number of tokens read. */
 export interface CurvePoint {
-  /** Tokens read from the start of stage 1 on. */
+  /** Tokens read since the start of stage 1. */
   tokens: number
   value: number
   at: Moment
 }
 
-/** One line of a run: a piece for stage 1, and for each anneal. */
+/** One line of a run: a piece for stage 1 and one for each anneal. */
 export interface Curve {
   name: string
   pieces: CurvePoint[][]
 }
 
-/** What a run's metrics show. */
+/** The curves of a run. */
 export interface TrainCurves {
-  /** Nats a token. */
+  /** Nats per token. */
   loss: Curve
   learningRate: Curve
   gradNorm: Curve
-  /** Bits a byte, for each source of held-out text. */
+  /** Bits per byte, for each source of held-out text. */
   validation: Curve[]
   /** Tokens read when stage 2 began; undefined if it has not. */
   stage2: number | undefined
-  /** Steps done, of all stages. */
+  /** Steps done, over all stages. */
   steps: number
-  /** Steps that each point of the first three curves is the mean of. */
+  /** Number of steps averaged in each point of the first three curves. */
   mean: number
 }
 
 const POINTS = 600
 
-/** The curves of a run. Where there are many steps, the mean of a few makes a point. */
+/** Computes the curves of a run. If there are many steps, each point is the mean of a few. */
 export function trainCurves(metrics: readonly TrainMetric[]): TrainCurves {
   checkArgument('metrics', metrics, 'metrics')
   const steps = metrics.filter((metric) => metric.type === 'step')

@@ -1,30 +1,30 @@
-/** Where in a run something is. */
+/** A place in a run. */
 export interface Moment {
   /** 1, or 2: the anneal. */
   stage: number
   /** Number of the anneal, from 1; 0 in stage 1. */
   ingredient: number
-  /** Optimizer steps of the stage, or of this anneal, that are done. */
+  /** Optimizer steps done in the stage, or in this anneal. */
   step: number
 }
 
-/** The run begins, or goes on. */
+/** The run begins or continues. */
 export interface StartEvent extends Moment {
   type: 'start'
   /** Number of weights. */
   parameters: number
-  /** Tokens that the whole run reads, those of each anneal counted. */
+  /** Tokens that the whole run reads, including each anneal. */
   totalTokens: number
-  /** Whether the run is at its end already, so that nothing is left to do. */
+  /** Whether the run has already finished, so that nothing is left to do. */
   finished: boolean
-  /** What is not as it was in the sitting before, in words. */
+  /** Changes since the previous sitting, in words. */
   notes: string[]
 }
 
 /** One optimizer step is done. */
 export interface StepEvent extends Moment {
   type: 'step'
-  /** Steps the stage, or this anneal, will have. */
+  /** Total steps of the stage, or of this anneal. */
   steps: number
   /** Tokens read in the stage so far. */
   tokens: number
@@ -35,7 +35,7 @@ export interface StepEvent extends Moment {
   learningRate: number
   /** Norm of the whole gradient, before clipping. */
   gradNorm: number
-  /** Of this step alone. */
+  /** Speed of this step alone. */
   tokensPerSecond: number
 }
 
@@ -55,10 +55,10 @@ export interface CheckpointEvent extends Moment {
   path: string
 }
 
-/** What `metrics.jsonl` keeps. */
+/** A line of `metrics.jsonl`. */
 export type TrainMetric = StepEvent | ValidationEvent | CheckpointEvent
 
-/** One thing that happened in a run. */
+/** An event of a run. */
 export type TrainEvent = StartEvent | TrainMetric
 
 /** How a run ended. */
@@ -67,6 +67,6 @@ export interface TrainSummary {
   model: string
   /** Training loss of the last step; null if there was nothing left to do. */
   loss: number | null
-  /** Tokens read, without those of earlier sittings; 0 if the run was at its end already. */
+  /** Tokens read, without those of earlier sittings; 0 if the run had already finished. */
   tokens: number
 }

@@ -9,11 +9,10 @@ import type { TrainMetric } from './events.js'
 const KINDS = ['step', 'validation', 'checkpoint']
 
 /**
- * Reads what a run has written to its `metrics.jsonl` so far. A last line that is being written, or
- * was cut off, is left out.
+ * Reads a run's `metrics.jsonl` as written so far. It skips a last line that is incomplete.
  *
  * @param run The run's folder: `output` in its config
- * @throws {CheckpointError} if there is no such file, or a line is no event
+ * @throws {CheckpointError} if the file does not exist, or a line is not an event
  */
 export async function readMetrics(run: string): Promise<TrainMetric[]> {
   checkArgument('run', run, 'path')

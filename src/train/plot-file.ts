@@ -5,11 +5,11 @@ import type { TrainMetric } from './events.js'
 import { trainPlot } from './plot.js'
 
 /**
- * Draws a run, as {@link trainPlot} does, into an SVG file, which is there whole or not at all.
+ * Draws a run, as {@link trainPlot} does, into an SVG file, which is complete or absent.
  *
- * @param options.title Default: none but what it is
- * @param options.force Replace a file that exists and is not a chart of this library's. Default false.
- * @throws {OptionError} if such a file is there
+ * @param options.title Default: a generic title
+ * @param options.force Replace an existing file that is not a chart of this library. Default false.
+ * @throws {OptionError} if such a file exists
  * @throws {CheckpointError} `IO` if it cannot be written
  */
 export async function writeTrainPlot(

@@ -15,11 +15,10 @@ import { type Curve, trainCurves } from './curves.js'
 import type { TrainMetric } from './events.js'
 
 /**
- * Draws a run as SVG: training loss, bits per byte of held-out text by source, learning rate and
- * gradient norm, over the tokens read. Several anneals lie over each other, as all begin where
- * stage 1 ended.
+ * Draws a run as SVG: training loss, bits per byte of held-out text by source, learning rate and gradient
+ * norm, over the tokens read. Several anneals overlap, because all begin where stage 1 ended.
  *
- * @param title Default: none but what it is
+ * @param title Default: a generic title
  */
 export function trainPlot(metrics: readonly TrainMetric[], title = 'training run'): string {
   checkArgument('title', title, 'text')

@@ -6,27 +6,28 @@ import { native } from '../engine/native.js'
 /** Options of {@link prepare}. */
 export interface PrepareOptions {
   /**
-   * Folder of files in UTF-8, one a source of text: `.txt` and `.md`, in which a line `<|endoftext|>` ends a
-   * document, and `.jsonl`, `.ndjson` and `.json` with an object a line that has its document in `text`, as
-   * Dolma's; each packed or not (`.gz`, `.xz`, `.zst`); and `.parquet` with its documents in the column `text`.
+   * Folder of UTF-8 files, one per source of text: `.txt` and `.md`, in which a line `<|endoftext|>` ends a
+   * document; `.jsonl`, `.ndjson` and `.json` with one object per line whose `text` is a document, as in
+   * Dolma's files; each optionally compressed (`.gz`, `.xz`, `.zst`); and `.parquet` with documents in the
+   * column `text`.
    */
   text: string
   /** Folder to write to. */
   out: string
-  /** Tokens of the vocabulary, from 278; the 22 special ones of OLMo 2 are among them. Default 4096. */
+  /** Size of the vocabulary, from 278, including OLMo 2's 22 special tokens. Default 4096. */
   vocabSize?: number | undefined
-  /** Decides which documents are held out for validation. Default 0. */
+  /** Selects the documents held out for validation. Default 0. */
   seed?: number | undefined
-  /** Tokens that the model will read at most; goes into the tokenizer's settings. Default 512. */
+  /** The model's context in tokens, for the tokenizer's settings. Default 512. */
   context?: number | undefined
   /** Orders of n-gram models to measure on the held-out text. Default: none. */
   baseline?: readonly number[] | undefined
   /**
-   * Stops the work, which then rejects with the signal's reason. It ends the document it is at first, or
-   * the tokenizer if it learns that, some seconds for a hundred megabytes of text.
+   * Stops the work, which then rejects with the signal's reason. It first finishes the current document, or
+   * the tokenizer's training, which takes a few seconds for a hundred megabytes of text.
    */
   signal?: AbortSignal | undefined
-  /** Is told what begins. If it throws, the work stops and rejects with that. */
+  /** Called as each step begins. If it throws, the work stops and rejects with that error. */
   onProgress?: ((what: string) => void) | undefined
 }
 
@@ -53,7 +54,7 @@ export interface PreparedSource {
   validation: TokenFile
 }
 
-/** How well an n-gram model knows the held-out text. */
+/** How well an n-gram model predicts the held-out text. */
 export interface Baseline {
   order: number
   sources: BaselineScore[]
@@ -79,7 +80,7 @@ const shape = {
   onProgress: 'listener',
 } as const satisfies Shape
 
-/** What {@link prepare} made; most of it also stands in `manifest.json`. */
+/** The result of {@link prepare}; most of it is also in `manifest.json`. */
 export interface PreparedData {
   dtype: 'uint16'
   seed: number
@@ -92,12 +93,13 @@ export interface PreparedData {
 }
 
 /**
- * Makes what {@link train} reads out of a folder of text: holds some documents of each source back,
- * learns a tokenizer from the others, and writes `tokenizer/`, `train/SOURCE.npy`,
- * `validation/SOURCE.npy`, `manifest.json` and, unless there is one, `train.yaml`, a run over them. The same text and options give the same bytes.
+ * Turns a folder of text into the input of {@link train}: holds back some documents of each source, trains a
+ * tokenizer on the others, and writes `tokenizer/`, `train/SOURCE.npy`, `validation/SOURCE.npy`,
+ * `manifest.json` and, unless it exists, `train.yaml`, a run over them. The same text and options give the
+ * same bytes.
  *
  * @throws {CheckpointError} if the text cannot be read
- * @throws {OptionError} if an option is out of its range, such as a vocabulary too large for the text
+ * @throws {OptionError} if an option is out of range, such as a vocabulary too large for the text
  * @throws the signal's reason, if it aborts
  */
 export async function prepare(options: PrepareOptions): Promise<PreparedData> {

@@ -25,7 +25,7 @@ export async function readTrainConfig(path: string): Promise<TrainConfig> {
 }
 
 /**
- * A run from the text of a YAML file. Keys and values are checked when the run begins.
+ * Parses a run from the text of a YAML file. Keys and values are checked when the run begins.
  *
  * @param name What errors call the text
  * @throws {CheckpointError} if it is not YAML; the message has the line
@@ -35,7 +35,7 @@ export async function parseTrainConfig(text: string, name = 'config'): Promise<T
   checkArgument('name', name, 'text')
   const config = await parseYaml(text, name, 'the config of a run')
   if (isConfig(config)) return config
-  throw new CheckpointError('INVALID_FILE', `${name}: a run is described by keys with values`)
+  throw new CheckpointError('INVALID_FILE', `${name}: a run must be an object of keys and values`)
 }
 
 /** Whether the value is an object; the engine checks its keys. */

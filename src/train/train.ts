@@ -10,33 +10,33 @@ import { configText } from './read-config.js'
 /** Options of {@link train}. */
 export interface TrainOptions {
   /**
-   * Go on from the newest checkpoint of the run in the config's `output`, or begin one if there is
-   * none. Default false: a folder with a run is an error.
+   * Continue from the newest checkpoint of the run in the config's `output`, or begin a run if there is none.
+   * Default false: a folder with a run is an error.
    */
   resume?: boolean | undefined
 
   /**
-   * Stops the run, which first saves its last whole step, so that resuming loses nothing; then it
-   * rejects with the signal's reason.
+   * Stops the run. It first saves its last completed step, so that resuming loses nothing, and then rejects
+   * with the signal's reason.
    */
   signal?: AbortSignal | undefined
 
   /**
-   * Is told everything that happens; the run does not wait for it. If it throws, the run stops as
-   * by the signal and rejects with what it threw.
+   * Receives every event; the run does not wait for it. If it throws, the run stops as with the signal and
+   * rejects with that error.
    */
   onProgress?: ((event: TrainEvent) => void) | undefined
 }
 
 /**
- * Trains a model with OLMo 2's recipe, on token files that {@link prepare} made or any of OLMo's. It
- * runs on threads of its own; the event loop stays free. What happens is also written, line by line,
- * to `metrics.jsonl` in the config's `output`.
+ * Trains a model with OLMo 2's recipe, on token files from {@link prepare} or in OLMo's format. It runs on
+ * its own threads; the event loop stays free. It also writes every event as a line of `metrics.jsonl` in the
+ * config's `output`.
  *
- * @param config The run, or the path of its YAML file. Relative paths in a file start from its
- * folder, in an object from the working directory.
- * @throws {CheckpointError} if the config, the data or an earlier checkpoint cannot be used; the
- * message names the file and the key
+ * @param config The run, or the path of its YAML file. Relative paths in a file start from its folder, in an
+ * object from the working directory.
+ * @throws {CheckpointError} if the config, the data or an earlier checkpoint is unusable; the message names
+ * the file and the key
  * @throws {EngineError} `DIVERGED` if the gradient is no longer finite
  * @throws the signal's reason, if it aborts
  */

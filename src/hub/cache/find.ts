@@ -41,7 +41,7 @@ export async function missingOf(
 
 async function searchCache(folder: RepoFolder, revision: string, file?: string): Promise<Search> {
   const commit = await readRef(folder, revision)
-  if (commit === undefined) return { missing: 'nothing of that revision' }
+  if (commit === undefined) return { missing: 'no part of that revision' }
   const needed = file === undefined ? await neededFiles(folder, commit) : [file]
   for (const name of needed) {
     if (!(await findPointer(folder, commit, name))) return { missing: `it lacks ${name}` }

@@ -19,7 +19,7 @@ export async function makeFolder(cacheDir: string, path: string): Promise<void> 
     const found = await lstat(step)
     if (found.isSymbolicLink()) throw leadsElsewhere(step)
     if (!found.isDirectory()) {
-      const message = `${step} is a file where a folder of the cache has to be: remove it`
+      const message = `${step} is a file, but the cache needs a folder there: remove it`
       throw new HubError('CACHE_NOT_WRITABLE', message)
     }
   }

@@ -10,16 +10,16 @@ export async function writing<T>(cacheDir: string, work: () => Promise<T>): Prom
   } catch (cause) {
     const code = systemCode(cause)
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-      const message = `the disk of the cache is full: free some space in ${cacheDir}, or name another folder with HF_HUB_CACHE; what is there is kept`
+      const message = `the disk of the cache is full: free some space in ${cacheDir}, or name another folder with HF_HUB_CACHE; downloaded files are kept`
       throw new HubError('DISK_FULL', message, { cause })
     }
     if (code !== undefined && READ_ONLY.has(code)) {
-      const message = `the cache ${cacheDir} cannot be written to (${code}): name another folder with HF_HUB_CACHE`
+      const message = `the cache ${cacheDir} is not writable (${code}): name another folder with HF_HUB_CACHE`
       throw new HubError('CACHE_NOT_WRITABLE', message, { cause })
     }
     const place = pathOf(cause)
     if (code !== undefined && place?.startsWith(cacheDir)) {
-      const message = `the cache cannot be written to: ${place} is in the way, or cannot be made (${code}): remove it, or name another folder with HF_HUB_CACHE`
+      const message = `the cache is not writable: ${place} is in the way or cannot be created (${code}): remove it, or name another folder with HF_HUB_CACHE`
       throw new HubError('CACHE_NOT_WRITABLE', message, { cause })
     }
     throw cause
