@@ -9,7 +9,7 @@ import { execa, execaNode } from 'execa'
 import * as esm from 'olmo2'
 
 import { packageVersion } from '../src/package.js'
-import { longWinded, root, temporaryFolder, tiny } from './support.js'
+import { longWinded, root, tiny } from './support.js'
 
 const PROMPT = 'She read the word'
 
@@ -81,19 +81,6 @@ test('the types hold with TypeScript 5.6, and have none of undici', async (t) =>
   t.notRegex(files, /error TS/)
   t.regex(files, /dist\/src\/hub\/index\.d\.ts/)
   t.notRegex(files, /node_modules\/undici\//)
-})
-
-test('publint and arethetypeswrong find nothing in the packed package', async (t) => {
-  const folder = await temporaryFolder()
-  await execa('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: root })
-  const tarball = join(folder, `olmo2-${packageVersion}.tgz`)
-  const run = { cwd: root, all: true, reject: false, preferLocal: true } as const
-  const linted = await execa('publint', [tarball, '--strict'], run)
-  t.is(linted.exitCode, 0, linted.all)
-  // Every Node that the package takes can require() ES modules, which this rule does not know.
-  const options = ['--profile', 'node16', '--ignore-rules', 'cjs-resolves-to-esm']
-  const checked = await execa('attw', [tarball, ...options, '--no-emoji'], run)
-  t.is(checked.exitCode, 0, checked.all)
 })
 
 test('all parts are of one version', async (t) => {

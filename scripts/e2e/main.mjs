@@ -15,7 +15,9 @@ import { checkPackages } from '../release/check.mjs'
 import { stage } from '../release/stage.mjs'
 import { checkBundles } from './bundles.mjs'
 import { installations } from './install.mjs'
+import { lintPackage } from './lint.mjs'
 import { measure } from './measure.mjs'
+import { checkNext } from './next.mjs'
 import { startRegistry } from './registry.mjs'
 import { installTools, nodes } from './tools.mjs'
 
@@ -30,6 +32,7 @@ const packages = await stage(
 )
 const problems = await checkPackages(packages, { released: values.addon !== undefined })
 if (problems.length > 0) throw new Error(problems.join('\n'))
+await lintPackage(packages[0].tarball)
 
 // Outside of the clone, which would be found from inside of it.
 const place = await mkdtemp(join(tmpdir(), 'olmo2-packed-'))
@@ -47,6 +50,7 @@ try {
   if (different.size !== 1) throw new Error(`the texts differ: ${[...different].join(' ')}`)
   await checkTestRunners(app, env)
   await checkBundles({ app, place, tools, env })
+  await checkNext({ place, tools, env })
 } finally {
   registry.close()
   await rm(place, { recursive: true, force: true })
