@@ -1,10 +1,11 @@
 //! Errors and panics on their way to JavaScript.
 
 use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
 
 use napi::bindgen_prelude::{
-    spawn_blocking, sys, AsyncBlock, AsyncBlockBuilder, Env, Error, JsError, ToNapiValue, TypeName,
-    ValueType,
+    spawn_blocking, sys, AsyncBlock, AsyncBlockBuilder, Env, Error, JsError, ToNapiValue,
 };
 use olmo_core::error::{Fact, Part};
 use serde_json::{json, Value};
@@ -13,7 +14,7 @@ use serde_json::{json, Value};
 pub type Result<T> = std::result::Result<T, Error<&'static str>>;
 
 /// The result of a function whose promise settles later.
-pub type Promise<T> = napi::Result<AsyncBlock<Settled<T>>>;
+pub type Promise<T> = napi::Result<Pending<T>>;
 
 /// The same error as JavaScript will see it: its code in `code`, and in the message of its `cause`,
 /// as JSON, its facts and the pieces of its message. Errors of napi have no other place for data.
@@ -50,33 +51,45 @@ fn details(error: &olmo_core::Error) -> Value {
     json!({ "parts": parts, "facts": facts })
 }
 
-/// What a promise settles to.
+/// A promise of a `T`. One type of it crosses to napi, whose machinery for promises is then compiled once.
+pub struct Pending<T>(AsyncBlock<Settled>, PhantomData<T>);
+
+impl<T> ToNapiValue for Pending<T> {
+    unsafe fn to_napi_value(env: sys::napi_env, pending: Self) -> napi::Result<sys::napi_value> {
+        // SAFETY: `env` is the one this function was called with.
+        unsafe { ToNapiValue::to_napi_value(env, pending.0) }
+    }
+}
+
+/// What a promise settles to, made on the JavaScript thread.
 ///
 /// napi's futures can only fail with its own list of codes, so a failure travels as a value and
-/// becomes an error with its own code where the promise settles, on the JavaScript thread.
-pub struct Settled<T>(olmo_core::Result<T>);
+/// becomes an error with its own code where the promise settles.
+pub struct Settled(Box<dyn FnOnce(sys::napi_env) -> napi::Result<sys::napi_value> + Send>);
 
-impl<T> TypeName for Settled<T> {
-    fn type_name() -> &'static str {
-        "Settled"
-    }
-
-    fn value_type() -> ValueType {
-        ValueType::Unknown
-    }
-}
-
-impl<T: ToNapiValue> ToNapiValue for Settled<T> {
-    unsafe fn to_napi_value(env: sys::napi_env, settled: Self) -> napi::Result<sys::napi_value> {
-        match settled.0 {
-            // SAFETY: `env` is the one this function was called with.
-            Ok(value) => unsafe { T::to_napi_value(env, value) },
-            Err(error) => {
-                Err(JsError::from(js_error(error)).into_unknown(Env::from_raw(env)).into())
-            }
+impl Settled {
+    fn new<T: ToNapiValue + Send + 'static>(result: olmo_core::Result<T>) -> Settled {
+        match result {
+            // SAFETY: it is called with the environment of the thread that it is called on.
+            Ok(value) => Settled(Box::new(move |env| unsafe { T::to_napi_value(env, value) })),
+            Err(error) => Settled::failed(error),
         }
     }
+
+    fn failed(error: olmo_core::Error) -> Settled {
+        Settled(Box::new(move |env| {
+            Err(JsError::from(js_error(error)).into_unknown(Env::from_raw(env)).into())
+        }))
+    }
 }
+
+impl ToNapiValue for Settled {
+    unsafe fn to_napi_value(env: sys::napi_env, settled: Self) -> napi::Result<sys::napi_value> {
+        (settled.0)(env)
+    }
+}
+
+type Settling = Pin<Box<dyn Future<Output = napi::Result<Settled>> + Send>>;
 
 /// A promise of what the future gives. The future owns what it uses, so that it may outlive the
 /// JavaScript object whose method made it. tokio turns a panic in it into a rejection.
@@ -85,7 +98,8 @@ where
     T: ToNapiValue + Send + 'static,
     F: Future<Output = olmo_core::Result<T>> + Send + 'static,
 {
-    AsyncBlockBuilder::new(async move { Ok(Settled(future.await)) }).build(env)
+    let settling: Settling = Box::pin(async move { Ok(Settled::new(future.await)) });
+    Ok(Pending(AsyncBlockBuilder::new(settling).build(env)?, PhantomData))
 }
 
 /// A promise of what the function gives on a thread where it may block.
@@ -94,10 +108,13 @@ where
     T: ToNapiValue + Send + 'static,
     F: FnOnce() -> olmo_core::Result<T> + Send + 'static,
 {
-    promise(env, async move {
-        spawn_blocking(work).await.unwrap_or_else(|error| {
+    let work: Box<dyn FnOnce() -> Settled + Send> = Box::new(move || Settled::new(work()));
+    let settling: Settling = Box::pin(async move {
+        Ok(spawn_blocking(work).await.unwrap_or_else(|error| {
             let said = error.try_into_panic().map(|panic| olmo_core::panic_message(&*panic));
-            Err(olmo_core::Error::Internal(said.unwrap_or_else(|error| error.to_string())))
-        })
-    })
+            let said = said.unwrap_or_else(|error| error.to_string());
+            Settled::failed(olmo_core::Error::Internal(said))
+        }))
+    });
+    Ok(Pending(AsyncBlockBuilder::new(settling).build(env)?, PhantomData))
 }
