@@ -18,6 +18,7 @@ import { installations } from './install.mjs'
 import { lintPackage } from './lint.mjs'
 import { measure } from './measure.mjs'
 import { checkNext } from './next.mjs'
+import { checkLockfile, checkPlatforms, emptyPackages } from './platforms.mjs'
 import { startRegistry } from './registry.mjs'
 import { installTools, nodes } from './tools.mjs'
 
@@ -37,10 +38,13 @@ await lintPackage(packages[0].tarball)
 // Outside of the clone, which would be found from inside of it.
 const place = await mkdtemp(join(tmpdir(), 'olmo2-packed-'))
 const tools = await installTools('target/e2e-tools')
-const registry = await startRegistry(packages, 'https://registry.npmjs.org/')
+const published = [...packages, ...(await emptyPackages('target/packages', place, TARGET))]
+const registry = await startRegistry(published, 'https://registry.npmjs.org/')
 try {
   const { app, env } = await installations({ place, tools, registry, target: TARGET })
   await measure({ app, place, env, nodes: nodes(tools) })
+  await checkPlatforms(published, { place, env })
+  await checkLockfile(published, { app, place, env, target: TARGET })
   const texts = new Map()
   for await (const { name, text } of samples(app, env)) {
     texts.set(name, text)

@@ -1,6 +1,6 @@
 import { copyFile, mkdir } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 
 import { parseTriple } from '@napi-rs/cli'
 
@@ -22,6 +22,9 @@ export async function buildForRelease({ target, glibc, features } = {}) {
   // A library that is loaded shares the C library of the process.
   if (target?.includes('musl')) flags.push('-Ctarget-feature=-crt-static')
   const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags.join('\x1f') }
+  // rustc's linker on Linux on x64 is LLVM's, as zig's is.
+  if (glibc || hostTriple() === 'x86_64-unknown-linux-gnu')
+    env.OLMO2_EXPORTS = resolve('scripts/release/exports.map')
   const library = buildAddon(args, env, glibc ? 'zigbuild' : 'build')
   const file = `target/addons/olmo2.${parseTriple(target ?? hostTriple()).platformArchABI}.node`
   await mkdir('target/addons', { recursive: true })

@@ -27,14 +27,14 @@ export async function checkPackages(packages, { released = true } = {}) {
     for (const file of ['LICENSE', 'README.md', 'THIRD-PARTY-NOTICES.txt'])
       if (!existsSync(join(folder, file))) problems.push(`${name} has no ${file}`)
     if (target && released) problems.push(...(await pathsIn(name, folder, target)))
-    if (target) problems.push(...(await checkAddon(name, folder, target)))
+    if (target) problems.push(...(await checkAddon({ name, folder, target }, released)))
   }
   return problems
 }
 
 const mib = (bytes) => `${(bytes / MIB).toFixed(1)} MiB`
 
-async function checkAddon(name, folder, target) {
+async function checkAddon({ name, folder, target }, released) {
   const file = join(folder, `olmo2.${target}.node`)
   const { libc } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
   const problems = []
@@ -47,7 +47,16 @@ async function checkAddon(name, folder, target) {
   const foreign = needed.filter((library) => !/^(lib(c|m|dl|pthread|rt|gcc_s)\.|ld-)/.test(library))
   if (foreign.length > 0)
     problems.push(`${name} needs ${foreign.join(', ')}, which a system may lack`)
+  const exported = exportsOf(file).filter((name) => name !== 'napi_register_module_v1')
+  if (released && exported.length > 0)
+    problems.push(`${name} exports ${exported.join(', ')}: scripts/release/exports.map hides them`)
   return problems
+}
+
+/** Functions that an ELF file gives to others. */
+function exportsOf(file) {
+  const text = run('readelf', ['--dyn-syms', '--wide', file])
+  return [...text.matchAll(/ (?:GLOBAL|WEAK) +DEFAULT +\d+ (\S+)$/gm)].map(([, name]) => name)
 }
 
 /** Libraries that an ELF file needs, and the newest version of glibc that its symbols take. */
