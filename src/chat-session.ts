@@ -7,18 +7,18 @@ import type { GenerateOptions } from './generation-options.js'
 import type { Olmo2 } from './model.js'
 import { generationShape } from './options.js'
 
-/** By how much a conversation is too long. */
+/** The length of a conversation that is too long. */
 export interface OverflowFacts {
   /** Tokens of the conversation, with the new message. */
   tokens: number
-  /** The most that it may have. */
+  /** The most that fit. */
   most: number
 }
 
 /**
- * What becomes of a conversation that the context can no longer hold: `error` refuses the message with
- * `PROMPT_TOO_LONG`, `dropOldest` forgets the oldest turns and keeps the system message, and a function
- * says what stays. It is asked again for as long as that is still too much.
+ * What to do when the conversation no longer fits the context: `error` rejects the message with
+ * `PROMPT_TOO_LONG`, `dropOldest` drops the oldest turns and keeps the system message, and a function returns
+ * the messages to keep. It is called again while they are still too long.
  */
 export type Overflow =
   | 'error'
@@ -32,7 +32,7 @@ export type Overflow =
 export interface ChatSessionOptions extends Omit<GenerateOptions, 'signal'>, ChatOptions {
   /** Instructs the assistant before the conversation. */
   system?: string | undefined
-  /** What was said before. Default: nothing. */
+  /** Earlier messages. Default: none. */
   messages?: readonly ChatMessage[] | undefined
   /** Default `error`. */
   overflow?: Overflow | undefined
@@ -56,7 +56,7 @@ const sessionShape: Shape = {
   overflow: 'overflow',
 }
 
-/** A conversation that remembers itself. */
+/** A conversation that remembers its messages. */
 export class ChatSession {
   readonly #model: Olmo2
   readonly #options: Omit<AnswerOptions, 'signal'>
@@ -66,7 +66,7 @@ export class ChatSession {
   /** Tokens that the template writes around a message. */
   #marks = MARKS
 
-  /** @throws {OptionError} if an argument or an option is of the wrong kind */
+  /** @throws {OptionError} if an argument or option has the wrong type */
   constructor(model: Olmo2, options: ChatSessionOptions = {}) {
     checkArgument('model', model, 'model')
     checkObject('options', options, sessionShape)
@@ -78,18 +78,18 @@ export class ChatSession {
     if (system !== undefined) this.system = system
   }
 
-  /** What has been said, the system message first. */
+  /** The messages so far, the system message first. */
   get messages(): readonly ChatMessage[] {
     return this.#messages
   }
 
-  /** Goes on from another conversation. */
+  /** Continues another conversation. */
   set messages(messages: readonly ChatMessage[]) {
     checkArgument('messages', messages, 'objects')
     this.#messages = [...messages]
   }
 
-  /** What instructs the assistant; undefined if nothing does. */
+  /** The system message, or undefined if there is none. */
   get system(): string | undefined {
     const [first] = this.#messages
     return first?.role === 'system' && typeof first.content === 'string' ? first.content : undefined
@@ -104,17 +104,17 @@ export class ChatSession {
     }
   }
 
-  /** Forgets what was said, but for the system message. */
+  /** Forgets all messages except the system message. */
   clear(): void {
     this.messages = systemOf(this.#messages)
   }
 
   /**
-   * Answers a message. Iterate over what it returns, or await it, as with `Olmo2.chat`; the work begins
-   * then. What was said before an abort, or before the loop was left, stays in the conversation.
+   * Answers a message. Iterate over the result or await it, as with `Olmo2.chat`; the work begins then. If
+   * you abort or leave the loop, the text generated so far stays in the conversation.
    *
-   * @param options Go before those of the session
-   * @throws {PromptError} `PROMPT_TOO_LONG` if the message does not fit, whatever else is dropped
+   * @param options Take precedence over the session's
+   * @throws {PromptError} `PROMPT_TOO_LONG` if the message does not fit even after dropping everything else
    */
   say(content: string, options: AnswerOptions = {}): ChatAnswer {
     checkArgument('content', content, 'text')
@@ -251,7 +251,7 @@ interface Conversation {
   end: (messages: readonly ChatMessage[], text: string) => void
 }
 
-/** An answer of a {@link ChatSession} while it is made: iterate over it, await it, or do both. */
+/** An answer of a {@link ChatSession} in progress: iterate over it, await it, or do both. */
 export class ChatAnswer implements AsyncIterable<Piece>, PromiseLike<Completion> {
   readonly #conversation: Conversation
   #isKept = false
@@ -262,12 +262,14 @@ export class ChatAnswer implements AsyncIterable<Piece>, PromiseLike<Completion>
     this.#conversation = conversation
   }
 
-  /** The conversation that is answered, with this message as its last: what was dropped is not in it. */
+  /**
+   * Returns the conversation being answered, without dropped messages; this message is its last.
+   */
   async messages(): Promise<readonly ChatMessage[]> {
     return (await this.#start()).messages
   }
 
-  /** Options that were set and do nothing. */
+  /** Options that were set but have no effect. */
   async warnings(): Promise<Generation['warnings']> {
     return (await this.#start()).generation.warnings
   }

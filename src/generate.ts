@@ -23,24 +23,23 @@ import type { ToolCallReader, ToolEvent } from './tool-call/index.js'
 export type { Alternative, Completion, FinishReason, PartialCompletion, Piece, ScoredToken }
 
 /**
- * Answers while they are made: iterate over it for the pieces, await it for the whole, or do first
- * the one and then the other.
+ * Answers in progress: iterate over it for the pieces, await it for the whole, or do one after the other.
  *
- * - The work begins when you iterate or await, and the engine computes at most some hundred tokens
- *   ahead of you.
+ * - The work begins when you iterate or await, and the engine computes at most about a hundred tokens ahead
+ *   of you.
  * - Leaving the loop (`break`, `return`, an exception) stops the work; awaiting then rejects with
- *   `CANCELLED`. Aborting the signal stops it too; both ways then reject with the signal's reason, or,
- *   if `onAbort` is `return`, end with what there is. Pieces you have got stay as they are, and
- *   {@link partial} has them together.
- * - A generation that nobody holds any more is stopped when it is collected.
+ *   `CANCELLED`. Aborting the signal stops it too; both ways then reject with the signal's reason or, if
+ *   `onAbort` is `return`, end with what has been generated. Pieces you have received stay valid, and {@link
+ *   partial} has them together.
+ * - A generation that nothing references any more stops when it is garbage-collected.
  * - Each further loop over the same object sees all its pieces again.
- * - Being awaitable, it turns into its result when an async function returns it; wrap it
- *   (`return { generation }`) to hand it on as it is.
+ * - Because it is awaitable, an async function that returns it returns its result instead; wrap it (`return {
+ *   generation }`) to pass on the generation itself.
  *
  * @typeParam Result {@link Completion}, or an array of them in the order of their `index`
  */
 export class Generation<Result = Completion> implements AsyncIterable<Piece>, Promise<Result> {
-  /** Options that were set and do nothing, such as `topP` where nothing is drawn. */
+  /** Options that were set but have no effect, such as `topP` without sampling. */
   readonly warnings: readonly OptionWarning[]
 
   readonly #source: Source
@@ -68,8 +67,8 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
   }
 
   /**
-   * What has been read of the answers: also while they are made, and after an abort or an error. In the
-   * shape of the result, but without what only the end brings.
+   * The answers as far as they have been read: during generation, and after an abort or an error. It has the
+   * shape of the result, without the fields that only a finished answer has.
    */
   get partial(): PartialResult<Result> {
     const drafts = Array.from(this.#drafts, (draft, index) => draft ?? emptyDraft(index))
@@ -78,11 +77,11 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
   }
 
   /**
-   * The text as a web stream: of each piece what became certain with it, if that is anything. Reading
-   * asks for it, and nothing else does; cancelling the stream stops the generation, as leaving the loop
-   * does. Each access gives a stream of its own, from the beginning.
+   * The text as a web stream: the text of each piece that has any. Only reading pulls pieces, and cancelling
+   * the stream stops the generation, like leaving the loop. Each access returns a new stream, from the
+   * beginning.
    *
-   * @throws {OptionError} if there are several answers, whose texts would mingle
+   * @throws {OptionError} if there are several answers, because their texts would mix
    */
   get textStream(): ReadableStream<string> {
     if (this.#source.many) {
@@ -120,7 +119,7 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
     return undefined
   }
 
-  /** Waits for the whole of it. */
+  /** Waits for the whole result. */
   // biome-ignore lint/suspicious/noThenProperty: being awaitable is what this class is for
   then<A = Result, B = never>(
     onFulfilled?: ((result: Result) => A | PromiseLike<A>) | null,
@@ -130,14 +129,14 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
     return this.#result.then(onFulfilled, onRejected)
   }
 
-  /** Waits for the whole of it, and handles its failure. */
+  /** Waits for the whole result, and handles its failure. */
   catch<B = never>(
     onRejected?: ((reason: unknown) => B | PromiseLike<B>) | null,
   ): Promise<Result | B> {
     return this.then(null, onRejected)
   }
 
-  /** Waits for its end, whatever that is. */
+  /** Waits for the end, whether success or failure. */
   finally(onFinally?: (() => void) | null): Promise<Result> {
     return this.then().finally(onFinally)
   }

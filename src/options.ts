@@ -18,55 +18,53 @@ import { type TokenIds, toIds } from './tokens.js'
 /** Numbers one by one. */
 type FloatDType = 'f32' | 'f16' | 'bf16'
 
-/** How keys and values are held. */
+/** The type of keys and values. */
 export type CacheDType = FloatDType | 'q8_0'
 
 /** Options of `Olmo2.load`. */
 export interface LoadOptions {
   /**
-   * The type of the weights in memory: `f32` takes 4 bytes a parameter, `f16` and `bf16` 2; the
-   * quantised `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q5_0` 0.71, `q4_k_m` 0.63 and `q4_0` 0.6.
-   * Quantised weights are for the CPU. A checkpoint in another type is converted while it loads.
-   * Norms, softmax and rotary angles are computed in f32 whatever this is.
-   * Default: the type the checkpoint is in.
+   * The type of the weights in memory: `f32` takes 4 bytes a parameter, `f16` and `bf16` 2; the quantised
+   * `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q5_0` 0.71, `q4_k_m` 0.63 and `q4_0` 0.6. Quantised weights run
+   * on the CPU. A checkpoint in another type is converted while it loads. Norms, softmax and rotary angles
+   * are always computed in f32. Default: the checkpoint's type.
    */
   dtype?: DType
 
   /**
-   * The type of keys and values in the cache: `q8_0` takes a little over 1 byte a number, `f16` and
-   * `bf16` 2, `f32` 4. A long text is read token by token at the speed of its cache, so a smaller one
-   * is faster too. `q8_0` is for the CPU, and for heads that are multiples of 32 wide.
-   * Default: `dtype`; `f16` beside quantised weights.
+   * The type of keys and values in the cache: `q8_0` takes a little over 1 byte a number, `f16` and `bf16` 2,
+   * `f32` 4. In a long text each new token reads the whole cache, so a smaller cache is also faster. `q8_0`
+   * runs on the CPU and needs a head size that is a multiple of 32. Default: `dtype`, or `f16` with quantised
+   * weights.
    */
   cacheDtype?: CacheDType
 
   /**
-   * Where the model runs: `cpu`, `cuda`, `cuda:N` (the GPU number N) or `metal`; `auto` takes the
-   * best that this build and machine have. Default `auto`.
+   * Where the model runs: `cpu`, `cuda`, `cuda:N` (the GPU number N) or `metal`; `auto` picks the best that
+   * this build and machine have. Default `auto`.
    */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}` | 'metal'
 
   /**
-   * Threads that compute, on the CPU. The text does not depend on their number.
-   * Default: one for each physical core.
+   * Compute threads on the CPU. The text does not depend on their number. Default: one per physical core.
    */
   threads?: number
 
   /**
-   * Tokens that the cache of keys and values holds, over all texts in work and all beginnings kept
-   * for later prompts. More texts at once need more; each token costs `cachePerToken` bytes (see
-   * {@link MemoryPlan}). Default: up to four full contexts, as far as memory allows.
+   * Tokens that the cache of keys and values holds, for all running texts and all beginnings kept for later
+   * prompts. More texts at once need more; each token costs `cachePerToken` bytes (see {@link MemoryPlan}).
+   * Default: up to four full contexts, as far as memory allows.
    */
   cacheTokens?: number
 
   /**
-   * Whether weight files are mapped (the default) or, if false, read into memory. A file that is cut short
-   * while it is mapped ends the process.
+   * Whether weight files are memory-mapped (the default) or, if false, read into memory. Truncating a mapped
+   * file kills the process.
    */
   mmap?: boolean
 
   /**
-   * Texts in one pass at most, from 1. More give more tokens a second in all, and fewer to each.
+   * Most texts in one pass, from 1. More texts give more tokens per second in total, and fewer for each.
    * Default 64.
    */
   maxNumSeqs?: number
@@ -78,45 +76,44 @@ export interface LoadOptions {
   prefillChunk?: number
 
   /**
-   * Tokens of prompts in one pass whose logits are wanted, as for `promptLogprobs`, `score` and
-   * `forward`, and guesses of `promptLookupNumTokens` in one pass; from 1. Each takes the memory of a
-   * row of logits. Default 64.
+   * Most prompt tokens in one pass whose logits are wanted (for `promptLogprobs`, `score` and `forward`), and
+   * most guesses of `promptLookupNumTokens` in one pass; from 1. Each takes the memory of a row of logits.
+   * Default 64.
    */
   logitsChunk?: number
 
   /**
-   * Calls that the model holds at once, waiting or running, from 1. One more fails with `QUEUE_FULL`.
-   * Default 16,384.
+   * Most calls at once, waiting or running, from 1. One more fails with `QUEUE_FULL`. Default 16,384.
    */
   maxQueue?: number
 
-  /** Answers that one call may ask for, of all its prompts together, from 1. Default 16,384. */
+  /** Most answers that one call can ask for, over all its prompts, from 1. Default 16,384. */
   maxAnswers?: number
 
-  /** What every generation of the model is asked for, unless its call says otherwise. */
+  /** Default options for every generation of the model; options of a call take precedence. */
   generation?: Omit<GenerateOptions, 'signal'>
 
   /** Stops the load, which then rejects with the signal's reason. */
   signal?: AbortSignal
 
   /**
-   * Which revision of a model on the hub: a branch, a tag, a commit, or as in `tokens=1T` and
-   * `latest-stage1`. Of a local folder of checkpoints, which of them. Default: `main`, or the folder
+   * Revision of a model on the hub: a branch, a tag, a commit, or a description such as `tokens=1T` or
+   * `latest-stage1`. For a local folder of checkpoints, the checkpoint. Default: `main`, or the folder
    * itself.
    */
   revision?: string
 
-  /** Where the hub is, where its models are kept, and as whom to ask. Default: as `HF_…` say. */
+  /** The hub's address, its cache and the token. Default: the `HF_…` environment variables. */
   hub?: HubOptions
 
-  /** Is told how far the download of a model from the hub is. */
+  /** Receives the progress of a download from the hub. */
   onDownload?: (progress: PullProgress) => void
 
-  /** Is told how far the load is. If it throws, the load stops and rejects with what it threw. */
+  /** Receives the load's progress. If it throws, the load stops and rejects with that error. */
   onProgress?: (progress: LoadProgress) => void
 }
 
-/** How far a load is, in bytes of weights. */
+/** Progress of a load, in bytes of weights. */
 export interface LoadProgress {
   loaded: number
   total: number

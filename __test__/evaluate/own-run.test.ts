@@ -173,7 +173,7 @@ test.serial('the command evaluates a model and a run', async (t) => {
   t.is(many.exitCode, 1, many.stderr)
   t.regex(many.stdout, /^revision +task +metric +value$/m)
   t.is(many.stdout.match(/^stage\S+ +mine +acc_v1 +[\d.]+ ± [\d.]+$/gm)?.length, 3)
-  t.true(many.stderr.includes(`warning: ${run[2][0]} is skipped:`))
+  t.true(many.stderr.includes(`warning: skipped ${run[2][0]}:`))
   t.deepEqual((await readdir(along)).filter((name) => !name.startsWith('stage')).sort(), [
     'along.csv',
     'along.json',
@@ -182,10 +182,10 @@ test.serial('the command evaluates a model and a run', async (t) => {
   await rm(source, { recursive: true })
   await makeRun(source)
   const again = await olmo2([...args, '--json'])
-  t.true(again.stderr.includes(`3 checkpoints are in ${along} already`))
+  t.true(again.stderr.includes(`3 checkpoints are already in ${along}`))
   t.is(again.stdout.trim().split('\n').length, 1)
   const alone = await olmo2(['eval', tiny, '--tasks', file, '--no-keep'])
   t.is(alone.exitCode, 2)
   t.is((await olmo2([...args, '--shard', '1/2'])).exitCode, 2)
-  t.regex(alone.stderr, /--no-keep is for checkpoints of a run, which --revisions names/)
+  t.regex(alone.stderr, /--no-keep needs --revisions, which selects checkpoints of a run/)
 })

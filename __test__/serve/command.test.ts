@@ -34,7 +34,7 @@ test('it says where it listens, answers, and ends well', async (t) => {
   const { exitCode, stdout, stderr } = await child
   t.is(exitCode, 0)
   t.is(stdout, `listening on ${url}`)
-  t.regex(stderr, /those in work go on/)
+  t.regex(stderr, /finishing those in progress/)
 })
 
 test('Ctrl-C lets requests in work end; a second one does not wait', async (t) => {
@@ -91,7 +91,7 @@ test('what would let strangers in, or cannot be, is wrong usage', async (t) => {
   await fails(['--no-auth', '--api-key', 'x'], /auth/)
   await fails(['--api-key', 'a b'], /blanks/)
   await fails([tiny, `other/${tiny}`.replace(/^other/, ''), '--model', tiny], /not both/)
-  await fails([tiny, tiny], /two models are called tiny-mha-f32/)
+  await fails([tiny, tiny], /two models are named tiny-mha-f32/)
 })
 
 test('a port that is taken, and a model that is not there', async (t) => {

@@ -17,19 +17,19 @@ import { pullDisplay } from '../ui/pull-progress.js'
 export function serve(program: Command): void {
   const command = program
     .command('serve')
-    .description("answer requests over HTTP, in the form of OpenAI's API")
+    .description("serve requests over HTTP with OpenAI's API")
     .argument(
       '[model...]',
-      'checkpoints, each as a path or an id, as in name=DIR, DIR@step=1000 or OWNER/NAME:Q4_K_M ' +
+      'checkpoints, each a path or an id, such as name=DIR, DIR@step=1000 or OWNER/NAME:Q4_K_M ' +
         '(default: the embedded model, as olmo2-5m)',
     )
-    .option('--port <n>', 'where to listen; 0 for any free port (default: 8080)', toNumber)
-    .option('--host <address>', 'at which address (default: 127.0.0.1, this machine alone)')
-    .option('--allow-host <name>', 'a further name of this server; repeatable', append)
-    .option('--api-key <key>', 'a key that lets in; repeatable (default: OLMO2_API_KEY)', append)
-    .option('--api-key-file <file>', 'a file with a key a line')
-    .option('--no-auth', 'let everybody in, also from beyond this machine')
-    .option('--pin <model>', 'load it now, and keep it in memory; repeatable', append)
+    .option('--port <n>', 'port to listen on; 0 for any free port (default: 8080)', toNumber)
+    .option('--host <address>', 'address to listen on (default: 127.0.0.1, only this machine)')
+    .option('--allow-host <name>', 'another name of this server; repeatable', append)
+    .option('--api-key <key>', 'an accepted key; repeatable (default: OLMO2_API_KEY)', append)
+    .option('--api-key-file <file>', 'a file with one key per line')
+    .option('--no-auth', 'accept everybody, also from other machines')
+    .option('--pin <model>', 'load this model now and keep it in memory; repeatable', append)
     .option('--allow <id>', 'a model that requests may fetch from the hub; repeatable', append)
     .option('--max-queue <n>', 'requests that may wait (default: 512)', toNumber)
     .option('--timeout <seconds>', 'how long a request may take (default: 600)', toNumber)
@@ -67,7 +67,7 @@ async function run(given: string[], values: OptionValues): Promise<void> {
     const server = await startServer(options)
     await write(`listening on ${server.url}\n`)
     if (!signal.aborted) await once(signal, 'abort')
-    note('no more requests are taken; those in work go on')
+    note('accepting no more requests; finishing those in progress')
     await server.close()
   }).finally(() => {
     display.clear()
@@ -96,7 +96,7 @@ function modelsOf(
     throw new UsageError('give the models as arguments or one with --model, not both')
   const all = model === undefined ? given : [model]
   if (revision !== undefined && all.length > 1)
-    throw new UsageError('of several models, give each its revision: NAME@REVISION')
+    throw new UsageError('with several models, give each its revision: NAME@REVISION')
   if (revision !== undefined) {
     const [one = `olmo2-5m=${embeddedModel}`] = all
     return Object.fromEntries([named(`${one}@${revision}`)])
@@ -104,7 +104,7 @@ function modelsOf(
   if (all.length === 0) return undefined
   const pairs = all.map(named)
   const twice = pairs.find(([name], index) => pairs.findIndex(([other]) => other === name) < index)
-  if (twice) throw new UsageError(`two models are called ${twice[0]}: name one, as in NAME=PATH`)
+  if (twice) throw new UsageError(`two models are named ${twice[0]}: rename one, as in NAME=PATH`)
   return Object.fromEntries(pairs)
 }
 
@@ -125,7 +125,7 @@ async function keysOf({ apiKey = [], apiKeyFile }: OptionValues): Promise<string
   const inFile = file.split(/\r?\n/).map((line) => line.trim())
   const given = [...apiKey, ...inFile.filter((line) => line !== '' && !line.startsWith('#'))]
   if (apiKeyFile !== undefined && given.length === apiKey.length)
-    throw new UsageError(`there is no key in ${apiKeyFile}`)
+    throw new UsageError(`${apiKeyFile} contains no key`)
   const { OLMO2_API_KEY } = process.env
   return given.length === 0 && OLMO2_API_KEY ? [OLMO2_API_KEY] : given
 }

@@ -27,33 +27,33 @@ import type { HubOptions } from './settings.js'
 /** What to pull, and how. */
 export interface PullOptions extends HubOptions {
   /**
-   * A branch, a tag or a commit; or as in `tokens=1T`, `latest-stage1` (see `chooseRevision`).
-   * Default: `main`.
+   * A branch, a tag or a commit, or a description such as `tokens=1T` or `latest-stage1` (see
+   * `chooseRevision`). Default: `main`.
    */
   revision?: string | undefined
-  /** Fetch this file alone, such as a GGUF. Default: what the engine reads of a checkpoint. */
+  /** Fetch only this file, such as a GGUF. Default: the files that the engine reads. */
   file?: string | undefined
   /** Connections at once, over all files. Default 8. */
   connections?: number | undefined
-  /** Stops the pull, which then rejects with the signal's reason. What has come is kept. */
+  /** Stops the pull, which then rejects with the signal's reason. Downloaded parts are kept. */
   signal?: AbortSignal | undefined
-  /** Called with how far the pull is, at most ten times a second and at each change of state. */
+  /** Receives the pull's progress, at most ten times a second and at each change of state. */
   onProgress?: ((progress: PullProgress) => void) | undefined
 }
 
 /** A model that is in the cache. */
 export interface PulledModel {
   repo: string
-  /** The revision's name, also where it was asked for loosely. */
+  /** The revision's name, even if it was requested by description. */
   revision: string
   commit: string
   /** The folder with its files: a snapshot in the cache. */
   path: string
   /** The names of the files. */
   files: string[]
-  /** Those that came through the network now. */
+  /** The files fetched by this pull. */
   fetched: string[]
-  /** `cache` if the hub was not asked, or could not be reached: there may be something newer. */
+  /** `cache` if the hub was not asked or could not be reached, so there may be a newer version. */
   source: 'hub' | 'cache'
 }
 
@@ -71,9 +71,8 @@ const FILES_AT_ONCE = 4
  * Fetches a model into the cache: what of it is not there yet. The cache is the one of Python's
  * `huggingface_hub`.
  *
- * Each file is checked against its hash and then put in its place all at once. A pull that was cut
- * off goes on where it stopped. Several pulls of the same model at once, by whatever process, fetch
- * it once.
+ * Each file is checked against its hash and then moved into place atomically. An interrupted pull resumes
+ * where it stopped. Several pulls of the same model at once, from any process, fetch it once.
  *
  * @throws {HubError} with what is wrong and what to do
  */
@@ -96,7 +95,7 @@ export async function pull(
   return await new Pull(client, use, folder, progress, within(name, options), internals).run()
 }
 
-/** What is pulled: what the name says, and what the options say beside it. */
+/** What to pull, from the name and the options. */
 interface Wanted extends PullOptions {
   type?: string
 }
@@ -116,7 +115,7 @@ class Pull {
   readonly #use: Use
   readonly #repo: string
   readonly #options: Wanted
-  /** The one file that is fetched; undefined for all that the engine reads. */
+  /** The single file to fetch; undefined for all that the engine reads. */
   #file: string | undefined
   readonly #internals: PullInternals
   readonly #folder: RepoFolder
@@ -194,7 +193,7 @@ class Pull {
     return chooseGguf(there, type, repo)
   }
 
-  /** The name of a revision that is asked for by what it is. */
+  /** The name of a revision that was requested by description. */
   async #resolveName(revision: string): Promise<string> {
     if (!isLoose(revision)) return revision
     const { offline } = this.#client.settings
@@ -206,7 +205,7 @@ class Pull {
     throw new HubError('REVISION_NOT_FOUND', message, { repo: this.#repo, revision })
   }
 
-  /** The commit that a revision means now. */
+  /** The commit that a revision currently means. */
   async #resolveCommit(revision: string, hasFallback: boolean): Promise<string> {
     if (isCommit(revision)) return revision
     const { signal } = this.#options

