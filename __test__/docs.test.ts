@@ -177,6 +177,7 @@ test('every sample is one that is run', (t) => {
       ['docs/evaluating.md', 'bash', 'olmo2'],
       ['docs/evaluations.md', 'json', '{"prompt":'],
       ['docs/evaluations.md', 'yaml', 'name:'],
+      ['docs/evaluations.md', 'yaml', 'hub:'],
       ['docs/evaluations.md', 'bash', 'pip'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],

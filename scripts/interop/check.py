@@ -44,6 +44,7 @@ def main():
         checks.python_alone(options.write)
         checks.python_then_node()
         checks.node_then_python()
+        checks.data_sets()
         checks.both_at_once()
         checks.lock_is_shared()
         checks.without_links()
@@ -122,6 +123,22 @@ class Checks:
         assert (repo.repo_id, revision.commit_hash, set(revision.refs)) == (ID, COMMIT, {"main"})
         assert sorted(file.file_name for file in revision.files) == FILES
         print("Python's scan of a cache that Node has filled finds nothing wrong")
+
+    def data_sets(self):
+        import huggingface_hub
+
+        name = "main/rows.parquet"
+        asked = {"repo_type": "dataset", "cache_dir": self.folder / "data-python"}
+        theirs = Path(huggingface_hub.hf_hub_download(ID, name, **asked))
+        ours = self.folder / "data-node"
+        for cache in (asked["cache_dir"], ours):
+            command = [arg.replace(ID, f"datasets/{ID}") for arg in node_command(cache)]
+            found = json.loads(subprocess.run([*command, "--file", name], capture_output=True, check=True).stdout)
+            assert found["fetched"] == ([] if cache != ours else [name]), found
+        assert listing(asked["cache_dir"]) == listing(ours)
+        again = huggingface_hub.hf_hub_download(ID, name, repo_type="dataset", cache_dir=ours, local_files_only=True)
+        assert Path(again).read_bytes() == theirs.read_bytes()
+        print("a file of a data set lies where Python has it, and each uses the other's")
 
     def both_at_once(self):
         for turn in range(5):

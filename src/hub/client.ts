@@ -2,7 +2,7 @@ import { HubError } from '../errors.js'
 import { packageVersion } from '../package.js'
 import { defaultRetryPolicy, type RetryPolicy, retrying } from './backoff.js'
 import { readJson } from './json-body.js'
-import { checkRelativePath, isCommit, isRefName } from './names.js'
+import { checkRelativePath, isCommit, isDataset, isRefName } from './names.js'
 import { type Asked, responseError } from './response-error.js'
 import { type HubOptions, type HubSettings, readSettings } from './settings.js'
 import { discard, type Response, type Timeouts, Transport, unreachable } from './transport.js'
@@ -33,7 +33,7 @@ export interface HubInternals {
   timeouts?: Partial<Timeouts> | undefined
 }
 
-/** The part of the hub's API that it takes to find and fetch models. */
+/** The part of the hub's API that it takes to find and fetch models, and files of data sets. */
 export class HubClient {
   readonly settings: HubSettings
   readonly retry: RetryPolicy
@@ -68,7 +68,7 @@ export class HubClient {
     revision: string,
     { signal, retries }: { signal?: AbortSignal | undefined; retries?: number } = {},
   ): Promise<string> {
-    const path = `/api/models/${repo}/revision/${encodeURIComponent(revision)}`
+    const path = `${apiOf(repo)}/revision/${encodeURIComponent(revision)}`
     const { value } = await this.#json(path, { repo, revision }, signal, retries)
     const sha = isRecord(value) ? value.sha : undefined
     if (typeof sha === 'string' && isCommit(sha)) return sha
@@ -83,7 +83,7 @@ export class HubClient {
   ): Promise<HubFile[]> {
     const asked = { repo, revision: commit }
     const files: HubFile[] = []
-    let path: string | undefined = `/api/models/${repo}/tree/${commit}?recursive=true`
+    let path: string | undefined = `${apiOf(repo)}/tree/${commit}?recursive=true`
     const pages = new Set<string>()
     while (path !== undefined) {
       if (pages.has(path) || pages.size >= MOST_PAGES || files.length > MOST_ENTRIES)
@@ -101,7 +101,7 @@ export class HubClient {
 
   /** All branches and tags. */
   async listRefs(repo: string, signal?: AbortSignal): Promise<HubRef[]> {
-    const { value } = await this.#json(`/api/models/${repo}/refs`, { repo }, signal)
+    const { value } = await this.#json(`${apiOf(repo)}/refs`, { repo }, signal)
     const { branches = [], tags = [] } = isRecord(value) ? value : {}
     for (const list of [branches, tags])
       if (Array.isArray(list) && list.length > MOST_ENTRIES)
@@ -179,6 +179,11 @@ export class HubClient {
     const message = `the answer of ${endpoint} ${what}; is this a hub? Check HF_ENDPOINT`
     return new HubError('HUB_FAILED', message, facts)
   }
+}
+
+/** The path of a repository in the API. Ids of data sets have their kind in them. */
+function apiOf(repo: string): string {
+  return isDataset(repo) ? `/api/${repo}` : `/api/models/${repo}`
 }
 
 function toFile(entry: Record<string, unknown>, repo: string): HubFile {

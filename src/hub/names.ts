@@ -10,6 +10,14 @@ export function isRepoId(text: string): boolean {
   return REPO_ID.test(text) && !text.includes('--') && !text.includes('..')
 }
 
+/** What the id of a data set begins with, as its address does. */
+const DATASETS = 'datasets/'
+
+/** Whether an id names a data set: a repository of another kind than a model's. */
+export function isDataset(id: string): boolean {
+  return id.startsWith(DATASETS) && isRepoId(id.slice(DATASETS.length))
+}
+
 /** Whether a revision is a commit's hash, which never changes what it means. */
 export function isCommit(revision: string): boolean {
   return COMMIT.test(revision)
@@ -24,13 +32,17 @@ export function isRefName(name: unknown): name is string {
     .every((step) => step !== '' && step.length <= 250 && !/^\.|\.lock$|\.$/.test(step))
 }
 
-/** @throws {OptionError} if the text cannot be a repository's id */
+/**
+ * A repository's id: `owner/name`, or of a data set `datasets/owner/name`.
+ *
+ * @throws {OptionError} if the text cannot be one
+ */
 export function checkRepoId(id: string): string {
   checkArgument('id', id, 'name')
-  if (isRepoId(id)) return id
-  // The address of its page, or with the slash that a shell's completion leaves.
-  const bare = id.replace(/^(?:https?:\/\/)?(?:www\.)?(?:huggingface|hf)\.co\//i, '')
-  if (isRepoId(bare.replace(/\/+$/, ''))) return bare.replace(/\/+$/, '')
+  // Also the address of its page, or with the slash that a shell's completion leaves.
+  const page = /^(?:https?:\/\/)?(?:www\.)?(?:huggingface|hf)\.co\//i
+  const bare = id.replace(page, '').replace(/\/+$/, '')
+  if (isRepoId(bare) || isDataset(bare)) return bare
   const message = `is ${JSON.stringify(id)}, but a repository is named as in allenai/OLMo-2-1124-7B`
   throw new OptionError('id', message)
 }

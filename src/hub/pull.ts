@@ -18,7 +18,7 @@ import { partialLoaded } from './download/partial.js'
 import { checkSpace } from './download/space.js'
 import { chooseGguf } from './gguf-type.js'
 import { type ModelName, parseModelName } from './model-name.js'
-import { checkRepoId, isCommit } from './names.js'
+import { checkRepoId, isCommit, isDataset } from './names.js'
 import { ProgressTracker, type PullProgress } from './progress.js'
 import { revisionsOf } from './revisions.js'
 import { LARGEST_INDEX, selectFiles, selectShards } from './select.js'
@@ -68,7 +68,7 @@ const PIECE = 64 * 2 ** 20
 const FILES_AT_ONCE = 4
 
 /**
- * Fetches a model into the cache: what of it is not there yet. The cache is the one of Python's
+ * Fetches a model into the cache, or a file of a data set: what of it is not there yet. The cache is the one of Python's
  * `huggingface_hub`.
  *
  * Each file is checked against its hash and then moved into place atomically. An interrupted pull resumes
@@ -86,7 +86,10 @@ export async function pull(
   const onRetry = progress.retry.bind(progress)
   await using client = await HubClient.open(options, internals, onRetry)
   const { endpoint, cacheDir } = client.settings
-  const name = parseModelName(id, endpoint, 'id') ?? { repo: checkRepoId(id) }
+  const named = isDataset(id) ? undefined : parseModelName(id, endpoint, 'id')
+  const name = named ?? { repo: checkRepoId(id) }
+  if (isDataset(name.repo) && options.file === undefined)
+    throw new OptionError('file', `has to name a file of ${name.repo}, which is a data set`)
   const folder = new RepoFolder(cacheDir, name.repo)
   const waiting = { signal: options.signal, sleep: client.retry.sleep }
   // From the first look at what is there: it must not be removed before it is given out.

@@ -1,4 +1,5 @@
 import { HubError, type HubErrorFacts } from '../errors.js'
+import { isDataset } from './names.js'
 import type { HubSettings } from './settings.js'
 import { type Response, redact } from './transport.js'
 
@@ -88,7 +89,8 @@ function withWait(facts: HubErrorFacts, headers: Response['headers']): HubErrorF
 }
 
 function noRepo(repo: string, endpoint: string, withToken: boolean): string {
-  const known = `there is no model ${repo} on ${endpoint}, or it is private`
+  const what = isDataset(repo) ? 'data set' : 'model'
+  const known = `there is no ${what} ${repo} on ${endpoint}, or it is private`
   return withToken
     ? `${known} and your token may not read it: check the name and the token's rights on ${endpoint}/settings/tokens`
     : `${known}: check the name, or put a token that may read it into HF_TOKEN (${endpoint}/settings/tokens)`

@@ -147,11 +147,21 @@ function panelParts({ title, top, height, series, scale }: Panel, x: Scale): str
     return verticalLine('grid', at, top, height)
   })
   const frame = `<path class="axis" fill="none" d="M${LEFT} ${top}V${top + height}H${right}"/>`
-  const lines = series.flatMap((one) => lineParts(one, x, scale))
+  const lines = series.flatMap((one) => lineParts(one, x, scale, haze(series.length)))
   return [...grid, ...columns, frame, text(LEFT, top - 10, title, 'label'), ...lines]
 }
 
-function lineParts({ color, pieces, plain, dash }: Series, x: Scale, y: Scale): string[] {
+/** How opaque a band is: where many lie over each other, the lines have to be seen through them all. */
+function haze(count: number): number {
+  return Math.max(0.03, Math.min(0.14, 0.42 / count))
+}
+
+function lineParts(
+  { color, pieces, plain, dash }: Series,
+  x: Scale,
+  y: Scale,
+  opacity: number,
+): string[] {
   const at = (point: Point) => [round(x.place(point.x)), round(y.place(point.y))] as const
   const dense = pieces.flat().length > 120
   return pieces.flatMap((piece) => {
@@ -162,7 +172,7 @@ function lineParts({ color, pieces, plain, dash }: Series, x: Scale, y: Scale): 
       const [cx, cy] = at(point)
       return `<circle cx="${cx}" cy="${cy}" r="${dense ? 2 : 3.5}" fill="${color}"><title>${xml(point.label)}</title></circle>`
     })
-    const band = bandOf(piece, color, x, y)
+    const band = bandOf(piece, { color, opacity }, x, y)
     return piece.length > 1 ? [...band, line, ...dots] : [...band, ...dots]
   })
 }
@@ -172,7 +182,12 @@ function dashes(dash: string | undefined): string {
 }
 
 /** What lies between the lows and the highs of a piece; of a point alone a vertical line. */
-function bandOf(piece: readonly Point[], color: string, x: Scale, y: Scale): string[] {
+function bandOf(
+  piece: readonly Point[],
+  { color, opacity }: { color: string; opacity: number },
+  x: Scale,
+  y: Scale,
+): string[] {
   const edges = piece.flatMap(({ x: at, low, high }) =>
     low === undefined || high === undefined
       ? []
@@ -184,7 +199,9 @@ function bandOf(piece: readonly Point[], color: string, x: Scale, y: Scale): str
     return [`<path d="M${first.x} ${first.low}V${first.high}" stroke="${color}" opacity=".5"/>`]
   const there = edges.map(({ x, high }) => `${x} ${high}`)
   const back = edges.toReversed().map(({ x, low }) => `${x} ${low}`)
-  return [`<path d="M${[...there, ...back].join('L')}Z" fill="${color}" opacity=".14"/>`]
+  return [
+    `<path d="M${[...there, ...back].join('L')}Z" fill="${color}" opacity="${round(opacity).toString().replace(/^0/, '')}"/>`,
+  ]
 }
 
 function xAxisParts(x: Scale, panels: readonly Panel[], bottom: number, title: string): string[] {

@@ -48,7 +48,7 @@ export function checkAlone(values: OptionValues): void {
 
 /** Evaluates checkpoints of a run, and shows each as soon as it is evaluated. */
 export async function runAlong(model: string | undefined, values: OptionValues): Promise<void> {
-  const alone = ['requests', 'shard', 'revision', 'cacheDtype'].find((name) => values[name])
+  const alone = ['requests', 'shard', 'revision', 'cacheDtype', 'card'].find((name) => values[name])
   if (alone !== undefined) throw new UsageError(`${toFlag(alone)} is not for --revisions`)
   const source = model ?? (await ownRun())
   const out = values.out ?? 'along'
@@ -94,7 +94,8 @@ function listeners(status: Progress, out: string) {
 }
 
 function optionsOf(values: OptionValues): Omit<EvaluateAlongOptions, 'out'> {
-  const { tasks, harness, metric, data, limit, documents, dtype, device, threads } = values
+  const { tasks, harness, metric, data, limit, documents } = values
+  const { dtype, device, threads } = values
   const { revisions, stage, keep, logX, force } = values
   return {
     ...{ harness, metric, data, limit, documents, dtype, device, threads },

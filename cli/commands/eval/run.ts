@@ -15,12 +15,12 @@ import {
   givenModel,
   loadModel,
 } from '../../model-options.js'
-import { note, write, writeJson } from '../../output.js'
-import { resultsTable } from '../../ui/card-table.js'
+import { note } from '../../output.js'
 import { count, duration } from '../../ui/format.js'
 import { Progress } from '../../ui/progress.js'
 import { addAlongOptions, checkAlone, runAlong } from './along.js'
 import { RequestsFile } from './requests-file.js'
+import { cardOption, writeResults } from './show.js'
 
 /** Adds `olmo2 eval MODEL`: a command of its own, so that its flags are not those of the others. */
 export function addRun(parent: Command): void {
@@ -42,6 +42,7 @@ export function addRun(parent: Command): void {
     .option('-o, --out <dir>', 'write results.json and documents.jsonl there')
     .option('--resume', 'go on with what is in the folder')
     .option('--requests <file>', 'write a JSON line for each continuation')
+    .addOption(cardOption())
     .option('--json', 'write a JSON object instead of the table')
   addCacheDtype(addComputeOptions(addModelOption(command)))
   addAlongOptions(command)
@@ -80,7 +81,8 @@ async function runEvaluation(argument: string | undefined, values: OptionValues)
 }
 
 function optionsOf(values: OptionValues): EvaluateOptions {
-  const { tasks, harness, metric, data, limit, documents, shard, out, resume, revision } = values
+  const { tasks, harness, metric, data, limit, documents, shard } = values
+  const { out, resume, revision } = values
   const given = { harness, metric, data, limit, documents, shard, out, resume, revision }
   const set = Object.entries(given).filter(([, value]) => value !== undefined)
   return { tasks: tasks ?? [], ...Object.fromEntries(set) }
@@ -98,9 +100,10 @@ function progressOf(status: Progress): (progress: EvaluationProgress) => void {
   }
 }
 
-async function report(results: EvaluationResults, { json, out }: OptionValues): Promise<void> {
+async function report(results: EvaluationResults, values: OptionValues): Promise<void> {
+  const { json, out } = values
   for (const text of results.notes ?? []) note(text)
-  await (json ? writeJson(results) : write(`${resultsTable(results)}\n`))
+  await writeResults(results, values)
   if (out !== undefined && !json) note(`written: ${out}`)
   const failed = Object.values(results.tasks).reduce((sum, task) => sum + task.failed, 0)
   if (failed === 0) return

@@ -1,6 +1,11 @@
 import { type Command, Option } from 'commander'
 
-import { type CardSize, cardOf, readResults } from '../../../src/evaluate/index.js'
+import {
+  type CardSize,
+  cardOf,
+  type EvaluationResults,
+  readResults,
+} from '../../../src/evaluate/index.js'
 import { note, write, writeJson } from '../../output.js'
 import { cardTable, resultsTable } from '../../ui/card-table.js'
 
@@ -26,14 +31,17 @@ interface Options {
   json?: boolean
 }
 
-async function run(folder: string, { card, json }: Options): Promise<void> {
-  const results = await readResults(folder)
-  if (card === undefined) {
-    await (json ? writeJson(results) : write(`${resultsTable(results)}\n`))
-    return
-  }
-  const found = cardOf(results, card)
+async function run(folder: string, options: Options): Promise<void> {
+  await writeResults(await readResults(folder), options)
+}
+
+/** Writes an evaluation's numbers: all of them, or those of the model card's tasks beside its own. */
+export async function writeResults(
+  results: EvaluationResults,
+  { card, json }: Options,
+): Promise<void> {
+  const found = card === undefined ? results : cardOf(results, card)
   if (json) return writeJson(found)
-  await write(`${cardTable(found)}\n`)
-  note('†: published in the model card of OLMo 2 7B, not measured here')
+  await write(`${'rows' in found ? cardTable(found) : resultsTable(found)}\n`)
+  if (card !== undefined) note('†: published in the model card of OLMo 2 7B, not measured here')
 }

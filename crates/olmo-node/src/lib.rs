@@ -21,6 +21,7 @@ pub mod model;
 pub mod options;
 pub mod preparing;
 pub mod quantizing;
+pub mod rows;
 pub mod scoring;
 pub mod tasks;
 pub mod tokenizer;

@@ -80,7 +80,7 @@ export async function* evaluateAlong(
     evaluate: async (path, folder, { revision }) => {
       await using model = await Olmo2.load(path, given({ dtype, device, threads, signal }))
       return await evaluate(model, {
-        ...{ ...asked, tasks, data, signal, onProgress },
+        ...{ ...asked, tasks, data, hub, signal, onProgress },
         ...{ out: folder, resume: true, name: source, revision },
       })
     },
@@ -88,10 +88,10 @@ export async function* evaluateAlong(
 }
 
 /** The labels of each picture: a group that was asked for has its own, and what is in none has one together. */
-async function pictures({ tasks, harness }: EvaluateAlongOptions) {
+async function pictures({ tasks, harness, hub, signal }: EvaluateAlongOptions) {
   const found: Record<string, string[]> = {}
   for (const name of tasks) {
-    const chosen = await chooseTasks([name], harness)
+    const chosen = await chooseTasks([name], { harness, hub, signal })
     const picture = Object.hasOwn(groups(), name) ? name : OTHERS
     found[picture] = [...(found[picture] ?? []), ...chosen.tasks.map(({ label }) => label)]
   }

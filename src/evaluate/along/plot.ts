@@ -80,10 +80,15 @@ function seriesOf(
     if (task === undefined || metric === undefined) return undefined
     const y = task.metrics[metric] ?? task.ours[metric] ?? Number.NaN
     const error = task.stderr[metric]
+    // No share lies outside, whatever the normal distribution says of few documents.
+    const most = metric === RIGHT_BITS ? Number.POSITIVE_INFINITY : 1
     const written = Number.isFinite(error) ? `${decimal(y)} ± ${decimal(error ?? 0)}` : decimal(y)
     return {
       ...{ x, y, label: `${result.revision}\n${label}, ${metric}: ${written}` },
-      ...(error != null && { low: y - SPAN * error, high: y + SPAN * error }),
+      ...(error != null && {
+        low: Math.max(0, y - SPAN * error),
+        high: Math.min(most, y + SPAN * error),
+      }),
     }
   })
   return { name: label, pieces, ...look(index) }

@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 
 import { checkObject, type Shape } from '../../arguments.js'
 import { CheckpointError, OptionError } from '../../errors.js'
+import { pull } from '../../hub/pull.js'
+import type { HubOptions } from '../../hub/settings.js'
 import { reasonOf } from '../../realm.js'
 import { decodeText } from '../../text-file.js'
 import { parseYaml } from '../../yaml.js'
@@ -13,8 +15,16 @@ import { fill } from './template.js'
 export interface OwnTask {
   /** What results call it. Default: the file's name without its ending. */
   name?: string | undefined
-  /** The file with the questions, from where the YAML file is. */
+  /** The file with the questions, JSONL or Parquet, from where the YAML file is. */
   data: string
+  /** A data set on the hub, as in `allenai/openbookqa`, in which these files are then. */
+  hub?: string | undefined
+  /** Its branch, tag or commit. Default `main`. */
+  revision?: string | undefined
+  /** The column with the choices, as in `choices.text`, or one for each. Default `choices`. */
+  choices?: string | readonly string[] | undefined
+  /** The column with the answer. Default `answer`. */
+  answer?: string | undefined
   /** A file with questions to answer before each, in the same form. Default: none. */
   fewShot?: string | undefined
   /** How many of them, from the first on. Default: all. */
@@ -34,6 +44,10 @@ export interface OwnTask {
 const shape = {
   name: 'name',
   data: 'path',
+  hub: 'name',
+  revision: 'name',
+  choices: 'texts',
+  answer: 'name',
   fewShot: 'path',
   shots: 'count',
   template: 'text',
@@ -61,7 +75,7 @@ export interface OwnTaskDocuments {
 
 /** Whether the name of a task is the file of one's own. */
 export function isOwnTask(name: string): boolean {
-  return /\.(?:jsonl|ya?ml)$/.test(name)
+  return /\.(?:jsonl|parquet|ya?ml)$/.test(name)
 }
 
 /** Questions that are answered before another: more do not fit into any context. */
@@ -73,22 +87,37 @@ const MOST_CHARACTERS = 1 << 30
 
 const METRICS = { choice: ['acc', 'len_norm'], answer: ['bpb', 'ce_loss'] } as const
 
+/** What is asked for beside what a task's file says. */
+export interface OwnTaskOptions {
+  /** Where the hub is, for data sets. */
+  hub?: HubOptions | undefined
+  signal?: AbortSignal | undefined
+}
+
 /**
- * Reads a task of one's own: a JSONL file, or a YAML file that says more of it.
+ * Reads a task of one's own: a file with questions, or a YAML file that says more of it.
  *
  * @throws {CheckpointError} `IO` or `INVALID_FILE`, with the file and the line
+ * @throws {HubError} if a data set cannot be fetched
  */
-export async function readOwnTask(path: string): Promise<OwnTaskDocuments> {
-  const named = { name: basename(path).replace(/\.\w+$/, '') }
-  if (path.endsWith('.jsonl')) return documentsOf({ ...named, data: path })
-  const task = await described(path)
-  const from = (file: string) => resolve(dirname(path), file)
-  const { data, fewShot, name = named.name } = task
+export async function readOwnTask(
+  path: string,
+  { hub: place, signal }: OwnTaskOptions = {},
+): Promise<OwnTaskDocuments> {
+  const isYaml = /\.ya?ml$/.test(path)
+  const task: OwnTask = isYaml ? await described(path) : { data: basename(path) }
+  const { data, fewShot, hub, revision, name = basename(path).replace(/\.\w+$/, '') } = task
+  const from = async (file: string) => {
+    if (!isYaml) return path
+    if (hub === undefined) return resolve(dirname(path), file)
+    const found = await pull(`datasets/${hub}`, { ...place, file, revision, signal })
+    return join(found.path, file)
+  }
   return documentsOf({
     ...task,
     name,
-    data: from(data),
-    ...(fewShot !== undefined && { fewShot: from(fewShot) }),
+    data: await from(data),
+    ...(fewShot !== undefined && { fewShot: await from(fewShot) }),
   })
 }
 
@@ -120,7 +149,7 @@ async function documentsOf(task: OwnTask & { name: string }): Promise<OwnTaskDoc
   const documents: OwnDocument[] = []
   let kind: keyof typeof METRICS | undefined
   let characters = 0
-  for await (const question of readQuestions(data)) {
+  for await (const question of readQuestions(data, task)) {
     kind ??= kindOf(question)
     if (kind !== kindOf(question))
       throw invalid(question.where, 'either all questions of a file have `choices`, or none has')
@@ -154,7 +183,7 @@ async function examples({ fewShot, shots = MOST_SHOTS, ...task }: OwnTask): Prom
   }
   const { separator = '\n\n' } = task
   const texts: string[] = []
-  for await (const question of readQuestions(fewShot, Math.min(shots, MOST_SHOTS))) {
+  for await (const question of readQuestions(fewShot, task, Math.min(shots, MOST_SHOTS))) {
     const { context, choices, gold } = documentOf(task, question, '')
     texts.push(`${context}${choices[gold]}${separator}`)
   }

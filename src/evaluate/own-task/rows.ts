@@ -1,6 +1,7 @@
 import { CheckpointError } from '../../errors.js'
 import { linesOf } from '../lines.js'
-import type { Row } from './template.js'
+import { rowsOf } from '../parquet-rows.js'
+import { type Row, valueAt } from './template.js'
 
 /** A question of a task of one's own. */
 export interface Question {
@@ -18,45 +19,71 @@ export interface Question {
   subject: string | undefined
 }
 
+/** Where a row has what makes a question of it. */
+export interface Columns {
+  /** A column with a list, or a column for each choice. Default `choices`. */
+  choices?: string | readonly string[] | undefined
+  /** Default `answer`. */
+  answer?: string | undefined
+}
+
 /**
- * The questions in a file: a line of JSON each, with `choices` and an `answer` that is a choice's number from
- * 0, its text or its letter, or with an `answer` that is a text. `id` and `subject` are taken where they are.
+ * The questions in a file: a line of JSON each, or a row of a Parquet file, with `choices` and an `answer` that is a
+ * choice's number from 0, its text or its letter, or with an `answer` that is a text. `id` and `subject` are taken
+ * where they are.
  *
  * @param most Questions after which no more are read
  * @throws {CheckpointError} `INVALID_FILE` with the line, if it is no question
  */
 export async function* readQuestions(
   path: string,
+  columns: Columns = {},
   most = Number.POSITIVE_INFINITY,
 ): AsyncGenerator<Question, void> {
   let count = 0
   if (most <= 0) return
-  for await (const { number, text } of linesOf(path)) {
-    yield question(text, `${path}:${number}`)
+  for await (const { number, text } of isParquet(path) ? numbered(path) : linesOf(path)) {
+    yield question(text, columns, `${path}:${number}`)
     count += 1
     if (count >= most) return
   }
 }
 
-function question(text: string, where: string): Question {
+const isParquet = (path: string) => path.endsWith('.parquet')
+
+async function* numbered(path: string) {
+  for (const [index, text] of (await rowsOf(path)).entries()) yield { number: index + 1, text }
+}
+
+function question(text: string, columns: Columns, where: string): Question {
   const wrong = (problem: string) => new CheckpointError('INVALID_FILE', `${where}: ${problem}`)
   const row = parsed(text)
   if (row === undefined) throw wrong('this line is not a JSON object')
-  const { answer, choices, id, subject } = row
+  const { id, subject } = row
   const named = { id: name(id), subject: name(subject) }
-  if (choices === undefined) {
+  const column = columns.answer ?? 'answer'
+  const answer = valueAt(row, column)
+  const [choices, called] = choicesOf(row, columns.choices ?? 'choices')
+  // Where columns are named, each row has to have them.
+  if (choices === undefined && columns.choices === undefined) {
     if (typeof answer !== 'string' || answer === '')
-      throw wrong('without `choices`, `answer` has to be a text')
+      throw wrong(`without \`choices\`, \`${column}\` has to be a text`)
     return { where, row, choices: [answer], gold: 0, isChoice: false, ...named }
   }
   if (!isTexts(choices) || choices.length < 2)
-    throw wrong('`choices` has to be a list of texts, two at least')
+    throw wrong(`${called} has to be a list of texts, two at least`)
   const gold = placeOf(answer, choices)
   if (gold === undefined)
     throw wrong(
-      `\`answer\` has to be a number from 0 to ${choices.length - 1}, a choice, or its letter`,
+      `\`${column}\` has to be a number from 0 to ${choices.length - 1}, a choice, or its letter`,
     )
   return { where, row, choices, gold, isChoice: true, ...named }
+}
+
+/** What may be the choices of a row, and what that is called. */
+function choicesOf(row: Row, from: string | readonly string[]): [unknown, string] {
+  if (typeof from === 'string') return [valueAt(row, from), `\`${from}\``]
+  return [from.map((column) => valueAt(row, column)), `what ${from.join(', ')} hold`]
 }
 
 function parsed(text: string): Row | undefined {

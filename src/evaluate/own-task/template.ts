@@ -3,6 +3,15 @@ import { CheckpointError } from '../../errors.js'
 /** A row of a task's file: what a template's places are filled from. */
 export type Row = Readonly<Record<string, unknown>>
 
+/** What a row has at a path of columns and of what is in them, such as `choices.text`. */
+export function valueAt(row: Row, path: string): unknown {
+  if (Object.hasOwn(row, path)) return row[path]
+  const [column = '', ...rest] = path.split('.')
+  const value = Object.hasOwn(row, column) ? row[column] : undefined
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  return isObject && rest.length > 0 ? valueAt(value as Row, rest.join('.')) : undefined
+}
+
 /**
  * Fills the places of a template, as in `Question: {{question}}`, from a row. Texts and numbers go in as they are;
  * what they hold is never a place itself.
@@ -12,7 +21,7 @@ export type Row = Readonly<Record<string, unknown>>
  */
 export function fill(template: string, row: Row, where: string): string {
   return template.replaceAll(/\{\{\s*([^{}]*?)\s*\}\}/g, (_, name: string) => {
-    const value = Object.hasOwn(row, name) ? row[name] : undefined
+    const value = valueAt(row, name)
     if (typeof value === 'string') return value
     if (typeof value === 'number') return String(value)
     const problem = value === undefined ? 'is not there' : 'is no text and no number'

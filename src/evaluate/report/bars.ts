@@ -16,7 +16,7 @@ export interface Bar {
 }
 
 const WIDTH = 760
-const LEFT = 250
+const LEFT = 272
 const RIGHT = 128
 const ROW = 24
 const TOP = 6

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 
-import { checkRelativePath } from '../names.js'
+import { checkRelativePath, isDataset } from '../names.js'
 
 /**
  * Where things lie in the cache: the layout of `huggingface_hub`, whose programs share it.
@@ -11,6 +11,7 @@ import { checkRelativePath } from '../names.js'
  *   blobs/403450e234…                        a file's content, named by its hash
  *   snapshots/2439f60e…/model.safetensors    a link to ../../blobs/403450e234…
  *   .no_exist/2439f60e…/chat_template.jinja  says that the commit has no such file
+ * datasets--truthfulqa--truthful_qa/       the same of a data set
  * .locks/models--allenai--OLMo-2-1124-7B/403450e234….lock
  * ```
  */
@@ -81,15 +82,17 @@ export class RepoFolder {
   }
 }
 
-const PREFIX = 'models--'
+/** What folders of models begin with, where those of data sets have a part of their id. */
+const MODELS = 'models--'
 
-/** `models--allenai--OLMo-2-1124-7B` */
+/** `models--allenai--OLMo-2-1124-7B`, `datasets--truthfulqa--truthful_qa` */
 function folderName(repo: string): string {
-  return `${PREFIX}${repo.replaceAll('/', '--')}`
+  return `${isDataset(repo) ? '' : MODELS}${repo.replaceAll('/', '--')}`
 }
 
 /** The repository that a folder of the cache is for; undefined if it is for something else. */
 export function repoOfFolder(name: string): string | undefined {
-  if (!name.startsWith(PREFIX)) return undefined
-  return name.slice(PREFIX.length).replaceAll('--', '/')
+  const isModel = name.startsWith(MODELS)
+  const repo = name.slice(isModel ? MODELS.length : 0).replaceAll('--', '/')
+  return isModel || isDataset(repo) ? repo : undefined
 }
