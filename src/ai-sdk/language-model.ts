@@ -2,23 +2,12 @@ import type { LanguageModelV4, LanguageModelV4CallOptions } from '@ai-sdk/provid
 
 import { toResult, toStream } from './answer.js'
 import { toMessages } from './messages.js'
-import { type ModelChoice, type Models, nameOf } from './models.js'
+import { ProvidedModel } from './models.js'
 import { toSettings } from './settings.js'
 
-export class Olmo2LanguageModel implements LanguageModelV4 {
-  readonly specificationVersion = 'v4'
-  readonly provider = 'olmo2'
-  readonly modelId: string
+export class Olmo2LanguageModel extends ProvidedModel implements LanguageModelV4 {
   /** None: what stands at a URL is not read. */
   readonly supportedUrls = {}
-  readonly #models: Models
-  readonly #model: ModelChoice
-
-  constructor(models: Models, model: ModelChoice) {
-    this.modelId = nameOf(model)
-    this.#models = models
-    this.#model = model
-  }
 
   async doGenerate(call: LanguageModelV4CallOptions) {
     const { generation, warnings } = await this.#start(call)
@@ -31,7 +20,7 @@ export class Olmo2LanguageModel implements LanguageModelV4 {
   }
 
   async #start(call: LanguageModelV4CallOptions) {
-    const model = await this.#models.get(this.#model)
+    const model = await this.loaded()
     const { options, warnings } = toSettings(call, model.info)
     const messages = toMessages(call.prompt)
     // A generation itself would be awaited on its way out.

@@ -34,7 +34,27 @@ export class Models {
 }
 
 /** What a model is called in the SDK. */
-export const nameOf = (model: ModelChoice) => {
+const nameOf = (model: ModelChoice) => {
   const name = typeof model === 'string' ? model : model.info.path
   return name === embeddedModel ? 'olmo2-5m' : name
+}
+
+/** What all models of the provider have in common. */
+export abstract class ProvidedModel {
+  readonly specificationVersion = 'v4'
+  readonly provider = 'olmo2'
+  readonly modelId: string
+  readonly #models: Models
+  readonly #model: ModelChoice
+
+  constructor(models: Models, model: ModelChoice) {
+    this.modelId = nameOf(model)
+    this.#models = models
+    this.#model = model
+  }
+
+  /** The model itself, loaded when it is first asked for. */
+  protected loaded(): Promise<Olmo2> {
+    return this.#models.get(this.#model)
+  }
 }
