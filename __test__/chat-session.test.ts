@@ -139,3 +139,21 @@ test('a session answers one message at a time, and says what is wrong', async (t
   await t.throwsAsync(async () => session.say('x', { topP: 2 }), { instanceOf: OptionError })
   await session.say('still there')
 })
+
+test('a session has tools, and keeps the calls of an answer as its message', async (t) => {
+  await using embedded = await Olmo2.load()
+  const city = { type: 'string', maxLength: 10 }
+  const properties = { city }
+  const required = ['city']
+  const parameters = { type: 'object', properties, required, additionalProperties: false }
+  const tools = [{ type: 'function', function: { name: 'weather', parameters } }]
+  const session = new ChatSession(embedded, { tools, toolChoice: 'required', seed: 1 })
+  const { message, toolCalls } = await session.say('Paris?', { parallelToolCalls: false })
+  t.is(toolCalls?.length, 1)
+  t.deepEqual(session.messages, [{ role: 'user', content: 'Paris?' }, message])
+  await session.say('And?', { toolChoice: 'none', maxNewTokens: 4 })
+  t.is(session.messages.at(-1)?.tool_calls, undefined)
+  const wrong = { toolChoice: 'always' as 'auto' }
+  const refused = () => session.say('x', wrong)
+  t.throws(refused, { instanceOf: OptionError })
+})

@@ -1,5 +1,5 @@
 // A client that takes note of when tokens come.
-import { Agent, request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { text } from 'node:stream/consumers'
 
 import type { ServerProcess } from './servers.js'
@@ -13,9 +13,6 @@ export interface Seen {
   /** Tokens of the answer, by the server's count. */
   tokens: number
 }
-
-// Each client has a connection of its own.
-const agent = new Agent({ keepAlive: true, maxSockets: Number.POSITIVE_INFINITY })
 
 /** Asks for an answer of so many tokens, the likeliest ones, and reads it as it comes. */
 export async function stream(
@@ -34,8 +31,9 @@ export async function stream(
   })
   const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
   const asked = performance.now()
-  const sent = request(`${url}/v1/completions`, { method: 'POST', headers, agent })
-  const response = await new Promise<import('node:http').IncomingMessage>((resolve, reject) => {
+  // Without an agent each request has a connection of its own: a server that was stopped closes those kept open.
+  const sent = request(`${url}/v1/completions`, { method: 'POST', headers, agent: false })
+  const response = await new Promise<IncomingMessage>((resolve, reject) => {
     sent.once('response', resolve).once('error', reject).end(body)
   })
   if (response.statusCode !== 200) throw new Error(await text(response))

@@ -15,6 +15,17 @@ export function toNumber(text: string): number {
   return number
 }
 
+const UNITS: Readonly<Record<string, number>> = { '': 1, kib: 2 ** 10, mib: 2 ** 20, gib: 2 ** 30 }
+
+/** Bytes, as in `8GiB`. */
+export function toBytes(text: string): number {
+  const [, number = '', unit = ''] = /^([\d.]+)\s*([kmg]ib)?$/i.exec(text.trim()) ?? []
+  const bytes = Math.floor(Number(number) * (UNITS[unit.toLowerCase()] ?? Number.NaN))
+  if (number === '' || Number.isNaN(bytes))
+    throw new InvalidArgumentError('It is not a number of bytes, as in 8GiB.')
+  return bytes
+}
+
 /**
  * How a terminal writes options: as flags, where the command has them.
  *

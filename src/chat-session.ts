@@ -1,5 +1,11 @@
 import { checkArgument, checkObject, type Shape } from './arguments.js'
-import { type ChatMessage, type ChatOptions, chatShape } from './chat.js'
+import {
+  type ChatMessage,
+  type ChatOptions,
+  chatShape,
+  type ToolOptions,
+  toolShape,
+} from './chat.js'
 import type { Completion, Piece } from './completion.js'
 import { PromptError } from './errors.js'
 import type { Generation } from './generate.js'
@@ -29,7 +35,10 @@ export type Overflow =
     ) => readonly ChatMessage[] | Promise<readonly ChatMessage[]>)
 
 /** Options of a {@link ChatSession}, and what each of its answers is generated with. */
-export interface ChatSessionOptions extends Omit<GenerateOptions, 'signal'>, ChatOptions {
+export interface ChatSessionOptions
+  extends Omit<GenerateOptions, 'signal'>,
+    ChatOptions,
+    ToolOptions {
   /** Instructs the assistant before the conversation. */
   system?: string | undefined
   /** Earlier messages. Default: none. */
@@ -39,7 +48,7 @@ export interface ChatSessionOptions extends Omit<GenerateOptions, 'signal'>, Cha
 }
 
 /** Options of one answer. */
-type AnswerOptions = GenerateOptions & ChatOptions
+type AnswerOptions = GenerateOptions & ChatOptions & ToolOptions
 
 /** Room that is kept for an answer where the caller names no length: a part of the context. */
 const ANSWER_SHARE = 1 / 4
@@ -47,7 +56,7 @@ const ANSWER_SHARE = 1 / 4
 /** Tokens that a template writes around a message, before the true number has been seen. */
 const MARKS = 8
 
-const answerShape = { ...generationShape, ...chatShape }
+const answerShape = { ...generationShape, ...chatShape, ...toolShape }
 const { signal: _, ...shared }: Shape = answerShape
 const sessionShape: Shape = {
   ...shared,
@@ -122,7 +131,7 @@ export class ChatSession {
     return new ChatAnswer({
       start: () => this.#start(content, { ...this.#options, ...options }),
       learn: (messages, promptTokens) => this.#learn(messages, promptTokens),
-      end: (messages, text) => this.#end(messages, text),
+      end: (messages, said) => this.#end(messages, said),
     })
   }
 
@@ -215,9 +224,9 @@ export class ChatSession {
     return [...(await this.#overflow(messages, facts))]
   }
 
-  #end(messages: readonly ChatMessage[], content: string): void {
+  #end(messages: readonly ChatMessage[], said: ChatMessage): void {
     this.#answering = false
-    this.messages = [...messages, { role: 'assistant', content }]
+    this.messages = [...messages, said]
   }
 }
 
@@ -248,7 +257,7 @@ interface Started {
 interface Conversation {
   start: () => Promise<Started>
   learn: (messages: readonly ChatMessage[], promptTokens: number) => Promise<void>
-  end: (messages: readonly ChatMessage[], text: string) => void
+  end: (messages: readonly ChatMessage[], said: ChatMessage) => void
 }
 
 /** An answer of a {@link ChatSession} in progress: iterate over it, await it, or do both. */
@@ -276,16 +285,20 @@ export class ChatAnswer implements AsyncIterable<Piece>, PromiseLike<Completion>
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Piece, undefined> {
     const { messages, generation } = await this.#start()
-    let text = ''
+    let content = ''
+    let message: ChatMessage | undefined
     try {
       for await (const piece of generation) {
-        text += piece.text
+        content += piece.text
         yield piece
       }
-      await this.#conversation.learn(messages, (await generation).usage.promptTokens)
+      const answer = await generation
+      // With tools it says which calls there are.
+      message = answer.message
+      await this.#conversation.learn(messages, answer.usage.promptTokens)
     } finally {
       // A later loop sees the same again, when the conversation may have gone on.
-      if (!this.#isKept) this.#conversation.end(messages, text)
+      if (!this.#isKept) this.#conversation.end(messages, message ?? { role: 'assistant', content })
       this.#isKept = true
     }
     return undefined

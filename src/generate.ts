@@ -105,17 +105,26 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
 
   /**
    * The answers of a `chat` with `tools` in parts, as they come: texts, and calls with their arguments bit by
-   * bit. Without tools it is all text. `index` says of which answer a part is.
+   * bit. Without tools it is all text. `index` says of which answer a part is, `pieces` with which tokens it came.
    */
-  async *parts(): AsyncGenerator<ToolEvent & { index: number }, undefined> {
+  async *parts(): AsyncGenerator<AnswerPart, undefined> {
     const readers: (ToolCallReader | undefined)[] = []
-    for await (const { text, index } of this) {
+    // Those that have come since the answer's last part.
+    const since: Piece[][] = []
+    const part = (event: ToolEvent, index: number) => {
+      const pieces = since[index] ?? []
+      since[index] = []
+      return { ...event, index, pieces }
+    }
+    for await (const piece of this) {
+      const { text, index } = piece
+      since[index] = [...(since[index] ?? []), piece]
       readers[index] ??= this.#source.reader?.(index)
       const plain: ToolEvent[] = text === '' ? [] : [{ type: 'text', text }]
-      for (const event of readers[index]?.push(text) ?? plain) yield { ...event, index }
+      for (const event of readers[index]?.push(text) ?? plain) yield part(event, index)
     }
     for (const [index, reader] of readers.entries())
-      for (const event of reader?.finish() ?? []) yield { ...event, index }
+      for (const event of reader?.finish() ?? []) yield part(event, index)
     return undefined
   }
 
@@ -276,6 +285,14 @@ export class Generation<Result = Completion> implements AsyncIterable<Piece>, Pr
   #cancel(): void {
     this.#fail(new CancelledError('CANCELLED', 'the generation was left before its end'))
   }
+}
+
+/** A part of an answer that may have calls. */
+export type AnswerPart = ToolEvent & {
+  /** Of which answer it is, from 0. */
+  index: number
+  /** The tokens that have come since the part before: none, if one token made several parts. */
+  pieces: Piece[]
 }
 
 /** What a generation is made from. */

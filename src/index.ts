@@ -47,7 +47,7 @@ export {
   ResourceError,
 } from './errors.js'
 export { isReplaceable, writeResult } from './files.js'
-export { Generation } from './generate.js'
+export { type AnswerPart, Generation } from './generate.js'
 export type {
   GenerationInForce,
   OptionInForce,

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 import test, { type ExecutionContext } from 'ava'
-import { execaNode } from 'execa'
+import { execa, execaNode } from 'execa'
 
 import { command, longWinded, olmo2, temporaryFolder, tiny } from '../support.js'
 import { errorOf, PROMPT, post, requestsIn, until } from './setup.js'
@@ -56,6 +56,31 @@ test('without a model it is the embedded one', async (t) => {
   t.is((await child).exitCode, 0)
 })
 
+test('curl talks to it, whole and in a stream', async (t) => {
+  const { url } = await running(t, [tiny, '--max-num-seqs', '2', '--prefill-chunk', '8'])
+  const curl = async (...args: string[]) => {
+    const { stdout } = await execa('curl', [
+      '--silent',
+      '--show-error',
+      '--fail-with-body',
+      ...args,
+    ])
+    return stdout
+  }
+  const header = ['--header', 'content-type: application/json']
+  const given = (body: object) => [...header, '--data', JSON.stringify({ ...asked, ...body })]
+  const path = `${url}/v1/completions`
+  const whole = JSON.parse(await curl(path, ...given({})))
+  t.is(whole.usage.completion_tokens, 2)
+  const events = (await curl('--no-buffer', path, ...given({ stream: true }))).trim().split('\n\n')
+  t.is(events.at(-1), 'data: [DONE]')
+  const texts = events
+    .slice(0, -1)
+    .map((event) => JSON.parse(event.replace('data: ', '')).choices[0].text)
+  t.is(texts.join(''), whole.choices[0].text)
+  t.true((await curl(`${url}/metrics`)).includes('olmo2_generated_tokens_total'))
+})
+
 test('keys come from flags, a file or the environment, and are said nowhere', async (t) => {
   const folder = await temporaryFolder()
   const file = join(folder, 'keys.txt')
@@ -88,6 +113,8 @@ test('what would let strangers in, or cannot be, is wrong usage', async (t) => {
   await fails(['--host', '0.0.0.0'], /--host is "0\.0\.0\.0".*--api-keys?|apiKeys/)
   await fails(['--host', '0.0.0.0', '--port', '70000', '--no-auth'], /--port is 70000/)
   await fails(['--port', 'x'], /not a number/)
+  await fails(['--max-num-seqs', '0'], /--max-num-seqs/)
+  await fails(['--memory', '8 apples'], /bytes, as in 8GiB/)
   await fails(['--no-auth', '--api-key', 'x'], /auth/)
   await fails(['--api-key', 'a b'], /blanks/)
   await fails([tiny, `other/${tiny}`.replace(/^other/, ''), '--model', tiny], /not both/)
@@ -102,4 +129,7 @@ test('a port that is taken, and a model that is not there', async (t) => {
   const missing = await olmo2(['serve', '/no/such', '--port', '0'])
   t.is(missing.exitCode, 1)
   t.regex(missing.stderr, /\/no\/such\/config\.json/)
+  const large = await olmo2(['serve', tiny, '--port', '0', '--memory', '0.5MiB'])
+  t.is(large.exitCode, 1)
+  t.regex(large.stderr, /524288 are left/)
 })

@@ -145,6 +145,59 @@ test('a call comes bit by bit in a stream', async (t) => {
   t.is(first?.type === 'function' && first.function.name, 'weather')
 })
 
+test('a response has calls of tools, whole and in events, and is told what they gave', async (t) => {
+  const [{ function: own }] = tools as [OpenAI.ChatCompletionFunctionTool]
+  const { name, parameters = {} } = own
+  const asked = {
+    model: 'tiny',
+    input: 'What is the weather in Paris?',
+    max_output_tokens: 100,
+    tools: [{ type: 'function' as const, name, parameters, strict: true }],
+    tool_choice: { type: 'function' as const, name },
+  }
+  const { output, status } = await client.responses.create(asked)
+  t.is(status, 'completed')
+  const [call] = output
+  if (call?.type !== 'function_call') return t.fail(JSON.stringify(output))
+  t.like(call, { name: 'weather', status: 'completed' })
+  t.is(typeof JSON.parse(call.arguments).city, 'string')
+
+  const types: string[] = []
+  let [json, done] = ['', '']
+  const runner = client.responses.stream(asked)
+  for await (const event of runner) {
+    if (types.at(-1) !== event.type) types.push(event.type)
+    if (event.type === 'response.function_call_arguments.delta') json += event.delta
+    if (event.type === 'response.function_call_arguments.done') done = event.arguments
+  }
+  t.deepEqual(types, [
+    'response.created',
+    'response.in_progress',
+    'response.output_item.added',
+    'response.function_call_arguments.delta',
+    'response.function_call_arguments.done',
+    'response.output_item.done',
+    'response.completed',
+  ])
+  t.is(done, json)
+  const [streamed] = (await runner.finalResponse()).output
+  t.is(streamed?.type === 'function_call' && streamed.arguments, json)
+
+  const result = { type: 'function_call_output' as const, call_id: call.call_id, output: 'Rain.' }
+  const question = { role: 'user' as const, content: asked.input }
+  const input = [question, call, result]
+  const answer = await client.responses.create({ ...asked, input, tool_choice: 'none' })
+  t.true(answer.output_text.length > 0)
+  const refused = async (fields: object, param: string) => {
+    const error = await errorOf(await post(server, '/v1/responses', { ...asked, ...fields }))
+    t.like(error, { status: 400, code: 'INVALID_OPTION', param }, JSON.stringify(error))
+  }
+  await refused({ tools: [{ type: 'web_search' }] }, 'tools')
+  await refused({ tool_choice: { type: 'function', name: 'other' } }, 'tool_choice')
+  await refused({ input: [{ type: 'reasoning' }] }, 'input')
+  return undefined
+})
+
 test('tools that cannot be', async (t) => {
   const fails = async (fields: object, param: string) => {
     const error = await errorOf(
@@ -158,6 +211,28 @@ test('tools that cannot be', async (t) => {
     { tools, tool_choice: { type: 'function', function: { name: 'other' } } },
     'tool_choice',
   )
-  await fails({ tools, stream: true, n: 2 }, 'n')
-  await fails({ tools, stream: true, logprobs: true }, 'logprobs')
+})
+
+test('a stream with calls may have several answers, and the log-probabilities of their tokens', async (t) => {
+  const asked = { ...common, tools, tool_choice: choice, n: 2, seed: 7, temperature: 1 }
+  const wished = { ...asked, logprobs: true, top_logprobs: 2 }
+  const whole = await client.chat.completions.create(wished)
+  const json = ['', '']
+  const tokens: string[][] = [[], []]
+  for await (const { choices } of await client.chat.completions.create({ ...wished, stream: true }))
+    for (const { index, delta, logprobs } of choices) {
+      const [call] = delta.tool_calls ?? []
+      json[index] += call?.function?.arguments ?? ''
+      t.true((call?.index ?? 0) === 0)
+      tokens[index]?.push(...(logprobs?.content ?? []).map(({ token }) => token))
+    }
+  for (const { index, message, logprobs } of whole.choices) {
+    const [call] = message.tool_calls ?? []
+    const given = call?.type === 'function' ? call.function.arguments : ''
+    t.deepEqual(JSON.parse(json[index] ?? ''), JSON.parse(given))
+    const all = logprobs?.content?.map(({ token }) => token) ?? []
+    // What comes behind a call says nothing.
+    t.deepEqual(tokens[index], all.slice(0, tokens[index]?.length))
+    t.true(all.length - Number(tokens[index]?.length) <= 2)
+  }
 })

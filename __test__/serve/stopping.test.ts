@@ -118,6 +118,17 @@ test('a request that takes too long ends with an error', async (t) => {
   )
 })
 
+test('a request may say itself how long it may take', async (t) => {
+  const server = await started(t, { models: { long: longWinded } })
+  const answer = await post(server, '/v1/completions', { ...endless, timeout: 0.2 })
+  const { message, ...error } = await errorOf(answer)
+  t.like(error, { status: 504, code: 'timeout' })
+  t.is(message, 'the request took more than 0.2 seconds, which is its `timeout`')
+  t.is((await post(server, '/v1/completions', { ...short, timeout: 600 })).status, 200)
+  const wrong = await post(server, '/v1/completions', { ...short, timeout: -1 })
+  t.like(await errorOf(wrong), { status: 400, code: 'INVALID_OPTION', param: 'timeout' })
+})
+
 test('a reader that pauses holds nobody up, and gets all of it', async (t) => {
   // Every event has it, so that there is more to read than the system keeps for a reader.
   const name = 'long'.padEnd(5000, '-')

@@ -5,7 +5,7 @@ import type { Command, OptionValues } from 'commander'
 import { embeddedModel } from '../../src/index.js'
 import { type ServeOptions, serve as startServer } from '../../src/serve/index.js'
 import { messageOf, UsageError } from '../failure.js'
-import { toNumber } from '../flags.js'
+import { toBytes, toNumber } from '../flags.js'
 import { addHubOptions, hubOptions } from '../hub-options.js'
 import { readTextFile } from '../input.js'
 import { interruptible } from '../interrupt.js'
@@ -33,6 +33,9 @@ export function serve(program: Command): void {
     .option('--allow <id>', 'a model that requests may fetch from the hub; repeatable', append)
     .option('--max-queue <n>', 'requests that may wait (default: 512)', toNumber)
     .option('--timeout <seconds>', 'how long a request may take (default: 600)', toNumber)
+    .option('--max-num-seqs <n>', 'texts of one model in work at once (default: 64)', toNumber)
+    .option('--prefill-chunk <n>', 'tokens of prompts in one pass at most (default: 256)', toNumber)
+    .option('--memory <bytes>', 'what all models together may take, as in 8GiB', toBytes)
     .option('--drain <seconds>', 'how long requests may go on at the end (default: 30)', toNumber)
   addHubOptions(addLoadOptions(command)).action(run)
 }
@@ -77,14 +80,17 @@ async function run(given: string[], values: OptionValues): Promise<void> {
 
 /** The options that were given, by the library's names. */
 function optionsOf(values: OptionValues): ServeOptions {
-  const { port, host, allowHost, auth, pin, allow, maxQueue, timeout, drain } = values
-  const given = { port, host, allowedHosts: allowHost, auth, pin, allow, maxQueue, timeout, drain }
+  const { port, host, allowHost, auth, pin, allow, maxQueue, timeout, memory, drain } = values
+  const own = { port, host, allowedHosts: allowHost, auth, pin, allow }
+  const given = { ...own, maxQueue, timeout, memory, drain }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 
 function loadOf(values: OptionValues): NonNullable<ServeOptions['load']> {
   const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = values
-  return { dtype, cacheDtype, device, threads, cacheTokens, mmap, hub: hubOptions(values) }
+  const { maxNumSeqs, prefillChunk } = values
+  const load = { dtype, cacheDtype, device, threads, cacheTokens, mmap, maxNumSeqs, prefillChunk }
+  return { ...load, hub: hubOptions(values) }
 }
 
 /** The models under the names by which requests ask for them. */

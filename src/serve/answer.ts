@@ -1,6 +1,5 @@
 import type { Completion, FinishReason, PartialCompletion, Piece } from '../completion.js'
-import type { Generation } from '../generate.js'
-import type { ToolEvent } from '../tool-call/index.js'
+import type { AnswerPart, Generation } from '../generate.js'
 import { sendJson } from './body.js'
 import type { EventStream } from './event-stream.js'
 import { type Exchange, follow, followParts } from './exchange.js'
@@ -52,12 +51,12 @@ async function stream(
   await finish(exchange, events, completions, form)
 }
 
-/** Sends an answer that may have calls, part by part. */
+/** Sends answers that may have calls, part by part. */
 export async function answerInParts(
   exchange: Exchange,
   events: EventStream,
-  generation: Generation<Completion>,
-  form: Form & { part(event: ToolEvent): object | undefined },
+  generation: Generation<Completion[]>,
+  form: Form & { part(event: AnswerPart): object | undefined },
 ): Promise<void> {
   let hasBegun = false
   const begin = async () => {

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 
 import type { Completion } from '../completion.js'
-import type { Piece } from '../generate.js'
+import type { AnswerPart, Piece } from '../generate.js'
 import type { Olmo2 } from '../model.js'
-import type { ToolCall, ToolEvent } from '../tool-call/index.js'
+import type { ToolCall } from '../tool-call/index.js'
 import { type Form, finishReason } from './answer.js'
 import type { Fields } from './body.js'
 import { usageOf } from './exchange.js'
@@ -14,8 +14,8 @@ export class ChatForm implements Form {
   readonly #fields: Fields
   readonly #model: Olmo2
   readonly #head: { id: string; created: number; model: unknown }
-  /** The numbers of calls, by their ids. */
-  readonly #calls = new Map<string, number>()
+  /** The ids of each answer's calls. */
+  readonly #calls: string[][] = []
 
   constructor(fields: Fields, model: Olmo2) {
     this.#fields = fields
@@ -40,21 +40,31 @@ export class ChatForm implements Form {
   }
 
   /** The event of a part of an answer that may have calls. */
-  part(event: ToolEvent): object | undefined {
-    const chunk = (delta: object) => this.#chunk({ index: 0, delta })
-    switch (event.type) {
+  part(part: AnswerPart): object | undefined {
+    const { index, pieces } = part
+    const delta = this.#deltaOf(part)
+    if (this.#fields.logprobs !== true || pieces.length === 0) {
+      return delta && this.#chunk({ index, delta })
+    }
+    const logprobs = chatLogprobs(pieces, this.#model.tokenizer)
+    return this.#chunk({ index, delta: delta ?? {}, logprobs })
+  }
+
+  #deltaOf(part: AnswerPart): object | undefined {
+    switch (part.type) {
       case 'text':
-        return chunk({ content: event.text })
+        return { content: part.text }
       case 'call': {
-        const { id, name } = event
-        const index = this.#calls.size
-        this.#calls.set(id, index)
+        const { id, name } = part
+        const calls = this.#calls[part.index] ?? []
+        this.#calls[part.index] = [...calls, id]
+        const index = calls.length
         const call = { index, id, type: 'function', function: { name, arguments: '' } }
-        return chunk({ tool_calls: [call] })
+        return { tool_calls: [call] }
       }
       case 'arguments': {
-        const index = this.#calls.get(event.id) ?? 0
-        return chunk({ tool_calls: [{ index, function: { arguments: event.text } }] })
+        const index = this.#calls[part.index]?.indexOf(part.id)
+        return { tool_calls: [{ index, function: { arguments: part.text } }] }
       }
       case 'end':
         return undefined

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Completion, Piece } from '../completion.js'
 import { ResourceError } from '../errors.js'
-import type { Generation } from '../generate.js'
+import type { AnswerPart, Generation } from '../generate.js'
 import type { Olmo2 } from '../model.js'
-import type { ToolEvent } from '../tool-call/index.js'
 import type { Fields } from './body.js'
 import { EventStream } from './event-stream.js'
 import { tell } from './failure.js'
@@ -130,14 +129,14 @@ export async function follow(
   return counted(exchange, await generation)
 }
 
-/** As {@link follow}, of one answer that may have calls. */
+/** As {@link follow}, of answers that may have calls. */
 export async function followParts(
   exchange: Exchange,
-  generation: Generation<Completion>,
-  onPart: (part: ToolEvent) => Promise<void>,
+  generation: Generation<Completion[]>,
+  onPart: (part: AnswerPart) => Promise<void>,
 ): Promise<Completion[]> {
-  await timed(exchange, generation.parts(), () => 0, onPart)
-  return counted(exchange, [await generation])
+  await timed(exchange, generation.parts(), ({ index }) => index, onPart)
+  return counted(exchange, await generation)
 }
 
 /** Hands on what comes, and takes note of when it does. */

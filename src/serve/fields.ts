@@ -51,6 +51,7 @@ export const textShape: Shape = {
   stream: 'flag',
   stream_options: { include_usage: 'flag', include_obfuscation: 'flag' },
   priority: 'number',
+  timeout: 'amount',
 }
 
 /** Fields that clients send and that change no answer here. */

@@ -5,7 +5,7 @@ import { checkArgument } from '../arguments.js'
 import { checkSignal } from '../engine/signal.js'
 import { CancelledError, OptionError } from '../errors.js'
 import { Access } from './access.js'
-import { readFields, sendJson } from './body.js'
+import { type Fields, readFields, sendJson } from './body.js'
 import { type Endpoint, endpointOf } from './endpoints/index.js'
 import { type Exchange, Load, type Shared } from './exchange.js'
 import { isGone, Refusal, tell } from './failure.js'
@@ -144,7 +144,11 @@ export class ModelServer implements AsyncDisposable {
     const began = performance.now()
     const stop = new AbortController()
     const abort = (reason: unknown) => stop.abort(reason)
-    const timer = setTimeout(() => abort(tooSlow(this.#settings.timeout)), limit(this.#settings))
+    const timer = setTimeout(
+      () => abort(tooSlow(this.#settings.timeout, "this server's limit")),
+      limit(this.#settings),
+    )
+    let own: NodeJS.Timeout | undefined
     response.once('close', () => {
       abort(new CancelledError('CANCELLED', 'the client has gone'))
       // Its connection is idle now, and would keep a closed server open.
@@ -158,6 +162,7 @@ export class ModelServer implements AsyncDisposable {
       const client = this.#letIn(request, found)
       const fields =
         found?.method === 'POST' ? await readFields(request, this.#settings.maxBodyBytes) : {}
+      own = ownTimer(fields, abort)
       const { signal } = stop
       const shared = this.#shared
       const exchange: Exchange = { request, response, path, fields, signal, client, began, shared }
@@ -166,6 +171,7 @@ export class ModelServer implements AsyncDisposable {
       this.#fail(response, error)
     } finally {
       clearTimeout(timer)
+      clearTimeout(own)
       this.#stops.delete(abort)
       const labels = { endpoint: found?.path ?? 'none', status: String(response.statusCode) }
       this.#shared.metrics.requests.add(labels)
@@ -209,7 +215,7 @@ export class ModelServer implements AsyncDisposable {
 /** Timers of Node's take no more milliseconds. */
 const LONGEST = 2 ** 31 - 1
 
-function limit({ timeout }: Settings): number {
+function limit({ timeout }: Pick<Settings, 'timeout'>): number {
   return Math.min(LONGEST, timeout * 1000)
 }
 
@@ -217,8 +223,14 @@ function pathOf({ url = '/' }: IncomingMessage): string {
   return url.replace(/[?#].*$/s, '')
 }
 
-function tooSlow(seconds: number): Refusal {
-  const problem = `the request took more than ${seconds} seconds, which is this server's limit`
+/** Ends a request that has taken as long as it says itself. What is no time is refused with the other fields. */
+function ownTimer({ timeout }: Fields, abort: (reason: unknown) => void) {
+  if (typeof timeout !== 'number' || !(timeout >= 0)) return undefined
+  return setTimeout(() => abort(tooSlow(timeout, 'its `timeout`')), limit({ timeout }))
+}
+
+function tooSlow(seconds: number, limit: string): Refusal {
+  const problem = `the request took more than ${seconds} seconds, which is ${limit}`
   return new Refusal(504, 'timeout', problem)
 }
 

@@ -41,28 +41,19 @@ export async function chatCompletions(exchange: Exchange): Promise<void> {
   const messages = messagesOf(fields.messages)
   checkChoices(1, fields)
   const isInParts = hasTools(fields) && fields.stream === true
-  if (isInParts) checkParts(fields)
   const own = { ...exchange, fields }
   await withModel(own, Number(fields.n ?? 1), async (model, events) => {
     const { numReturnSequences = 1, ...one } = await optionsOf(model, messages, fields)
-    const options = { ...one, ...form, signal: exchange.signal }
+    const options = { ...one, ...form, numReturnSequences, signal: exchange.signal }
+    const generation = model.chat(messages, options)
     const written = new ChatForm(fields, model)
-    if (events && isInParts) {
-      return answerInParts(own, events, model.chat(messages, options), written)
-    }
-    const generation = model.chat(messages, { ...options, numReturnSequences })
+    if (events && isInParts) return answerInParts(own, events, generation, written)
     await answer(own, events, generation, written)
   })
 }
 
 function hasTools({ tools, tool_choice }: Fields): boolean {
   return Array.isArray(tools) && tools.length > 0 && tool_choice !== 'none'
-}
-
-/** @throws {OptionError} for what a stream with calls does not have */
-function checkParts({ n = 1, logprobs }: Fields): void {
-  if (n !== 1) throw new OptionError('n', 'can only be 1 in a stream with tools')
-  if (logprobs === true) throw new OptionError('logprobs', 'cannot be in a stream with tools')
 }
 
 /** The messages with texts in place of parts of text; a `developer` speaks as the system. */

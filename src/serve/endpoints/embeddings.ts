@@ -16,6 +16,7 @@ const shape: Shape = {
   pooling: 'text',
   normalize: 'flag',
   priority: 'number',
+  timeout: 'amount',
 }
 
 /** `POST /v1/embeddings`: the last hidden states of texts, each pooled to one vector. */

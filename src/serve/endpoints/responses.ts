@@ -1,14 +1,12 @@
-import { randomUUID } from 'node:crypto'
-
 import type { Shape } from '../../arguments.js'
 import type { ChatMessage } from '../../chat.js'
 import { OptionError } from '../../errors.js'
-import type { Completion } from '../../generate.js'
 import { type Fields, sendJson } from '../body.js'
 import type { EventStream } from '../event-stream.js'
-import { type Exchange, follow, usageOf, withModel } from '../exchange.js'
+import { type Exchange, followParts, withModel } from '../exchange.js'
 import { checkFields, generationOf, textShape, unusedShape } from '../fields.js'
 import { formatOf } from '../form.js'
+import { type ResponseEvents, ResponseForm } from '../response-form.js'
 import { messagesOf, tokensLeft } from './chat.js'
 
 const { n: _n, max_tokens: _max, stop: _stop, stream_options: _stream, ...shared } = textShape
@@ -19,6 +17,9 @@ const shape: Shape = {
   instructions: 'text',
   max_output_tokens: 'count',
   text: { format: 'object' },
+  tools: 'objects',
+  tool_choice: 'toolChoice',
+  parallel_tool_calls: 'flag',
   truncation: 'text',
   stream_options: { include_obfuscation: 'flag' },
 }
@@ -26,10 +27,12 @@ const shape: Shape = {
 /** `POST /v1/responses`, of which nothing is kept. */
 export async function responses(exchange: Exchange): Promise<void> {
   const { input, ...rest } = exchange.fields
-  const fields = checkFields(rest, shape)
+  const chosen = choiceOf(rest.tool_choice)
+  const fields = checkFields({ ...rest, tool_choice: chosen }, shape)
   refuse(fields)
   const format = formatOf((fields.text as Fields | undefined)?.format, 'text')
   const messages = conversation(input, fields.instructions)
+  const tools = toolsOf(fields)
   const own = { ...exchange, fields }
   await withModel(own, 1, async (model, events) => {
     const { info } = model
@@ -37,15 +40,39 @@ export async function responses(exchange: Exchange): Promise<void> {
     const generation = model.chat(messages, {
       ...generationOf(fields, info.generation),
       ...format,
+      ...tools,
       maxNewTokens: most === undefined ? await tokensLeft(model, messages) : Number(most),
       numReturnSequences: 1,
       signal: exchange.signal,
     })
-    const form = new ResponseForm(fields)
-    if (events) return stream(own, events, form, (onText) => follow(own, generation, onText))
-    const [completion] = await follow(own, generation, async () => {})
-    if (completion) sendJson(exchange.response, 200, form.whole(completion))
+    const form = new ResponseForm({ ...fields, tool_choice: rest.tool_choice ?? undefined })
+    const send = events ? sender(events) : async () => {}
+    let hasBegun = false
+    const begin = async () => {
+      if (hasBegun) return
+      hasBegun = true
+      await send(form.begin())
+    }
+    const [completion] = await followParts(own, generation, async (part) => {
+      await begin()
+      await send(form.part(part))
+    })
+    await begin()
+    if (completion === undefined) return
+    await send(form.end(completion))
+    if (!events) sendJson(exchange.response, 200, form.whole(completion))
   })
+}
+
+/** Sends events, each with its number. */
+function sender(events: EventStream): (some: ResponseEvents) => Promise<void> {
+  let number = 0
+  return async (some) => {
+    for (const [type, event] of some) {
+      await events.send({ type, sequence_number: number, ...event }, type)
+      number += 1
+    }
+  }
 }
 
 /** @throws {OptionError} for what would change the answer, and is not done here */
@@ -54,148 +81,59 @@ function refuse({ truncation }: Fields): void {
   throw new OptionError('truncation', 'can only be "disabled": what is too long is an error')
 }
 
-/** A text, or messages, as a conversation that begins with the instructions. */
+/** The tools as chats have them: here a function's parts stand beside its type. */
+function toolsOf({ tools, tool_choice, parallel_tool_calls }: Fields): object {
+  const given = Object.entries({
+    tools: (tools as Fields[] | undefined)?.map(toolOf),
+    toolChoice: tool_choice,
+    parallelToolCalls: parallel_tool_calls,
+  })
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined))
+}
+
+function toolOf({ type, strict: _, ...own }: Fields): object {
+  if (type !== 'function') {
+    const shown = JSON.stringify(String(type).slice(0, 50))
+    throw new OptionError('tools', `has a tool of type ${shown}, but can have functions only`)
+  }
+  return { type, function: own }
+}
+
+/** What is to be called, as chats have it. */
+function choiceOf(choice: unknown): unknown {
+  if (typeof choice !== 'object' || choice === null) return choice
+  const { type, name } = choice as Fields
+  return { type, function: { name } }
+}
+
+type Item = Record<string, unknown>
+
+/** A text, or messages and calls with what they gave, as a conversation that begins with the instructions. */
 function conversation(input: unknown, instructions: unknown): ChatMessage[] {
   const first = instructions === undefined ? [] : [{ role: 'system', content: instructions }]
   if (typeof input === 'string') return messagesOf([...first, { role: 'user', content: input }])
   if (!Array.isArray(input) || input.length === 0) {
     throw new OptionError('input', 'must be a text or a list of messages')
   }
-  const items = input.map((item, index) => {
-    const { type = 'message', role, content } = (item ?? {}) as Record<string, unknown>
-    if (type === 'message') return { role, content }
+  const messages: Item[] = [...first]
+  for (const [index, item] of input.entries()) addItem(messages, (item ?? {}) as Item, index)
+  return messagesOf(messages)
+}
+
+function addItem(messages: Item[], item: Item, index: number): void {
+  const { type = 'message', role, content, call_id, name, arguments: given, output } = item
+  if (type === 'message') messages.push({ role, content })
+  else if (type === 'function_call_output') {
+    messages.push({ role: 'tool', tool_call_id: call_id, content: output })
+  } else if (type === 'function_call') {
+    const call = { id: call_id, type: 'function', function: { name, arguments: given } }
+    const last = messages.at(-1)
+    // Calls that were made together are one message.
+    if (last?.tool_calls) last.tool_calls = [...(last.tool_calls as Item[]), call]
+    else messages.push({ role: 'assistant', content: null, tool_calls: [call] })
+  } else {
     const shown = JSON.stringify(String(type).slice(0, 50))
-    throw new OptionError(
-      'input',
-      `has an item ${index} of type ${shown}, but can have messages only`,
-    )
-  })
-  return messagesOf([...first, ...items])
-}
-
-/** Sends what happens, event by event, each with its number. */
-async function stream(
-  { response }: Exchange,
-  events: EventStream,
-  form: ResponseForm,
-  run: (onPiece: (piece: { text: string }) => Promise<void>) => Promise<Completion[]>,
-): Promise<void> {
-  let number = 0
-  const send = async (type: string, event: object) => {
-    await events.send({ type, sequence_number: number, ...event }, type)
-    number += 1
-  }
-  let hasBegun = false
-  const begin = async () => {
-    if (hasBegun) return
-    hasBegun = true
-    for (const [type, event] of form.begin()) await send(type, event)
-  }
-  const [completion] = await run(async ({ text }) => {
-    await begin()
-    if (text !== '') await send('response.output_text.delta', form.delta(text))
-  })
-  await begin()
-  if (completion === undefined || response.destroyed) return
-  for (const [type, event] of form.end(completion)) await send(type, event)
-}
-
-type Events = (readonly [type: string, event: object])[]
-
-/** How answers are written, whole and in events. */
-class ResponseForm {
-  readonly #fields: Fields
-  readonly #item = `msg_${randomUUID()}`
-  readonly #head: object
-
-  constructor(fields: Fields) {
-    this.#fields = fields
-    const created = Math.floor(Date.now() / 1000)
-    this.#head = { id: `resp_${randomUUID()}`, object: 'response', created_at: created }
-  }
-
-  begin(): Events {
-    const response = this.#response('in_progress', [], null)
-    const part = { type: 'output_text', text: '', annotations: [], logprobs: [] }
-    const place = { item_id: this.#item, output_index: 0, content_index: 0 }
-    return [
-      ['response.created', { response }],
-      ['response.in_progress', { response }],
-      ['response.output_item.added', { output_index: 0, item: this.#message('in_progress', []) }],
-      ['response.content_part.added', { ...place, part }],
-    ]
-  }
-
-  delta(text: string): object {
-    const place = { item_id: this.#item, output_index: 0, content_index: 0 }
-    return { ...place, delta: text, logprobs: [] }
-  }
-
-  end(completion: Completion): Events {
-    const { text } = completion
-    const part = { type: 'output_text', text, annotations: [], logprobs: [] }
-    const place = { item_id: this.#item, output_index: 0, content_index: 0 }
-    const status = statusOf(completion)
-    return [
-      ['response.output_text.done', { ...place, text, logprobs: [] }],
-      ['response.content_part.done', { ...place, part }],
-      ['response.output_item.done', { output_index: 0, item: this.#message(status, [part]) }],
-      [`response.${status}`, { response: this.whole(completion) }],
-    ]
-  }
-
-  whole(completion: Completion): object {
-    const { text } = completion
-    const part = { type: 'output_text', text, annotations: [], logprobs: [] }
-    const status = statusOf(completion)
-    return this.#response(status, [this.#message(status, [part])], completion)
-  }
-
-  #message(status: string, content: object[]): object {
-    return { id: this.#item, type: 'message', role: 'assistant', status, content }
-  }
-
-  #response(status: string, output: object[], completion: Completion | null): object {
-    const { model, instructions, max_output_tokens, temperature, top_p, metadata } = this.#fields
-    const isCut = status === 'incomplete'
-    return {
-      ...this.#head,
-      status,
-      error: null,
-      incomplete_details: isCut ? { reason: 'max_output_tokens' } : null,
-      instructions: instructions ?? null,
-      max_output_tokens: max_output_tokens ?? null,
-      metadata: metadata ?? {},
-      model,
-      output,
-      parallel_tool_calls: false,
-      previous_response_id: null,
-      store: false,
-      temperature: temperature ?? null,
-      text: this.#fields.text ?? { format: { type: 'text' } },
-      tool_choice: 'none',
-      tools: [],
-      top_p: top_p ?? null,
-      truncation: 'disabled',
-      usage: completion && tokens(completion),
-    }
-  }
-}
-
-function statusOf({ finishReason }: Completion): 'completed' | 'incomplete' {
-  return finishReason === 'eos' || finishReason === 'stop' ? 'completed' : 'incomplete'
-}
-
-function tokens(completion: Completion): object {
-  const { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details } = usageOf(
-    [completion],
-    1,
-  )
-  return {
-    input_tokens: prompt_tokens,
-    input_tokens_details: prompt_tokens_details,
-    output_tokens: completion_tokens,
-    output_tokens_details: { reasoning_tokens: 0 },
-    total_tokens,
+    const problem = `has an item ${index} of type ${shown}, but can have messages, calls and their outputs only`
+    throw new OptionError('input', problem)
   }
 }
