@@ -161,7 +161,8 @@ test('every sample is one that is run', (t) => {
   // Of the README's commands two install, as scripts/e2e/ does with the packed packages, and two build and test,
   // which CI runs; the config is what the samples train by. What completes has a test of its own. Bundles are made
   // by scripts/e2e/; the Dockerfile is run by nobody here, as its page says; a server that stays is started in
-  // __test__/serve/; what takes torch is for scripts/torchrun/, and the data of the tasks are on PyPI.
+  // __test__/serve/, and the fine-tuning in __test__/finetune/; what takes torch is for scripts/torchrun/, and the data
+  // of the tasks are on PyPI.
   t.deepEqual(
     others.map(({ page, language, code }) => [page, language, code.split(' ')[0]]),
     [
@@ -182,8 +183,7 @@ test('every sample is one that is run', (t) => {
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
       ['docs/finetuning-launch.md', 'bash', 'olmo2'],
-      ['docs/finetuning-launch.md', 'yml', 'start:'],
-      ['docs/finetuning-launch.md', 'bash', 'olmo2'],
+      ['docs/finetuning.md', 'bash', 'olmo2'],
       ['docs/finetuning.md', 'bash', '#SBATCH'],
       ['docs/finetuning.md', 'yaml', 'apiVersion:'],
       ['docs/serving.md', 'bash', 'olmo2'],

@@ -149,6 +149,23 @@ test('the library passes an abort on and rejects with its reason', async (t) => 
   t.is(await t.throwsAsync(run), reason)
 })
 
+test('a listener that throws stops the trainer, which saves, and gets its error back', async (t) => {
+  const given = await options('waits')
+  const reason = new Error('enough')
+  const told: string[] = []
+  const onEvent = ({ type }: LaunchEvent) => {
+    told.push(type)
+    if (type === 'step') throw reason
+  }
+  t.is(await t.throwsAsync(launchFineTune({ ...given, onEvent })), reason)
+  t.is(told.at(-1), 'step')
+  const metrics = await readMetrics(given.out)
+  t.deepEqual(
+    metrics.map(({ type }) => type),
+    ['step', 'checkpoint'],
+  )
+})
+
 test('a Python without torch is told of with what to install', async (t) => {
   const given = await options('bare')
   const error = await t.throwsAsync(launchFineTune(given), { instanceOf: ResourceError })

@@ -51,11 +51,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         os.environ["HF_DATASETS_CACHE"] = str(folder / "cache")
-        data = folder / "data.jsonl"
-        r = random.Random(0)
-        data.write_text("".join(json.dumps(conversation(r)) + "\n" for _ in range(given.rows)), encoding="utf-8")
-        print(f"{given.rows} conversations, {data.stat().st_size / 1e6:.0f} MB")
         for number in range(given.rounds):
+            # Of its own in each round: their library keeps what it has made of a file.
+            data = folder / f"data{number}.jsonl"
+            r = random.Random(number)
+            data.write_text("".join(json.dumps(conversation(r)) + "\n" for _ in range(given.rows)), encoding="utf-8")
+            print(f"{given.rows} conversations, {data.stat().st_size / 1e6:.0f} MB")
             out = [folder / f"{whose}{number}" for whose in ("theirs", "ours")]
             start = time.perf_counter()
             with contextlib.redirect_stdout(io.StringIO()):

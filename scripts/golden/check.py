@@ -2,9 +2,11 @@
 
 Ids, texts, weights and file names must be the same. Computed floats may
 differ by what another processor's rounding can do. With --write the committed
-files are made anew instead.
+files are made anew instead. With --open-instruct DIR --olmo DIR, checkouts of
+what make_finetune.py runs, the data of fine-tuning are made anew too.
 """
 
+import argparse
 import json
 import struct
 import subprocess
@@ -124,6 +126,8 @@ def differences(a, b):
         yield "bytes differ"
 
 
+FINETUNE = HERE.parents[1] / "crates" / "olmo-finetune" / "tests" / "golden"
+
 # Made in an environment of its own: see README.md.
 ELSEWHERE = {"convert"}
 
@@ -134,9 +138,24 @@ def files(folder):
     return {path for path in made if path.parts[0] not in ELSEWHERE}
 
 
+def finetune(given, out):
+    """The data of fine-tuning, which need checkouts; its differences, if it is not to be written."""
+    program = [sys.executable, "-W", "ignore", str(HERE / "make_finetune.py"), "--out", str(out)]
+    subprocess.run([*program, "--open-instruct", given.open_instruct, "--olmo", given.olmo], check=True)
+    pairs = [(path, FINETUNE / path.name) for path in sorted(out.iterdir())]
+    return [f"{path.name}: bytes differ" for path, old in pairs if path.read_bytes() != old.read_bytes()]
+
+
 def main():
-    if sys.argv[1:] == ["--write"]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--open-instruct")
+    parser.add_argument("--olmo")
+    given = parser.parse_args()
+    if given.write:
         make(GOLDEN)
+        if given.open_instruct and given.olmo:
+            finetune(given, FINETUNE)
         return
     with tempfile.TemporaryDirectory() as folder:
         again = Path(folder)
@@ -146,6 +165,8 @@ def main():
         for path in sorted(files(GOLDEN) & files(again)):
             same += (GOLDEN / path).read_bytes() == (again / path).read_bytes()
             bad += [f"{path}: {what}" for what in differences(GOLDEN / path, again / path)]
+        if given.open_instruct and given.olmo:
+            bad += finetune(given, again / "finetune")
         print("\n".join(bad[:50]))
         print(f"{len(files(GOLDEN))} files, {same} the same to the byte, {len(bad)} differences")
     sys.exit(1 if bad else 0)

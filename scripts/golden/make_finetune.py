@@ -12,6 +12,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import logging
 import json
 import os
 import pathlib
@@ -20,11 +21,17 @@ import tempfile
 
 import finetune_reference as reference
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from finetune_conversations import conversation, without_null
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "crates" / "olmo-finetune" / "tests" / "golden"
 TOKENIZER = "models/olmo2-5m"
+# The same with so many ids before its own, that 16 bits do not hold them; `widened` makes it, and the test does.
+WIDE = "models/olmo2-wide"
+FILLERS = 70_000
+NAMES = ["conversations.jsonl", "joined.jsonl", "conversations.parquet"]
 
 OLMO = [
     "olmo",
@@ -43,6 +50,18 @@ OTHERS = [
     "simple_concat_with_new_line",
     "assistant_message_only",
 ]
+# Those of reinforcement learning: they join contents as they are, whatever is in their names.
+REASONING = [
+    "tulu_thinker_r1_style",
+    "olmo_thinker_rlzero",
+    "olmo_thinker_code_rlzero",
+    "r1_simple_chat",
+    "r1_simple_chat_postpend_think",
+    "r1_simple_chat_postpend_think_orz_style",
+    "r1_simple_chat_postpend_think_tool_vllm",
+    "qwen_instruct_user_boxed_math",
+]
+TEMPLATES = OLMO + OTHERS + REASONING
 
 
 def cases() -> list[dict]:
@@ -53,7 +72,26 @@ def cases() -> list[dict]:
     cut = [one | {"max_seq_len": length} for one in first[:1] + first[6:7] + first[3:4] for length in (24, 60, 128)]
     mixes = [["conversations.jsonl:0.5", "joined.jsonl:25"], ["joined.jsonl:2.5"], ["joined.jsonl:1.0", "joined.jsonl:3"]]
     mixed = [first[0] | {"data": data, "seed": seed} for data, seed in zip(mixes, (0, 7, 2**40))]
-    return first + cut + mixed
+    joined = {"data": ["joined.jsonl:1.0"]}
+    last = [joined | {"template": name, "add_bos": "olmo" not in name} for name in REASONING]
+    columns = [one | {"data": ["conversations.parquet:1.0"]} for one in (first[0], cut[0])]
+    wide = [one | {"tokenizer": WIDE} for one in (first[0], first[6], cut[1])]
+    return first + cut + mixed + last + wide + columns
+
+
+def widened(folder: pathlib.Path) -> None:
+    """Writes the tokenizer whose ids begin after those of tokens that no text has."""
+    tokenizer = json.loads((ROOT / TOKENIZER / "tokenizer.json").read_text())
+    vocab = {f"<|filler_{index}|>": index for index in range(FILLERS)}
+    vocab |= {token: index + FILLERS for token, index in tokenizer["model"]["vocab"].items()}
+    tokenizer["model"]["vocab"] = vocab
+    for token in tokenizer["added_tokens"]:
+        token["id"] += FILLERS
+    config = json.loads((ROOT / TOKENIZER / "tokenizer_config.json").read_text())
+    del config["added_tokens_decoder"]
+    folder.mkdir(parents=True)
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
 
 def digest(content: bytes) -> str:
@@ -78,15 +116,17 @@ def varies(line: str) -> bool:
     return line.startswith(('  "timestamp"', '  "output_directory"'))
 
 
-def write_conversations() -> None:
-    """Of one seed each, so that they never change."""
+def write_conversations(out: pathlib.Path) -> None:
+    """Of one seed each, so that they never change; one also in columns, where every message has every key."""
     for name, seed, count in (("conversations", 1, 240), ("joined", 2, 120)):
         r = random.Random(seed)
-        with open(GOLDEN / f"{name}.jsonl", "w", encoding="utf-8") as file:
+        with open(out / f"{name}.jsonl", "w", encoding="utf-8") as file:
             for _ in range(count):
                 messages = conversation(r)
                 row = {"messages": messages if name == "conversations" else without_null(messages)}
                 file.write(json.dumps(row, ensure_ascii=r.random() < 0.5) + "\n")
+    lines = (out / NAMES[0]).read_text(encoding="utf-8").strip("\n").split("\n")
+    pq.write_table(pa.Table.from_pylist([json.loads(line) for line in lines]), out / NAMES[2], row_group_size=100)
 
 
 def olmo_core(modules, folder: pathlib.Path) -> list[dict]:
@@ -99,7 +139,7 @@ def olmo_core(modules, folder: pathlib.Path) -> list[dict]:
                 modules,
                 out,
                 mixer,
-                TOKENIZER,
+                case.get("tokenizer", TOKENIZER),
                 case["template"],
                 case.get("add_bos", False),
                 case.get("max_seq_len"),
@@ -115,7 +155,7 @@ def olmo(checkout: str) -> list[dict]:
     tokenizer = json.loads((ROOT / TOKENIZER / "tokenizer.json").read_text())
     ids = {token["content"]: token["id"] for token in tokenizer["added_tokens"]}
     # Not splitlines, which takes other characters for ends of lines too.
-    lines = (GOLDEN / "joined.jsonl").read_text(encoding="utf-8").strip("\n").split("\n")
+    lines = pathlib.Path("joined.jsonl").read_text(encoding="utf-8").strip("\n").split("\n")
     conversations = [json.loads(line)["messages"] for line in lines]
     found = []
     for length in (16, 40, 100, 2048):
@@ -141,20 +181,25 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--open-instruct", required=True)
     parser.add_argument("--olmo", required=True)
+    parser.add_argument("--out", type=pathlib.Path, default=GOLDEN)
     given = parser.parse_args()
-    GOLDEN.mkdir(parents=True, exist_ok=True)
-    write_conversations()
+    out = given.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    write_conversations(out)
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         os.environ["HF_HOME"] = os.environ["HF_DATASETS_CACHE"] = str(folder / "hub")
         # Names stand in the statistics: those of the data are relative to this folder, and so is the tokenizer's.
-        for name in ("conversations.jsonl", "joined.jsonl"):
-            (folder / name).write_bytes((GOLDEN / name).read_bytes())
-        (folder / "models").symlink_to(ROOT / "models")
+        for name in NAMES:
+            (folder / name).write_bytes((out / name).read_bytes())
+        (folder / "models").mkdir()
+        (folder / TOKENIZER).symlink_to(ROOT / TOKENIZER)
+        widened(folder / WIDE)
         os.chdir(folder)
+        logging.disable(logging.WARNING)  # it names every conversation that it drops
         modules = reference.open_instruct(given.open_instruct)
-        golden = {"tokenizer": TOKENIZER, "olmo_core": olmo_core(modules, folder), "olmo": olmo(given.olmo)}
-    (GOLDEN / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
+        golden = {"tokenizer": TOKENIZER, "fillers": FILLERS, "olmo_core": olmo_core(modules, folder), "olmo": olmo(given.olmo)}
+    (out / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,5 @@
+import type { ModelConfig } from '../inspect.js'
+
 /** A new tensor: its parts, one below the other. */
 export interface PlannedTensor {
   to: string
@@ -12,16 +14,17 @@ export interface Part {
 }
 
 /** What decides the shapes of an OLMo 2's tensors. */
-export interface ModelShape {
-  vocabSize: number
-  hiddenSize: number
-  intermediateSize: number
-  numHiddenLayers: number
-  numAttentionHeads: number
-  numKeyValueHeads: number
-  headDim: number
-  tieWordEmbeddings: boolean
-}
+export type ModelShape = Pick<
+  ModelConfig,
+  | 'vocabSize'
+  | 'hiddenSize'
+  | 'intermediateSize'
+  | 'numHiddenLayers'
+  | 'numAttentionHeads'
+  | 'numKeyValueHeads'
+  | 'headDim'
+  | 'tieWordEmbeddings'
+>
 
 /** Hugging Face's name of a weight, the name without `.weight` in another form, and its shape. */
 type Weight = [huggingFace: string, other: string, shape: number[]]

@@ -56,7 +56,7 @@ export interface LaunchOptions {
   python?: string | undefined
   /** Is sent on to the trainer as an interrupt, which saves a checkpoint; then the work rejects. */
   signal?: AbortSignal | undefined
-  /** Is told what happens. */
+  /** Is told what happens. If it throws, the trainer is interrupted, and the work rejects with that. */
   onEvent?: ((event: LaunchEvent) => void) | undefined
 }
 

@@ -71,7 +71,7 @@ async function deviceOf(python: string): Promise<'cpu' | 'cuda'> {
  * @returns How it ended; a trainer that fails has an `exitCode`, and its reason in the log
  * @throws {CheckpointError} if data or model cannot be used
  * @throws {ResourceError} `NO_PYTHON` if Python or torch is not there
- * @throws the signal's reason, if it aborts; the trainer has ended then
+ * @throws the signal's reason, if it aborts, or what `onEvent` throws; the trainer has ended then
  */
 export async function launchFineTune(options: LaunchOptions): Promise<LaunchResult> {
   const plan = await planFineTune(options)
@@ -129,6 +129,9 @@ class Run {
   readonly #options: LaunchOptions
   readonly #reader: LogReader
   #loss: number | null = null
+  #stop: () => void = () => {}
+  /** What the listener threw. */
+  #thrown: { error: unknown } | undefined
   #written: Promise<void> = Promise.resolve()
 
   constructor(out: string, options: LaunchOptions, tokensOfStep: number) {
@@ -146,6 +149,7 @@ class Run {
     const { execa } = await import('execa')
     const [program = '', ...args] = argv
     this.#tell({ type: 'command', command: [...argv] })
+    this.#checkListener()
     const log = createWriteStream(this.log, { flags: 'a' })
     log.write(`$ ${argv.join(' ')}\n`)
     const subprocess = execa(program, args, {
@@ -158,12 +162,14 @@ class Run {
       env: { PYTHONUNBUFFERED: '1', OMP_NUM_THREADS: process.env.OMP_NUM_THREADS ?? '1' },
     })
     const stop = () => subprocess.kill('SIGINT')
+    this.#stop = stop
     this.#options.signal?.addEventListener('abort', stop)
     try {
       for await (const text of subprocess.iterable({ from: 'all' })) this.#line(String(text), log)
       for (const event of this.#reader.end()) this.#event(event)
       const result = await subprocess
       await this.#written
+      this.#checkListener()
       if (result.exitCode !== undefined) return result.exitCode
       if (result.signal !== undefined) return 128
       const message = `${program} cannot be started: ${reasonOf(result.cause ?? result)}`
@@ -197,8 +203,20 @@ class Run {
     this.#tell(event)
   }
 
+  /** @throws what the listener has thrown */
+  #checkListener(): void {
+    if (this.#thrown) throw this.#thrown.error
+  }
+
+  /** A listener that throws has the trainer stop as an abort does, and is told no more. */
   #tell(event: LaunchEvent): void {
-    this.#options.onEvent?.(event)
+    if (this.#thrown) return
+    try {
+      this.#options.onEvent?.(event)
+    } catch (error) {
+      this.#thrown = { error }
+      this.#stop()
+    }
   }
 }
 

@@ -90,6 +90,9 @@ async function run(data: string[], { json, ...options }: OptionValues): Promise<
   for (const line of made.commands) await write(`\n${line}\n`)
   for (const line of noticesOf(made)) note(line)
   note(`written to ${out}; ${join(out, 'report.html')} has it for a browser`)
+  if (made.files.some(({ file }) => file === 'train.yaml')) {
+    note(`olmo2 train ${join(out, 'train.yaml')} fine-tunes the model of that tokenizer on it`)
+  }
 }
 
 /** How far it is, and how long it may still take. */

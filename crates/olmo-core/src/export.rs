@@ -18,18 +18,6 @@ use crate::weights::gguf::Gguf;
 use crate::weights::{read_f32, Access, Checkpoint, TensorData};
 use crate::{Error, Result};
 
-/// What a folder has beside config and weights.
-const BESIDE: [&str; 8] = [
-    "generation_config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-    "README.md",
-];
-
 /// Numbers that are converted between two writes.
 const SPAN: usize = 1 << 20;
 
@@ -89,13 +77,8 @@ fn copy_description(from: &Path, to: &Path, config: &ModelConfig, dtype: DType) 
         json.insert("tie_word_embeddings".into(), config.tie_word_embeddings.into());
     }
     write_json(&to.join("config.json"), &json.into())?;
-    for name in BESIDE {
-        let (from, to) = (from.join(name), to.join(name));
-        if from.is_file() {
-            fs::copy(&from, &to).map_err(|error| Error::write(&to, error))?;
-        }
-    }
-    Ok(())
+    files::copy_if_there(&["generation_config.json", "README.md"], from, to)?;
+    files::copy_if_there(&crate::tokenizer::FILES, from, to)
 }
 
 fn write_description(

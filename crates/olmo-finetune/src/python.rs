@@ -1,11 +1,7 @@
 //! What Python calls blank, and how it writes JSON.
 
-use std::fmt::Write as _;
-
-/// `str.isspace` of one character: more than Rust's `is_whitespace` by U+001C to U+001F.
-pub fn is_space(char: char) -> bool {
-    char.is_whitespace() || ('\u{1C}'..='\u{1F}').contains(&char)
-}
+use olmo_core::jinja::python::quote_json;
+pub use olmo_core::jinja::python::{float, is_space};
 
 /// `str.strip()`.
 pub fn strip(text: &str) -> &str {
@@ -15,19 +11,6 @@ pub fn strip(text: &str) -> &str {
 /// `str.lstrip()`.
 pub fn lstrip(text: &str) -> &str {
     text.trim_start_matches(is_space)
-}
-
-/// `repr` of a finite float.
-pub fn float(value: f64) -> String {
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').expect("Rust writes an exponent");
-    let exponent: i32 = exponent.parse().expect("of digits");
-    if (-4..16).contains(&exponent) {
-        let plain = value.to_string();
-        return if plain.contains('.') { plain } else { plain + ".0" };
-    }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{digits}e{sign}{:02}", exponent.abs())
 }
 
 /// A value of what `json.dump` writes.
@@ -56,7 +39,7 @@ impl Json {
             Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Json::Int(value) => out.push_str(&value.to_string()),
             Json::Float(value) => out.push_str(&float(*value)),
-            Json::Text(text) => write_text(out, text),
+            Json::Text(text) => quote_json(text, true, out),
             Json::List(items) if items.is_empty() => out.push_str("[]"),
             Json::Dict(entries) if entries.is_empty() => out.push_str("{}"),
             Json::List(items) => {
@@ -66,7 +49,7 @@ impl Json {
             }
             Json::Dict(entries) => {
                 write_items(out, depth, ['{', '}'], entries, |out, (key, value), depth| {
-                    write_text(out, key);
+                    quote_json(key, true, out);
                     out.push_str(": ");
                     value.write_to(out, depth);
                 });
@@ -96,29 +79,6 @@ fn write_items<T>(
     }
     line(out, depth);
     out.push(close);
-}
-
-/// With everything that is not ASCII as `\uXXXX`.
-fn write_text(out: &mut String, text: &str) {
-    out.push('"');
-    for char in text.chars() {
-        match char {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{C}' => out.push_str("\\f"),
-            ' '..='~' => out.push(char),
-            _ => {
-                for unit in char.encode_utf16(&mut [0; 2]) {
-                    let _ = write!(out, "\\u{unit:04x}");
-                }
-            }
-        }
-    }
-    out.push('"');
 }
 
 #[cfg(test)]

@@ -51,6 +51,17 @@ pub fn read_if_there(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// Copies those of the named files that are there from one folder to another.
+pub fn copy_if_there(names: &[&str], from: &Path, to: &Path) -> Result<()> {
+    for name in names {
+        let (from, to) = (from.join(name), to.join(name));
+        if from.is_file() {
+            fs::copy(&from, &to).map_err(|error| Error::write(&to, error))?;
+        }
+    }
+    Ok(())
+}
+
 /// A text in UTF-8, without the byte order mark that some editors put before it.
 pub fn read_text(path: &Path, most: u64) -> Result<String> {
     text(path, read(path, most)?)

@@ -24,6 +24,7 @@ mod parser;
 mod postfix;
 mod print;
 mod printf;
+pub mod python;
 mod render;
 mod str_format;
 mod strings;

@@ -15,6 +15,16 @@ use tokenizers::{
 use crate::config::read_required;
 use crate::{panics, Error, Result};
 
+/// Files that make up a tokenizer.
+pub const FILES: [&str; 6] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+];
+
 /// The largest tokenizer.json that is read. dolma2's has 7 MB, and no model's has four times that.
 pub(crate) const MOST_BYTES: u64 = 32 << 20;
 

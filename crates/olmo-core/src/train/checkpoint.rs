@@ -14,6 +14,7 @@ use safetensors::tensor::{Dtype, View};
 use serde_json::{json, Value};
 
 use crate::dtype::DType;
+use crate::files::copy_if_there;
 use crate::{Error, Result};
 
 pub const MODEL_FILE: &str = "model.safetensors";
@@ -21,16 +22,6 @@ pub const STATE_FILE: &str = "trainer_state.safetensors";
 
 /// What an unfinished folder's name begins with.
 const PARTIAL: &str = ".partial-";
-
-/// Files that make up a tokenizer.
-const TOKENIZER_FILES: [&str; 6] = [
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "vocab.json",
-    "merges.txt",
-    "chat_template.jinja",
-];
 
 /// A checkpoint's place in its run. Later ones compare greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -213,13 +204,7 @@ pub fn write_model<'a>(
     let metadata = HashMap::from([("format".to_owned(), "pt".to_owned())]);
     write_tensors(&folder.join(MODEL_FILE), tensors.collect(), metadata)?;
     let Some(tokenizer) = tokenizer else { return Ok(()) };
-    for name in TOKENIZER_FILES {
-        let (from, to) = (tokenizer.join(name), folder.join(name));
-        if from.is_file() {
-            fs::copy(&from, &to).map_err(|error| Error::write(&to, error))?;
-        }
-    }
-    Ok(())
+    copy_if_there(&crate::tokenizer::FILES, tokenizer, folder)
 }
 
 fn write_json(file: &Path, json: &Value) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use olmo_core::jinja::python::escape;
 use serde_json::Value;
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;\
@@ -119,20 +120,11 @@ fn value(value: &Value) -> String {
     }
 }
 
+/// Without what turns the text around it, or steers a terminal.
 fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            // Characters that turn the text around them.
-            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => out.push('\u{FFFD}'),
-            char if char.is_control() && char != '\n' => out.push('\u{FFFD}'),
-            char => out.push(char),
-        }
-    }
-    out
+    let is_harmful = |char: char| match char {
+        '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => true,
+        char => char.is_control() && char != '\n',
+    };
+    escape(&text.replace(is_harmful, "\u{FFFD}"))
 }

@@ -13,7 +13,7 @@ use crate::report::{self, Report, Tally};
 use crate::setup::Run;
 use crate::source::order;
 use crate::spool::{Example, Pool};
-use crate::write::{documents, dropped, lines, rows, tokenizer, Files};
+use crate::write::{documents, dropped, lines, rows, run_config, tokenizer, Files};
 
 /// Where the examples of a source are in the pool, and in which order they are wanted.
 pub struct Span {
@@ -74,6 +74,7 @@ pub fn finish(
         documents::write_statistics(run, &tally, &mut files)?;
     }
     tokenizer::write(run, &mut files)?;
+    run_config::write(run, &tally, &mut files)?;
     if let Some(path) = &run.options.dropped {
         dropped::write(run, &mut pool, &|index| source_of(&spans, index), path)?;
     }

@@ -1,6 +1,7 @@
 //! From a conversation to one text: Open Instruct's templates by their names, and those of others.
 
 mod named;
+mod reasoning;
 #[cfg(test)]
 mod tests;
 mod text;

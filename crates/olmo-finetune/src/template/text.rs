@@ -3,6 +3,8 @@
 //! Source of what they write, and of the system messages, which models were trained with:
 //! `CHAT_TEMPLATES` in `open_instruct/dataset_transformation.py` at e6c3044.
 
+use super::reasoning;
+
 /// What a system message without functions is followed by.
 pub const NO_FUNCTIONS: &str =
     " You do not currently have access to any functions. <functions></functions>";
@@ -144,7 +146,8 @@ const PLAIN: [(&str, &str); 5] = [
 ];
 
 pub fn plain(name: &str) -> Option<&'static str> {
-    PLAIN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+    let mut all = PLAIN.iter().chain(&reasoning::TEMPLATES);
+    all.find(|(known, _)| *known == name).map(|(_, text)| *text)
 }
 
 /// The names there are.
@@ -159,6 +162,6 @@ pub fn names() -> Vec<&'static str> {
         "tulu",
         "tulu_thinker",
     ];
-    all.extend(PLAIN.map(|(name, _)| name));
+    all.extend(PLAIN.iter().chain(&reasoning::TEMPLATES).map(|(name, _)| *name));
     all
 }

@@ -4,6 +4,7 @@ pub mod documents;
 pub mod dropped;
 pub mod lines;
 pub mod rows;
+pub mod run_config;
 mod statistics;
 pub mod tokenizer;
 

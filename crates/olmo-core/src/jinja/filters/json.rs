@@ -55,7 +55,7 @@ impl Renderer {
             Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
             Value::Int(value) => out.push_str(&value.to_string()),
             Value::Float(value) => out.push_str(&json_float(*value)),
-            Value::Text(text) => quote(text, layout.ascii, out),
+            Value::Text(text) => quote_json(text, layout.ascii, out),
             Value::List(seq) | Value::Tuple(seq) => {
                 out.push('[');
                 for (at, item) in seq.items.iter().enumerate() {
@@ -76,7 +76,7 @@ impl Renderer {
                 out.push('{');
                 for (at, (key, value)) in entries.iter().enumerate() {
                     self.separate(layout, out, at, level + 1)?;
-                    quote(key, layout.ascii, out);
+                    quote_json(key, layout.ascii, out);
                     out.push_str(&layout.colon);
                     self.write_json(value, layout, out, level + 1)?;
                 }
@@ -149,7 +149,8 @@ fn json_key(key: &Value) -> Outcome<String> {
     })
 }
 
-fn quote(text: &str, ascii: bool, out: &mut String) {
+/// A text as `json.dumps` writes it; with `ascii` everything else as `\uXXXX`.
+pub fn quote_json(text: &str, ascii: bool, out: &mut String) {
     out.push('"');
     for char in text.chars() {
         match char {

@@ -9,7 +9,8 @@ mod sequence;
 mod text;
 mod wrap;
 
-pub use text::capitalized;
+pub use json::quote_json;
+pub use text::{capitalized, escape};
 
 use super::eval::Values;
 use super::fault::{Fault, Outcome};

@@ -149,7 +149,7 @@ fn quoted(text: &str, safe: &str) -> String {
 }
 
 /// `markupsafe.escape`
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
