@@ -81,6 +81,7 @@ export type {
   PerplexityOptions,
   PerplexityProgress,
 } from './perplexity.js'
+export type { CacheUse, KeptCache, PrefixCache } from './prefix-cache.js'
 export type { Prompt } from './prompt.js'
 export type { JsonSchema, Schema, SchemaIssue, SchemaValue, StandardSchema } from './schema.js'
 export type { ForwardOptions, ForwardResult, Score, ScoreOptions } from './study.js'

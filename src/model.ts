@@ -30,6 +30,7 @@ import {
 } from './options.js'
 import { embeddedModel } from './package.js'
 import { evaluate, type Perplexity, type PerplexityOptions } from './perplexity.js'
+import { PrefixCache } from './prefix-cache.js'
 import { fittingIds, isLong, isPromptList, type Prompt, promptIds } from './prompt.js'
 import { type JsonSchema, readValue, type Schema, type SchemaValue } from './schema.js'
 import {
@@ -76,9 +77,13 @@ export class Olmo2 implements AsyncDisposable {
   /** The model's shape and how it runs. */
   readonly info: ModelInfo
 
+  /** The beginnings of texts that it need not read again. */
+  readonly cache: PrefixCache
+
   private constructor(path: string, model: NativeModel, defaults: GenerateOptions = {}) {
     this.#native = model
     this.#defaults = defaults
+    this.cache = new PrefixCache(model)
     this.tokenizer = new Tokenizer(model.tokenizer())
     const { generation, ...info } = model.info()
     this.info = { path, ...info, generation: readInForce(generation) } as ModelInfo

@@ -70,8 +70,8 @@ export interface LoadOptions {
   maxNumSeqs?: number
 
   /**
-   * Tokens of prompts in one pass at most, from 1. Texts that are being written wait for the pass, and
-   * so does stopping one. Default 256.
+   * Tokens of prompts in one pass at most, from 1. Stopping a text waits for the pass. While texts are being
+   * written it has fewer, so that their next tokens take about twice as long as alone. Default 256.
    */
   prefillChunk?: number
 

@@ -36,6 +36,7 @@ export function serve(program: Command): void {
     .option('--max-num-seqs <n>', 'texts of one model in work at once (default: 64)', toNumber)
     .option('--prefill-chunk <n>', 'tokens of prompts in one pass at most (default: 256)', toNumber)
     .option('--memory <bytes>', 'what all models together may take, as in 8GiB', toBytes)
+    .option('--prefix-cache-dir <folder>', 'where /cache/save writes prefix caches')
     .option('--drain <seconds>', 'how long requests may go on at the end (default: 30)', toNumber)
   addHubOptions(addLoadOptions(command)).action(run)
 }
@@ -81,8 +82,9 @@ async function run(given: string[], values: OptionValues): Promise<void> {
 /** The options that were given, by the library's names. */
 function optionsOf(values: OptionValues): ServeOptions {
   const { port, host, allowHost, auth, pin, allow, maxQueue, timeout, memory, drain } = values
+  const { prefixCacheDir } = values
   const own = { port, host, allowedHosts: allowHost, auth, pin, allow }
-  const given = { ...own, maxQueue, timeout, memory, drain }
+  const given = { ...own, maxQueue, timeout, memory, prefixCacheDir, drain }
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
 }
 

@@ -18,6 +18,8 @@ export interface Shared {
   /** Milliseconds of silence after which a stream says that the server lives. */
   keepAlive: number
   load: Load
+  /** The folder for what models keep of texts. */
+  prefixCacheDir: string | undefined
   /** Hears of failures; only of the server's own something is said. */
   onError: (error: unknown) => void
 }

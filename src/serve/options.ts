@@ -43,6 +43,8 @@ export interface ServeOptions {
   maxConnections?: number
   /** Bytes that all models together may take. Default: what the machine has. */
   memory?: number
+  /** A folder where requests to `/cache/save` put what a model keeps of texts. Default none: they are refused. */
+  prefixCacheDir?: string
   /** How models are loaded. */
   load?: Omit<LoadOptions, 'signal' | 'revision'>
   /** Stops the start, which then rejects with the signal's reason. A server that runs is closed with `close`. */
@@ -71,6 +73,7 @@ const shape: Shape = {
   maxBodyBytes: 'positive',
   maxConnections: 'positive',
   memory: 'amount',
+  prefixCacheDir: 'path',
   load: ownLoadShape,
   signal: 'signal',
   onError: 'listener',
@@ -81,9 +84,12 @@ const shape: Shape = {
 export const EMBEDDED_NAME = 'olmo2-5m'
 
 /** {@link ServeOptions} with what is in force. */
-export type Settings = Required<Omit<ServeOptions, 'apiKeys' | 'auth' | 'memory' | 'signal'>> & {
+export type Settings = Required<
+  Omit<ServeOptions, 'apiKeys' | 'auth' | 'memory' | 'prefixCacheDir' | 'signal'>
+> & {
   apiKeys: readonly string[]
   memory: number | undefined
+  prefixCacheDir: string | undefined
 }
 
 /** @throws {OptionError} for what is wrong, or would let strangers in */
@@ -95,7 +101,7 @@ export function settingsOf(options: ServeOptions): Settings {
   const models = given.models ?? { [EMBEDDED_NAME]: embeddedModel }
   for (const [name, model] of Object.entries(models)) checkModel(name, model)
   if (Object.keys(models).length === 0) throw new OptionError('models', 'has no model')
-  const { apiKeys = [], auth = true, memory, signal: _, ...rest } = given
+  const { apiKeys = [], auth = true, memory, prefixCacheDir, signal: _, ...rest } = given
   const settings: Settings = {
     host: '127.0.0.1',
     port: 8080,
@@ -115,6 +121,7 @@ export function settingsOf(options: ServeOptions): Settings {
     models,
     apiKeys: typeof apiKeys === 'string' ? [apiKeys] : apiKeys,
     memory,
+    prefixCacheDir,
   }
   checkAccess(settings, auth)
   return settings

@@ -63,7 +63,7 @@ export class ModelServer implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   private constructor(settings: Settings, pool: Pool) {
-    const { apiKeys, allowedHosts, host, load, maxQueue, keepAlive } = settings
+    const { apiKeys, allowedHosts, host, load, maxQueue, keepAlive, prefixCacheDir } = settings
     this.#settings = settings
     this.#access = new Access(apiKeys, [...allowedHosts, host])
     const most = (load.maxNumSeqs ?? MAX_NUM_SEQS) + maxQueue
@@ -72,6 +72,7 @@ export class ModelServer implements AsyncDisposable {
       metrics: new Metrics(),
       keepAlive: Math.max(1, keepAlive * 1000),
       load: new Load(most),
+      prefixCacheDir,
       onError: (error) => this.#report(error),
     }
     this.#http = createServer(

@@ -8,8 +8,8 @@ use crate::{Error, Result};
 pub struct Limits {
     /// Sequences in one pass at most. Default 64.
     pub max_num_seqs: usize,
-    /// Rows of prompts in one pass at most. Cancelling waits for one pass, so this bounds the wait.
-    /// Default 256.
+    /// Rows of prompts in one pass at most. Cancelling waits for one pass, so this bounds the wait. Beside answers
+    /// there are as many as their readers can wait for. Default 256.
     pub prefill_chunk: usize,
     /// Rows of prompts in one pass whose logits are all wanted, and guesses in one pass. Default 64.
     pub logits_chunk: usize,

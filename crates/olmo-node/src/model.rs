@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::{Env, Float32Array, Object, Uint32Array};
 use napi_derive::napi;
-use olmo_core::engine::{Engine, ForwardOptions, ForwardOutput};
+use olmo_core::engine::{self as core, Engine, ForwardOptions, ForwardOutput};
 use olmo_core::evaluate;
 use olmo_core::sampling::GenerationOptions;
 
@@ -146,6 +146,27 @@ impl Model {
         })
     }
 
+    /// Tokens that the cache holds.
+    #[napi(catch_unwind, ts_return_type = "Promise<CacheUse>")]
+    pub fn cache_use(&self, env: &Env) -> Promise<CacheUse> {
+        let engine = self.engine.clone();
+        promise(env, async move { Ok(engine.cache_use().await?.into()) })
+    }
+
+    /// Writes what the cache keeps for later texts into a file.
+    #[napi(catch_unwind, ts_return_type = "Promise<KeptCache>")]
+    pub fn save_cache(&self, env: &Env, path: String) -> Promise<KeptCache> {
+        let engine = self.engine.clone();
+        promise_blocking(env, move || Ok(engine.save_cache(path.as_ref())?.into()))
+    }
+
+    /// Keeps what such a file holds.
+    #[napi(catch_unwind, ts_return_type = "Promise<KeptCache>")]
+    pub fn load_cache(&self, env: &Env, path: String) -> Promise<KeptCache> {
+        let engine = self.engine.clone();
+        promise_blocking(env, move || Ok(engine.load_cache(path.as_ref())?.into()))
+    }
+
     /// Frees the weights; what still runs ends with an error.
     #[napi(catch_unwind, ts_return_type = "Promise<void>")]
     pub fn dispose(&self, env: &Env) -> Promise<()> {
@@ -154,6 +175,33 @@ impl Model {
             engine.dispose().await;
             Ok(())
         })
+    }
+}
+
+/// Tokens that the cache has room for, that texts in work have, and that a later text can begin with.
+#[napi(object, object_from_js = false)]
+pub struct CacheUse {
+    pub tokens: u32,
+    pub in_use: u32,
+    pub kept: u32,
+}
+
+impl From<core::CacheUse> for CacheUse {
+    fn from(core::CacheUse { tokens, in_use, kept }: core::CacheUse) -> Self {
+        CacheUse { tokens: tokens as u32, in_use: in_use as u32, kept: kept as u32 }
+    }
+}
+
+/// Tokens that went into a file or came out of it, and the file's bytes.
+#[napi(object, object_from_js = false)]
+pub struct KeptCache {
+    pub tokens: u32,
+    pub bytes: f64,
+}
+
+impl From<core::KeptCache> for KeptCache {
+    fn from(core::KeptCache { tokens, bytes }: core::KeptCache) -> Self {
+        KeptCache { tokens: tokens as u32, bytes: bytes as f64 }
     }
 }
 

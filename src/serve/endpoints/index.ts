@@ -1,4 +1,5 @@
 import type { Exchange } from '../exchange.js'
+import { loadCache, saveCache } from './cache.js'
 import { chatCompletions } from './chat.js'
 import { completions } from './completions.js'
 import { embeddings } from './embeddings.js'
@@ -28,6 +29,8 @@ const endpoints: readonly Endpoint[] = [
   { method: 'POST', path: '/v1/completions', answer: completions },
   { method: 'POST', path: '/v1/responses', answer: responses },
   { method: 'POST', path: '/v1/embeddings', answer: embeddings },
+  { method: 'POST', path: '/cache/save', answer: saveCache },
+  { method: 'POST', path: '/cache/load', answer: loadCache },
   { method: 'POST', path: '/tokenize', answer: tokenize },
   { method: 'POST', path: '/detokenize', answer: detokenize },
 ]

@@ -10,7 +10,7 @@ mod pool;
 
 pub use claim::KvClaim;
 pub use dtype::{CacheDType, CACHE_GROUP};
-pub use pool::{BlockName, BlockPool};
+pub use pool::{BlockName, BlockPool, SealedBlock};
 
 /// Positions in one block: 32, the unit of the CPU's attention kernels, which keep the scores of one
 /// block in two registers of sixteen lanes (`backend/cpu/kernels/kv_block.rs` holds them to it).

@@ -8,7 +8,7 @@
 //! same tokens. Sealed blocks that nobody uses keep their content until the room is needed; the one
 //! unused for longest goes first.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::BLOCK_TOKENS;
 
@@ -22,6 +22,16 @@ impl BlockName {
 }
 
 type Key = (BlockName, [u32; BLOCK_TOKENS]);
+
+/// A sealed block, as [`BlockPool::sealed`] lists it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SealedBlock {
+    pub block: u32,
+    pub name: BlockName,
+    /// The name of the block that it follows.
+    pub previous: BlockName,
+    pub tokens: [u32; BLOCK_TOKENS],
+}
 
 #[derive(Debug, Default)]
 struct Block {
@@ -81,6 +91,37 @@ impl BlockPool {
             shared.push(block);
         }
         (shared, name)
+    }
+
+    /// Every sealed block that a text can come to: each behind the one that it follows.
+    pub fn sealed(&self) -> Vec<SealedBlock> {
+        let of = |(block, entry): (usize, &Block)| {
+            let &(name, (previous, tokens)) = entry.name.as_ref()?;
+            Some(SealedBlock { block: block as u32, name, previous, tokens })
+        };
+        let mut sealed: Vec<SealedBlock> = self.blocks.iter().enumerate().filter_map(of).collect();
+        // What follows was named later.
+        sealed.sort_unstable_by_key(|sealed| sealed.name.0);
+        let mut reached = HashSet::from([BlockName::ROOT]);
+        sealed.retain(|sealed| reached.contains(&sealed.previous) && reached.insert(sealed.name));
+        sealed
+    }
+
+    /// Whether the block still holds what it did when it was listed.
+    pub fn is_still(&self, sealed: &SealedBlock) -> bool {
+        let name = &self.blocks[sealed.block as usize].name;
+        name.as_ref().is_some_and(|(name, _)| *name == sealed.name)
+    }
+
+    /// The name of the sealed block that holds `tokens` after what `previous` names, if there is one.
+    pub fn name_of(&self, previous: BlockName, tokens: &[u32; BLOCK_TOKENS]) -> Option<BlockName> {
+        let block = self.sealed.get(&(previous, *tokens))?;
+        self.blocks[*block as usize].name.as_ref().map(|(name, _)| *name)
+    }
+
+    /// Blocks that hold something which a text can begin with.
+    pub fn count_sealed(&self) -> usize {
+        self.sealed.len()
     }
 
     /// How many blocks [`BlockPool::share`] would find.
@@ -194,6 +235,36 @@ mod tests {
         let (shared, _) = pool.share(&longer);
         assert_eq!(shared, blocks[..2]);
         assert_eq!(pool.available(), 6);
+    }
+
+    #[test]
+    fn sealed_blocks_are_listed_behind_those_they_follow() {
+        let mut pool = BlockPool::new(4);
+        let (one, other) = (text(3, 1), text(1, 2));
+        for tokens in [&one, &other] {
+            let blocks = fill(&mut pool, tokens);
+            pool.release(&blocks);
+        }
+        let all = pool.sealed();
+        assert_eq!((all.len(), pool.count_sealed()), (4, 4));
+        assert_eq!((all[0].previous, all[1].previous), (BlockName::ROOT, all[0].name));
+        assert_eq!(pool.name_of(all[0].name, &all[1].tokens), Some(all[1].name));
+        // The longest unused is the end of the first text; then its middle, which makes nothing unreachable.
+        pool.take(1).expect("a block");
+        assert_eq!((pool.sealed().len(), pool.is_still(&all[2])), (3, false));
+        assert!(pool.is_still(&all[1]));
+    }
+
+    #[test]
+    fn what_follows_a_block_that_is_gone_is_not_listed() {
+        let mut pool = BlockPool::new(2);
+        let tokens = text(2, 1);
+        let blocks = fill(&mut pool, &tokens);
+        // The beginning is let go of first.
+        pool.release(&blocks[..1]);
+        pool.release(&blocks[1..]);
+        pool.take(1).expect("a block");
+        assert_eq!((pool.sealed(), pool.count_sealed()), (vec![], 1));
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl ForwardRequest {
         self.cache.is_some()
     }
 
+    /// Tokens that are still to be read.
+    pub fn left(&self) -> usize {
+        self.ids.len() - self.computed
+    }
+
     /// Takes the blocks of the whole text, once: what a pass shows cannot be shown again, so none is
     /// ever taken away. False if there are not enough now.
     pub fn admit(&mut self, pool: &mut BlockPool) -> bool {

@@ -4,8 +4,9 @@
 //! Nothing else is shared, so any number of threads can hold the handle.
 
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 use async_channel::{Receiver, Sender};
 
@@ -34,6 +35,8 @@ pub struct Engine {
     defaults: GenerationDefaults,
     /// What grammars are compiled for, once the first has come.
     vocabulary: Mutex<Option<Arc<Vocabulary>>>,
+    /// Of the model, once it was asked for.
+    pub(super) hash: OnceLock<String>,
 }
 
 impl Engine {
@@ -56,6 +59,7 @@ impl Engine {
                 info.dtype.name(),
                 info.memory.cache_tokens / BLOCK_TOKENS,
                 info.limits,
+                Box::new(Instant::now),
             ),
             inbox,
             _alive: alive,
@@ -64,7 +68,8 @@ impl Engine {
             |error| Error::Internal(format!("cannot start the engine's thread: {error}")),
         )?;
         let (calls, vocabulary) = (Arc::default(), Mutex::default());
-        Ok(Engine { commands, ended, calls, info, tokenizer, defaults, vocabulary })
+        let hash = OnceLock::new();
+        Ok(Engine { commands, ended, calls, info, tokenizer, defaults, vocabulary, hash })
     }
 
     pub fn info(&self) -> &ModelInfo {
@@ -231,7 +236,7 @@ impl Engine {
         let _ = self.ended.recv().await;
     }
 
-    fn send(&self, command: Command) -> Result<()> {
+    pub(super) fn send(&self, command: Command) -> Result<()> {
         self.commands.try_send(command).map_err(|_| Error::Disposed)
     }
 
@@ -321,6 +326,14 @@ mod tests {
             assert!(self.good_passes > 0, "a bug in a kernel");
             self.good_passes -= 1;
             *logits = vec![0.0; batch.outputs.len() * self.vocab_size];
+            Ok(())
+        }
+
+        fn read_block(&self, _: u32) -> Result<Vec<u8>> {
+            Ok(Vec::new())
+        }
+
+        fn write_block(&mut self, _: u32, _: &[u8]) -> Result<()> {
             Ok(())
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! [`Engine`] is the handle that other threads hold. Its thread, the [`worker`], runs the
 //! [`scheduler`], which forms batches of prompt chunks and single decode steps. A [`call`] has a goal:
-//! texts to continue, to score, or to [`forward`]. A [`sequence`] is one answer on its way, and turns
+//! texts to continue, to score, or to [`forward`]. What the cache keeps can be [`persist`]ed. A [`sequence`] is one answer on its way, and turns
 //! logits into tokens, text and events.
 
 mod call;
@@ -10,6 +10,7 @@ mod forward;
 mod handle;
 mod lookup;
 mod mailbox;
+mod persist;
 mod request;
 mod scheduler;
 mod sequence;
@@ -18,6 +19,7 @@ mod worker;
 
 pub use handle::Engine;
 pub use mailbox::Generation;
+pub use persist::{CacheUse, KeptCache};
 pub use request::{
     Event, FinishReason, ForwardOptions, ForwardOutput, Judgement, Score, Timings, Usage,
 };

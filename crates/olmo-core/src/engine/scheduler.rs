@@ -13,15 +13,22 @@
 //! computed again when there is room. The oldest is never preempted while it can run, so a request that
 //! fits into the cache ends.
 //!
+//! How many rows of prompts go beside answers is a matter of time: see [`pace`].
+//!
 //! Sources: a batch that changes from pass to pass is Orca's iteration-level scheduling (Yu et al.,
 //! "Orca: A Distributed Serving System for Transformer-Based Generative Models", 2022); blocks on
 //! demand with preemption by recomputation is PagedAttention and vLLM (Kwon et al. 2023, section 4.5);
 //! prompts in chunks beside decode steps is Sarathi-Serve (Agrawal et al. 2024).
 
 mod admission;
+mod kept;
+mod pace;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
+
+use pace::Pace;
 
 use super::call::Call;
 use super::forward::ForwardRequest;
@@ -36,6 +43,9 @@ use crate::ops::Batch;
 use crate::sampling::Scores;
 use crate::{Error, Result};
 
+/// What the time is.
+pub(super) type Clock = Box<dyn Fn() -> Instant + Send>;
+
 pub(super) struct Scheduler {
     model: Box<dyn Model>,
     limits: Limits,
@@ -49,6 +59,8 @@ pub(super) struct Scheduler {
     preempted: VecDeque<Sequence>,
     forwards: VecDeque<ForwardRequest>,
     turns: u64,
+    pace: Pace,
+    now: Clock,
     /// Kept from pass to pass, for their memory.
     scheduled: Vec<ScheduledRows>,
     logits: Vec<f32>,
@@ -73,6 +85,7 @@ impl Scheduler {
         dtype: &'static str,
         blocks: usize,
         limits: Limits,
+        now: Clock,
     ) -> Scheduler {
         Scheduler {
             model,
@@ -84,6 +97,8 @@ impl Scheduler {
             preempted: VecDeque::new(),
             forwards: VecDeque::new(),
             turns: 0,
+            pace: Pace::new(),
+            now,
             scheduled: Vec::new(),
             logits: Vec::new(),
         }
@@ -104,15 +119,23 @@ impl Scheduler {
     pub fn step(&mut self) -> bool {
         self.drop_cancelled();
         self.end_stopped();
+        self.take_late(false);
         self.admit();
         self.make_room();
-        let batch = self.plan();
+        let began = (self.now)();
+        let bound = self.pace.prompt_rows(self.decoding());
+        let (batch, most) = self.plan_within(bound);
+        let (answers, prompt_rows) = self.count_scheduled();
         let generated = !self.scheduled.is_empty();
         if generated {
             let result = self.model.forward(&batch, &mut NoProbe, &mut self.logits);
             self.hand_out(result);
         }
-        self.forward() || generated
+        let shown = self.forward(most.map_or(self.limits.prefill_chunk, |most| most - prompt_rows));
+        let seconds = (self.now)().duration_since(began).as_secs_f64();
+        self.pace.note(answers, prompt_rows + shown, seconds);
+        // With nothing else to do, the first of those that are late is waited for.
+        generated || shown > 0 || self.take_late(true)
     }
 
     /// Ends every request with an error.
@@ -177,12 +200,27 @@ impl Scheduler {
         self.preempted.retain_mut(goes_on);
     }
 
+    /// Forms the next batch with at most so many rows of prompts, if there is a bound. A forward request
+    /// gets half of them. Also gives the bound that came to be in force.
+    fn plan_within(&mut self, bound: Option<usize>) -> (Batch, Option<usize>) {
+        let chunk = self.limits.prefill_chunk;
+        if let Some(most) = bound.map(|most| most.min(chunk)) {
+            let is_shared = self.forwards.front().is_some_and(ForwardRequest::is_admitted);
+            let batch = self.plan(if is_shared { most / 2 } else { most });
+            if !self.scheduled.is_empty() {
+                return (batch, Some(most));
+            }
+            // Those whose tokens are waited for have no room in the cache.
+        }
+        (self.plan(chunk), None)
+    }
+
     /// Forms the next batch, of the oldest sequences that can run. Their shares are in
     /// `self.scheduled`.
-    fn plan(&mut self) -> Batch {
-        let decoding = self.runnable().filter(|sequence| sequence.is_decoding()).count();
+    fn plan(&mut self, prompt_rows: usize) -> Batch {
+        let decoding = self.decoding();
         let mut budget = Budget {
-            prompt_rows: self.limits.prefill_chunk,
+            prompt_rows,
             prompt_outputs: self.limits.logits_chunk,
             guesses: self.limits.logits_chunk.saturating_sub(decoding),
             concurrent: decoding,
@@ -192,7 +230,7 @@ impl Scheduler {
             if self.scheduled.len() == self.limits.max_num_seqs {
                 break;
             }
-            if sequence.is_paused() {
+            if sequence.is_paused() || sequence.is_late() {
                 continue;
             }
             let Some(share) = sequence.plan(&mut budget, &mut self.pool) else { continue };
@@ -202,9 +240,22 @@ impl Scheduler {
         batch
     }
 
+    /// Answers with a token in the planned pass, and its rows of prompts.
+    fn count_scheduled(&self) -> (usize, usize) {
+        let shares = || self.scheduled.iter().map(|scheduled| &scheduled.share);
+        let answers = shares().filter(|share| share.decodes()).count();
+        (answers, shares().filter(|share| !share.decodes()).map(Share::rows).sum())
+    }
+
+    /// Sequences that the next pass may have a decode step of.
+    fn decoding(&self) -> usize {
+        self.runnable().filter(|sequence| sequence.is_decoding()).count()
+    }
+
     /// The sequences that the next pass may have rows of.
     fn runnable(&self) -> impl Iterator<Item = &Sequence> {
-        let ready = self.running.iter().filter(|sequence| !sequence.is_paused());
+        let is_ready = |sequence: &&Sequence| !sequence.is_paused() && !sequence.is_late();
+        let ready = self.running.iter().filter(is_ready);
         ready.take(self.limits.max_num_seqs)
     }
 
@@ -223,31 +274,57 @@ impl Scheduler {
                     sequence.take(share, own, &mut self.pool, &mut self.scratch)
                 }
             };
-            match outcome {
-                Ok(None) => continue,
-                Ok(Some(reason)) => sequence.finish(reason),
-                Err(error) => sequence.call().mailbox.fail(error),
+            if sequence.ends(outcome) {
+                self.running.remove(index - left).release(&mut self.pool);
+                left += 1;
             }
-            let mut sequence = self.running.remove(index - left);
-            sequence.release(&mut self.pool);
-            left += 1;
         }
     }
 
-    /// One chunk of the oldest forward request, if it is admitted.
-    fn forward(&mut self) -> bool {
-        let Some(request) = self.forwards.front_mut() else { return false };
-        if !request.is_admitted() {
-            return false;
+    /// Hands out what waited for the tokens that may come next, where they are known by now; or else, if nothing
+    /// else is to be done, waits for the first. False if nobody is late.
+    fn take_late(&mut self, waits: bool) -> bool {
+        let mut waits = waits;
+        let mut at = 0;
+        let mut was_late = false;
+        while at < self.running.len() {
+            let sequence = &mut self.running[at];
+            let is_due = sequence.is_late() && (waits || sequence.has_what_may_follow());
+            at += 1;
+            if !is_due {
+                continue;
+            }
+            (waits, was_late) = (false, true);
+            let outcome = sequence.take_late(&mut self.pool, &mut self.scratch);
+            if sequence.ends(outcome) {
+                at -= 1;
+                self.running.remove(at).release(&mut self.pool);
+            }
         }
-        if request.step(self.model.as_mut(), &self.limits) {
+        was_late
+    }
+
+    /// One chunk of the oldest forward request, if it is admitted. Gives the number of its rows.
+    fn forward(&mut self, most: usize) -> usize {
+        let Some(request) = self.forwards.front_mut() else { return 0 };
+        if most == 0 || !request.is_admitted() {
+            return 0;
+        }
+        let left = request.left();
+        let limits = Limits { prefill_chunk: most, ..self.limits };
+        if request.step(self.model.as_mut(), &limits) {
             request.release(&mut self.pool);
             self.forwards.pop_front();
+            return left;
         }
-        true
+        left - request.left()
     }
 }
 
+#[cfg(test)]
+mod late_tests;
+#[cfg(test)]
+mod pace_tests;
 #[cfg(test)]
 mod preemption_tests;
 #[cfg(test)]

@@ -4,12 +4,17 @@
 //! between two passes and computed again. Everything that was said to its reader stays said: sampler,
 //! text and counts go on from where they were.
 
+mod clock;
+mod late;
+
 use std::sync::Arc;
-use std::time::Instant;
+
+use clock::Clock;
+use late::Late;
 
 use super::call::{Call, Goal};
 use super::lookup::Lookup;
-use super::request::{Event, FinishReason, Timings, Usage};
+use super::request::{Event, FinishReason, Usage};
 use super::share::{Budget, Share};
 use crate::cache::{BlockPool, KvClaim};
 use crate::ops::Batch;
@@ -47,6 +52,8 @@ pub(super) struct Sequence {
     writer: Option<Writer>,
     /// The tokens of the next decode step: the last of the text, then guesses at what follows it.
     step: Vec<u32>,
+    /// What a pass computed that waits for the tokens that may come next.
+    late: Option<Late>,
     clock: Clock,
 }
 
@@ -55,11 +62,6 @@ struct Writer {
     sampler: Sampler,
     lookup: Option<Lookup>,
     text: TextOut,
-}
-
-struct Clock {
-    admitted: Instant,
-    first_token: Option<Instant>,
 }
 
 impl Sequence {
@@ -89,7 +91,8 @@ impl Sequence {
             cache,
             writer,
             step: Vec::new(),
-            clock: Clock { admitted: Instant::now(), first_token: None },
+            late: None,
+            clock: Clock::start(),
         }
     }
 
@@ -113,6 +116,7 @@ impl Sequence {
     /// Gives all blocks back: what was computed is to be computed again, as far as it cannot be
     /// shared.
     pub fn release(&mut self, pool: &mut BlockPool) {
+        self.late = None;
         self.cache.release(pool);
     }
 
@@ -228,7 +232,7 @@ impl Sequence {
 
     /// Takes in what a pass computed: a share's rows, with their logits `[outputs, vocab]`. Returns
     /// why the answer is complete, if it is.
-    pub fn take(
+    fn take_now(
         &mut self,
         share: Share,
         logits: &[f32],
@@ -311,7 +315,7 @@ impl Sequence {
         let token = described.unwrap_or(TokenLogprob { id, logprob: None, top: Vec::new() });
         self.next_output = self.tokens.len();
         self.tokens.push(id);
-        self.clock.first_token.get_or_insert_with(Instant::now);
+        self.clock.note_token();
         let (text, finish) = self.write(id, is_complete)?;
         self.call.mailbox.send(Event::Token { index: self.index, text, token });
         Ok(finish)
@@ -349,6 +353,16 @@ impl Sequence {
         }
     }
 
+    /// Tells the reader of an answer's end, by what came of its logits. False if it goes on.
+    pub fn ends(&self, outcome: Result<Option<FinishReason>>) -> bool {
+        match outcome {
+            Ok(None) => return false,
+            Ok(Some(reason)) => self.finish(reason),
+            Err(error) => self.call.mailbox.fail(error),
+        }
+        true
+    }
+
     /// Sends the last event of a complete answer.
     pub fn finish(&self, finish_reason: FinishReason) {
         self.call.mailbox.finish(Event::Done {
@@ -374,19 +388,6 @@ impl Writer {
             }
         };
         Writer { sampler: call.sampler(options, index), lookup, text: call.text(options, index) }
-    }
-}
-
-impl Clock {
-    /// Where the time went of a call made at `since`, whose answer is complete.
-    fn timings(&self, since: Instant) -> Timings {
-        let now = Instant::now();
-        let first_token = self.first_token.unwrap_or(now);
-        Timings {
-            queued: self.admitted - since,
-            prefill: first_token - self.admitted,
-            decode: now - first_token,
-        }
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{panic_message, Error, Result};
 pub(super) enum Command {
     Run(Call),
     Forward(ForwardRequest),
+    /// Work on what only the thread has, between two passes.
+    Between(Box<dyn FnOnce(&mut Scheduler) + Send>),
     /// Something the thread may be waiting for has changed: a call was cancelled, or read.
     Wake,
     Dispose,
@@ -59,6 +61,7 @@ impl Worker {
         match command {
             Command::Run(call) => self.scheduler.add(call),
             Command::Forward(request) => self.scheduler.add_forward(request),
+            Command::Between(work) => work(&mut self.scheduler),
             Command::Wake => {}
             Command::Dispose => return false,
         }
@@ -72,7 +75,8 @@ impl Worker {
             match command {
                 Command::Run(call) => call.mailbox.fail(error.clone()),
                 Command::Forward(request) => request.fail(error.clone()),
-                Command::Wake | Command::Dispose => {}
+                // Who asked hears that there is no answer.
+                Command::Between(_) | Command::Wake | Command::Dispose => {}
             }
         }
     }

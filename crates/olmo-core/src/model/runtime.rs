@@ -17,6 +17,12 @@ pub trait Model: Send {
         probe: &mut dyn Probe,
         logits: &mut Vec<f32>,
     ) -> Result<()>;
+
+    /// See [`Study::read_block`].
+    fn read_block(&self, block: u32) -> Result<Vec<u8>>;
+
+    /// See [`Study::write_block`].
+    fn write_block(&mut self, block: u32, bytes: &[u8]) -> Result<()>;
 }
 
 pub struct Runtime<O: Ops> {
@@ -70,5 +76,13 @@ where
                 Ok(())
             }
         }
+    }
+
+    fn read_block(&self, block: u32) -> Result<Vec<u8>> {
+        self.ops.read_block(&self.cache, block)
+    }
+
+    fn write_block(&mut self, block: u32, bytes: &[u8]) -> Result<()> {
+        self.ops.write_block(&mut self.cache, block, bytes)
     }
 }

@@ -105,7 +105,8 @@ pub trait Ops {
     fn read(&self, x: &Self::Tensor, out: &mut Vec<f32>) -> Result<()>;
 }
 
-/// What those who study a model ask of a backend beside the forward pass.
+/// What is asked of a backend beside the forward pass: to look inside a model, and to take what its cache holds
+/// elsewhere.
 pub trait Study: Ops {
     /// The probabilities [`Ops::attention`] uses: for the batch's only span,
     /// `[heads, rows, start + rows]` in row-major order, zero where a row does not look. Reads keys
@@ -117,4 +118,11 @@ pub trait Study: Ops {
         layer: LayerSpec,
         pass: &Self::Pass<'_>,
     ) -> Result<Vec<f32>>;
+
+    /// The keys and values of one block in all layers, as [`Study::write_block`] of the same backend and a cache
+    /// of the same shape takes them.
+    fn read_block(&self, cache: &Self::Cache, block: u32) -> Result<Vec<u8>>;
+
+    /// Puts keys and values in the place of a block's. The bytes may be any: they come from a file.
+    fn write_block(&self, cache: &mut Self::Cache, block: u32, bytes: &[u8]) -> Result<()>;
 }

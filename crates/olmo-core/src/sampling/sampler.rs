@@ -39,6 +39,18 @@ impl Sampler {
         Sampler { constraint, ..self }
     }
 
+    /// Whether [`Sampler::next`] would not wait for what may come next.
+    pub fn is_ready(&mut self) -> bool {
+        self.constraint.as_mut().is_none_or(Constraint::is_ready)
+    }
+
+    /// Waits until [`Sampler::is_ready`].
+    pub fn wait(&mut self) {
+        if let Some(constraint) = &mut self.constraint {
+            constraint.wait();
+        }
+    }
+
     /// The next token after `context`, given the model's logits `[vocab]`, which hold no NaN and
     /// no positive infinity.
     ///

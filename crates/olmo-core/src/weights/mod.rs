@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use model_card::license;
+use sha2::{Digest, Sha256};
 
 use self::bytes::FileBytes;
 use self::gguf::Gguf;
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
+use crate::files::hashed::hex;
 use crate::shapes::{EMBEDDING, OUTPUT};
 use crate::{Error, Result};
 
@@ -212,6 +214,18 @@ impl Checkpoint {
                 },
             })
         })
+    }
+
+    /// A hash of all weights, with their names, types and shapes: the same however they lie in files.
+    pub fn hash(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, tensor) in &self.tensors.readable {
+            let head = format!("{name} {} {:?} ", tensor.dtype.name(), tensor.shape);
+            hash.update(head.as_bytes());
+            hash.update(tensor.bytes());
+            tensor.release();
+        }
+        hex(&hash.finalize())
     }
 
     /// The type most of the elements are in.

@@ -1,5 +1,6 @@
 //! The engine as a whole: prompts in, events out.
 
+mod cache_file;
 mod study;
 #[path = "../support/mod.rs"]
 mod support;

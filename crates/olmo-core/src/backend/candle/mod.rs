@@ -200,6 +200,42 @@ impl Study for CandleOps {
         let p = p.pad_with_zeros(D::Minus1, span.seen.start, 0)?; // what no row looks at
         Ok(p.flatten_all()?.to_vec1()?)
     }
+
+    /// Layer after layer, keys and then values, in f32 whatever the cache is in.
+    fn read_block(&self, cache: &CandleCache, block: u32) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for storage in cache.storages() {
+            let rows = storage.narrow(0, block as usize * BLOCK_TOKENS, BLOCK_TOKENS)?;
+            let numbers: Vec<f32> = rows.to_dtype(CandleDType::F32)?.flatten_all()?.to_vec1()?;
+            bytes.extend(numbers.into_iter().flat_map(f32::to_le_bytes));
+        }
+        Ok(bytes)
+    }
+
+    fn write_block(&self, cache: &mut CandleCache, block: u32, bytes: &[u8]) -> Result<()> {
+        let parts = 2 * cache.keys.len();
+        if !bytes.len().is_multiple_of(parts * size_of::<f32>()) {
+            return Err(Error::Internal(format!("a block of {} bytes", bytes.len())));
+        }
+        for (storage, bytes) in cache.storages().zip(bytes.chunks_exact(bytes.len() / parts)) {
+            let (_, kv_heads, head_dim) = storage.dims3()?;
+            let numbers: Vec<f32> = bytes
+                .chunks_exact(size_of::<f32>())
+                .map(|bytes| f32::from_le_bytes(bytes.try_into().expect("four bytes")))
+                .collect();
+            let shape = (BLOCK_TOKENS, kv_heads, head_dim);
+            let rows = Tensor::from_vec(numbers, shape, &self.device)?.to_dtype(storage.dtype())?;
+            storage.slice_set(&rows, 0, block as usize * BLOCK_TOKENS)?;
+        }
+        Ok(())
+    }
+}
+
+impl CandleCache {
+    /// Keys and values, layer after layer.
+    fn storages(&self) -> impl Iterator<Item = &Tensor> {
+        self.keys.iter().zip(&self.values).flat_map(|(keys, values)| [keys, values])
+    }
 }
 
 /// Writes a span's rows of `x` `[rows, kv_heads · head_dim]` to their places in one layer's cache,

@@ -59,6 +59,61 @@ impl Cache {
         self.layers[layer].values.as_ptr().wrapping_add(offset)
     }
 
+    /// The bytes of a block in all layers: keys of all heads, then values, layer after layer.
+    pub(super) fn read_block(&self, block: u32) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        for layer in 0..self.layers.len() {
+            self.check_block(layer, block)?;
+            let (keys, values) = self.block_bytes();
+            for (start, length) in
+                [(self.keys(layer, block, 0), keys), (self.values(layer, block, 0), values)]
+            {
+                // SAFETY: the block is inside the storage, where those of its heads follow each other.
+                bytes.extend_from_slice(unsafe { std::slice::from_raw_parts(start, length) });
+            }
+        }
+        Ok(bytes)
+    }
+
+    /// Takes what [`Cache::read_block`] gave.
+    pub(super) fn write_block(&mut self, block: u32, bytes: &[u8]) -> Result<()> {
+        let (keys, values) = self.block_bytes();
+        if bytes.len() != (keys + values) * self.layers.len() {
+            let problem = format!("a block of {} bytes for {:?}", bytes.len(), self.shape);
+            return Err(Error::Internal(problem));
+        }
+        for (layer, bytes) in bytes.chunks_exact(keys + values).enumerate() {
+            self.check_block(layer, block)?;
+            let places =
+                [self.offset(block, 0, self.shape.head_dim), self.offset(block, 0, self.stride)];
+            let LayerCache { keys: into_keys, values: into_values } = &mut self.layers[layer];
+            let parts = bytes.split_at(keys);
+            for (buffer, place, bytes) in
+                [(into_keys, places[0], parts.0), (into_values, places[1], parts.1)]
+            {
+                // SAFETY: the block is inside the storage, which nobody else has while it is borrowed.
+                unsafe {
+                    let start = buffer.as_mut_ptr().add(place);
+                    start.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of the keys and of the values of a block in one layer.
+    fn block_bytes(&self) -> (usize, usize) {
+        let of = |width: usize| self.shape.kv_heads * self.dtype.bytes(BLOCK_TOKENS * width);
+        (of(self.shape.head_dim), of(self.stride))
+    }
+
+    fn check_block(&self, layer: usize, block: u32) -> Result<()> {
+        match self.shape.blocks.get(layer) {
+            Some(&blocks) if (block as usize) < blocks => Ok(()),
+            _ => Err(Error::Internal(format!("block {block} of {:?}", self.shape))),
+        }
+    }
+
     /// Bytes in front of a block of one head.
     fn offset(&self, block: u32, kv_head: usize, width: usize) -> usize {
         (block as usize * self.shape.kv_heads + kv_head) * self.dtype.bytes(BLOCK_TOKENS * width)

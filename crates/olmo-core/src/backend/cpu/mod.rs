@@ -253,4 +253,12 @@ impl Study for CpuOps {
     ) -> Result<Vec<f32>> {
         self.probabilities(q, cache, layer, pass)
     }
+
+    fn read_block(&self, cache: &Cache, block: u32) -> Result<Vec<u8>> {
+        cache.read_block(block)
+    }
+
+    fn write_block(&self, cache: &mut Cache, block: u32, bytes: &[u8]) -> Result<()> {
+        cache.write_block(block, bytes)
+    }
 }

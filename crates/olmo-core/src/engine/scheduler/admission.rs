@@ -105,8 +105,9 @@ impl Scheduler {
     pub(super) fn make_room(&mut self) {
         let (mut at, mut runnable) = (0, 0);
         while at < self.running.len() && runnable < self.limits.max_num_seqs {
-            if self.running[at].is_paused() || self.running[at].make_room(&mut self.pool) {
-                runnable += usize::from(!self.running[at].is_paused());
+            let is_out = self.running[at].is_paused() || self.running[at].is_late();
+            if is_out || self.running[at].make_room(&mut self.pool) {
+                runnable += usize::from(!is_out);
                 at += 1;
                 continue;
             }

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::*;
 use crate::cache::BLOCK_TOKENS;
@@ -11,7 +12,7 @@ use crate::config::ModelConfig;
 use crate::engine::call::{Goal, Place};
 use crate::engine::{Event, ForwardOptions, ForwardOutput, Generation};
 use crate::model::Probe;
-use crate::sampling::GenerationOptions;
+use crate::sampling::{GenerationOptions, Grammar};
 use crate::tokenizer::Tokenizer;
 
 pub const VOCAB: usize = 517;
@@ -22,6 +23,14 @@ pub struct Indifferent;
 impl Model for Indifferent {
     fn forward(&mut self, batch: &Batch, _: &mut dyn Probe, logits: &mut Vec<f32>) -> Result<()> {
         *logits = vec![0.0; batch.outputs.len() * VOCAB];
+        Ok(())
+    }
+
+    fn read_block(&self, _: u32) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    fn write_block(&mut self, _: u32, _: &[u8]) -> Result<()> {
         Ok(())
     }
 }
@@ -66,6 +75,46 @@ impl Model for Repetitive {
         }
         Ok(())
     }
+
+    fn read_block(&self, block: u32) -> Result<Vec<u8>> {
+        let tokens = self.cache.get(&block).copied().unwrap_or_default();
+        Ok(tokens.iter().flat_map(|token| token.to_le_bytes()).collect())
+    }
+
+    fn write_block(&mut self, block: u32, bytes: &[u8]) -> Result<()> {
+        let tokens =
+            bytes.chunks_exact(4).map(|bytes| u32::from_le_bytes(bytes.try_into().unwrap()));
+        let into = self.cache.entry(block).or_default();
+        into.iter_mut().zip(tokens).for_each(|(into, token)| *into = token);
+        Ok(())
+    }
+}
+
+/// A model on a machine whose passes take a known time, and the only clock there is: others than its passes
+/// take none.
+pub struct Timed {
+    pub micros: Arc<AtomicU64>,
+    pub taken: fn(rows: usize) -> u64,
+}
+
+impl Model for Timed {
+    fn forward(
+        &mut self,
+        batch: &Batch,
+        probe: &mut dyn Probe,
+        logits: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.micros.fetch_add((self.taken)(batch.rows()), Ordering::Relaxed);
+        Indifferent.forward(batch, probe, logits)
+    }
+
+    fn read_block(&self, _: u32) -> Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    fn write_block(&mut self, _: u32, _: &[u8]) -> Result<()> {
+        Ok(())
+    }
 }
 
 pub struct Bench {
@@ -80,10 +129,24 @@ impl Bench {
         Bench::with(Indifferent, blocks, Limits::default())
     }
 
+    /// Its clock stands still, so that no test hangs on the time.
     pub fn with(model: impl Model + 'static, blocks: usize, limits: Limits) -> Bench {
+        Bench::clocked(model, blocks, limits, Arc::default())
+    }
+
+    /// By a clock that shows so many microseconds.
+    pub fn clocked(
+        model: impl Model + 'static,
+        blocks: usize,
+        limits: Limits,
+        micros: Arc<AtomicU64>,
+    ) -> Bench {
+        let start = Instant::now();
+        let now = move || start + Duration::from_micros(micros.load(Ordering::Relaxed));
+        let now = Box::new(now);
         let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/tiny-mha-f32");
         Bench {
-            scheduler: Scheduler::new(Box::new(model), VOCAB, "f32", blocks, limits),
+            scheduler: Scheduler::new(Box::new(model), VOCAB, "f32", blocks, limits, now),
             tokenizer: Arc::new(Tokenizer::from_dir(&golden).expect("golden tokenizer")),
             config: ModelConfig::from_dir(&golden).expect("golden config"),
             context: 4096,
@@ -96,9 +159,21 @@ impl Bench {
     }
 
     pub fn call(&mut self, prompts: Vec<Vec<u32>>, goal: Goal, seed: u64) -> Generation {
+        self.formed(prompts, goal, seed, None)
+    }
+
+    /// The same, of answers of one form.
+    pub fn formed(
+        &mut self,
+        prompts: Vec<Vec<u32>>,
+        goal: Goal,
+        seed: u64,
+        grammar: Option<Arc<Grammar>>,
+    ) -> Generation {
         let generation = Generation::new(prompts.len() * goal.answers(), place(), || {});
         let (mailbox, tokenizer) = (generation.mailbox(), self.tokenizer.clone());
-        self.scheduler.add(Call::new(mailbox, prompts, goal, seed, self.context, tokenizer));
+        let call = Call::new(mailbox, prompts, goal, seed, self.context, tokenizer);
+        self.scheduler.add(call.constrained(grammar));
         generation
     }
 

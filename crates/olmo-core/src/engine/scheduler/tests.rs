@@ -46,7 +46,7 @@ fn prompts_and_steps_share_a_pass_within_its_bounds() {
     let _long: Vec<Generation> = (3..6).map(|n| bench.add(vec![n; 300], 50)).collect();
     bench.scheduler.drop_cancelled();
     bench.scheduler.admit();
-    let batch = bench.scheduler.plan();
+    let batch = bench.scheduler.plan(CHUNK);
     bench.scheduler.scheduled.clear();
     let rows: Vec<usize> = batch.spans.iter().map(|span| span.rows.len()).collect();
     assert_eq!(rows, [1, 1, 1, CHUNK]);

@@ -215,6 +215,16 @@ impl Grammar {
     }
 
     /// The grammar at its beginning, sharing nothing that changes.
+    /// Keeps masks that are begun from now on from being computed, until what this gives is dropped.
+    #[cfg(test)]
+    pub(crate) fn hold(&self) -> std::sync::mpsc::Sender<()> {
+        let (open, gate) = std::sync::mpsc::channel();
+        self.vocabulary.masker.run(Box::new(move || {
+            let _ = gate.recv();
+        }));
+        open
+    }
+
     pub(super) fn start(&self) -> Matcher {
         self.start.lock().unwrap_or_else(PoisonError::into_inner).deep_clone()
     }

@@ -1,6 +1,6 @@
 //! A grammar in step with one answer.
 
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::Arc;
 
 use llguidance::toktrie::SimpleVob;
@@ -82,6 +82,8 @@ pub struct Constraint {
 enum State {
     /// The next mask is being computed.
     Pending(Receiver<(Matcher, Computed)>),
+    /// It is there, or what was said in its place.
+    Computed(Box<Matcher>, Computed),
     Ready(Box<Matcher>, Mask),
     /// Nothing may follow, or an error was given out.
     Over,
@@ -98,19 +100,41 @@ impl Constraint {
         self.grammar.option
     }
 
+    /// Whether [`Constraint::mask`] would not wait.
+    pub fn is_ready(&mut self) -> bool {
+        if let State::Pending(pending) = &self.state {
+            match pending.try_recv() {
+                Ok((matcher, computed)) => {
+                    self.state = State::Computed(Box::new(matcher), computed)
+                }
+                Err(TryRecvError::Empty) => return false,
+                Err(TryRecvError::Disconnected) => {}
+            }
+        }
+        true
+    }
+
+    /// Waits until [`Constraint::is_ready`].
+    pub fn wait(&mut self) {
+        if let State::Pending(pending) = &self.state {
+            if let Ok((matcher, computed)) = pending.recv() {
+                self.state = State::Computed(Box::new(matcher), computed);
+            }
+        }
+    }
+
     /// The tokens that may come next; waits for them.
     pub fn mask(&mut self) -> Result<&Mask> {
-        if let State::Pending(pending) = &self.state {
-            let (matcher, computed) = pending
-                .recv()
-                .map_err(|_| Error::Internal("the thread that computes masks is gone".into()))?;
-            self.state = match computed {
-                Ok(tokens) => {
-                    let mask = Mask::new(tokens, self.grammar.vocabulary.end);
-                    State::Ready(Box::new(matcher), mask)
-                }
-                Err(error) => return Err(self.failure(&error)),
-            };
+        self.wait();
+        match std::mem::replace(&mut self.state, State::Over) {
+            State::Computed(matcher, computed) => {
+                let tokens = computed.map_err(|error| self.failure(&error))?;
+                self.state = State::Ready(matcher, Mask::new(tokens, self.grammar.vocabulary.end));
+            }
+            State::Pending(_) => {
+                return Err(Error::Internal("the thread that computes masks is gone".into()))
+            }
+            other => self.state = other,
         }
         match &self.state {
             State::Ready(_, mask) => Ok(mask),
