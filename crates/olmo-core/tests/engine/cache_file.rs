@@ -35,7 +35,7 @@ fn what_was_kept_is_there_after_a_restart_and_changes_no_answer() {
         assert_eq!(used.in_use, 0);
         let saved = engine.save_cache(&file).expect("saves");
         assert_eq!((saved.tokens, saved.bytes), (used.kept, fs::metadata(&file).unwrap().len()));
-        assert!(saved.tokens >= 9 * BLOCK_TOKENS, "{saved:?}");
+        assert!(saved.tokens >= 6 * BLOCK_TOKENS, "the whole blocks of two prompts: {saved:?}");
 
         let other = load(&options);
         assert_eq!(block_on(other.cache_use()).unwrap().kept, 0);
@@ -88,7 +88,9 @@ fn a_file_that_is_another_models_or_damaged_is_refused_before_anything_is_kept()
         assert!(error.to_string().contains(expected), "{error}, not {expected}");
         assert_eq!(block_on(engine.cache_use()).unwrap().kept, 0);
     };
-    let other = load(&options(checkpoint("tiny-odd-f32").path()));
+    // The weights are hashed where they lie.
+    let folder = checkpoint("tiny-odd-f32");
+    let other = load(&options(folder.path()));
     refused(&other, &whole, "another model");
     let form = LoadOptions {
         cache_dtype: Some(CacheDType::Float(DType::F16)),
