@@ -3,12 +3,9 @@ import { join } from 'node:path'
 
 import { execa } from 'execa'
 
-/** Milliseconds of a CPU that an import of the library may take. By the clock it depends on what else runs here. */
-const IMPORT_LIMIT = 60
-
 /**
- * What a stranger notices first: how long installing takes, how much it puts there, and how long an import takes.
- * Fails where the import takes too long.
+ * Prints what a stranger notices first: how long installing takes, how much it puts there, and how long an import
+ * takes. Nothing fails for a time: it depends on what else runs here, that of the CPU too.
  *
  * @param app Where olmo2 is installed already, so that npm's cache has all of it
  * @param nodes The Nodes that it is imported in
@@ -30,8 +27,6 @@ export async function measure({ app, place, env, nodes }) {
   for (const { name, program } of nodes) {
     const { clock, cpu } = await importTime(program, app, env)
     console.log(`${name}: import of olmo2 in ${clock.toFixed(0)} ms, ${cpu.toFixed(0)} ms of CPU`)
-    if (cpu > IMPORT_LIMIT)
-      throw new Error(`${name} takes ${cpu} ms to import olmo2, more than ${IMPORT_LIMIT}`)
   }
 }
 
