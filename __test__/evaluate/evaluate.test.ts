@@ -95,6 +95,31 @@ test('there are all labels of both harnesses, and what is missing is named', asy
   await failing({ tasks: ['piqa'], metric: 'mc2' })
 })
 
+test('prompts take another number of examples where they are not finished', async (t) => {
+  const tasks = ['mmlu_stem_mc_5shot']
+  const shown = async (shots?: number) => {
+    const { results, documents } = await gather({ tasks, shots, limit: 1 })
+    t.is(results.shots, shots)
+    return documents[0]?.prompt ?? ''
+  }
+  const five = (await shown()).split('\n\n')
+  t.is(five.length, 7)
+  t.deepEqual((await shown(2)).split('\n\n'), [...five.slice(0, 3), ...five.slice(-1)])
+  t.deepEqual((await shown(0)).split('\n\n'), [...five.slice(0, 1), ...five.slice(-1)])
+  const failing = async (options: EvaluateOptions) =>
+    String(await t.throwsAsync(gather(options), { instanceOf: OptionError }))
+  t.regex(await failing({ tasks, shots: 6 }), /there are 5 examples for mmlu_stem_mc_5shot/)
+  t.regex(await failing({ tasks: ['arc_easy'], shots: 5 }), /the prompts of arc_easy are finished/)
+
+  const out = await temporaryFolder()
+  await evaluate(model, { ...few, tasks, shots: 1, out })
+  const other = evaluate(model, { ...few, tasks, shots: 2, out, resume: true })
+  t.regex(
+    String(await t.throwsAsync(other, { instanceOf: OptionError })),
+    /with shots 1, and not 2/,
+  )
+})
+
 test('an evaluation that is stopped, or killed in the middle of a line, goes on', async (t) => {
   const whole = await temporaryFolder()
   const tasks = ['piqa', 'arc_easy', 'mrpc']

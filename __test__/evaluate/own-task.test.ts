@@ -107,6 +107,8 @@ test('a Parquet file is a task, with columns as they are called there', async (t
   // The same without a file that says so: these columns are not called as they are looked for.
   const bare = readOwnTask(join(folder, 'x.parquet'))
   t.regex(String(await t.throwsAsync(bare, { instanceOf: CheckpointError })), /x\.parquet:1: /)
+  const plain = await readOwnTask(join(folder, 'task.yaml'), { shots: 0 })
+  t.is(plain.documents[0]?.context, 'Question: Which number comes after 0?\nAnswer:')
   await writeFile(join(folder, 'x.parquet'), (await readFile(questions)).subarray(0, 900))
   const cut = readOwnTask(join(folder, 'task.yaml'))
   t.regex(String(await t.throwsAsync(cut, { code: 'INVALID_FILE' })), /or was cut short/)

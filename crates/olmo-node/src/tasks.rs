@@ -39,6 +39,8 @@ pub struct TaskRequest {
     pub to: f64,
     /// Documents that are scored already
     pub skip: Vec<u32>,
+    /// Another number of examples than the label's
+    pub shots: Option<u32>,
     /// The documents of a task of the user's own, in JSON
     pub own: Option<String>,
 }
@@ -60,7 +62,7 @@ impl TaskScoring {
 
 /// A label of a harness, or a task of the user's own, and by what it counts.
 struct Task {
-    label: Option<&'static Label>,
+    label: Option<Label>,
     harness: Harness,
     metric: Metric,
 }
@@ -70,24 +72,24 @@ impl Task {
         let harness = Harness::of(&request.harness).unwrap_or(Harness::OlmoEval);
         let label = match request.own {
             Some(_) => None,
-            None => Some(label_of(harness, &request.label)?),
+            None => Some(with_shots(*label_of(harness, &request.label)?, request.shots)?),
         };
         let metric = match (&request.metric, label) {
-            (Some(name), _) => metric_of(name, label)?,
+            (Some(name), _) => metric_of(name, label.as_ref())?,
             (None, Some(label)) => label.metric,
             (None, None) => Metric::Acc,
         };
-        Ok(Task { label, harness: label.map_or(harness, |label| label.harness), metric })
+        Ok(Task { harness: label.map_or(harness, |label| label.harness), label, metric })
     }
 
     fn plan<'a>(&self, name: &'a str) -> Plan<'a> {
-        let own = Plan { label: name, harness: self.harness, metric: self.metric, fast: false };
-        self.label.map_or(own, |label| Plan::new(label, self.metric))
+        let fast = self.label.is_some_and(|label| label.fast);
+        Plan { label: name, harness: self.harness, metric: self.metric, fast }
     }
 
     fn documents(&self, request: &TaskRequest) -> olmo_core::Result<Vec<Document>> {
         let range = request.from as usize..request.to as usize;
-        let (Some(label), None) = (self.label, &request.own) else {
+        let (Some(label), None) = (&self.label, &request.own) else {
             let mut documents = own_documents(request.own.as_deref().unwrap_or("[]"))?;
             documents.retain(|document| range.contains(&document.id));
             return Ok(documents);
@@ -101,6 +103,15 @@ fn label_of(harness: Harness, name: &str) -> olmo_core::Result<&'static Label> {
         option: "tasks",
         value: name.to_owned(),
         expected: format!("{harness} has no such label").into(),
+    })
+}
+
+fn with_shots(label: Label, shots: Option<u32>) -> olmo_core::Result<Label> {
+    let Some(shots) = shots else { return Ok(label) };
+    label.with_shots(shots as usize).ok_or_else(|| Error::InvalidOption {
+        option: "shots",
+        value: shots.to_string(),
+        expected: format!("{} has no such number of examples", label.name).into(),
     })
 }
 
@@ -139,6 +150,7 @@ pub fn task_table() -> String {
             "metric": label.metric.name(),
             "primary": primary(label.harness, label.metric),
             "data": label.data,
+            "mostShots": label.most_shots(),
             "split": label.split,
             "documents": label.documents,
             "requests": label.requests,

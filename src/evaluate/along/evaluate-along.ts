@@ -68,9 +68,9 @@ export async function* evaluateAlong(
   checkArgument('tasks', options.tasks, 'textList')
   checkArgument('out', options.out, 'path')
   checkSignal(options.signal)
-  const { tasks, harness, metric, data, limit, documents, signal, onProgress } = options
+  const { tasks, harness, metric, shots, data, limit, documents, signal, onProgress } = options
   const { dtype, device, threads, logX = false, force = false, out } = options
-  const asked = { harness, metric, limit, documents }
+  const asked = { harness, metric, shots, limit, documents }
   const { revisions, stage, keep, hub, onStart, onCheckpoint, onDownload, onKept } = options
   yield* along(source, {
     ...{ revisions, stage, keep, hub, signal, onStart, onCheckpoint, onDownload, onKept },

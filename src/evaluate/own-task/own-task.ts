@@ -89,6 +89,8 @@ const METRICS = { choice: ['acc', 'len_norm'], answer: ['bpb', 'ce_loss'] } as c
 
 /** What is asked for beside what a task's file says. */
 export interface OwnTaskOptions {
+  /** Another number of examples than the file's. */
+  shots?: number | undefined
   /** Where the hub is, for data sets. */
   hub?: HubOptions | undefined
   signal?: AbortSignal | undefined
@@ -99,14 +101,17 @@ export interface OwnTaskOptions {
  *
  * @throws {CheckpointError} `IO` or `INVALID_FILE`, with the file and the line
  * @throws {HubError} if a data set cannot be fetched
+ * @throws {OptionError} if it has no examples, and a number of them is asked for
  */
 export async function readOwnTask(
   path: string,
-  { hub: place, signal }: OwnTaskOptions = {},
+  { shots, hub: place, signal }: OwnTaskOptions = {},
 ): Promise<OwnTaskDocuments> {
   const isYaml = /\.ya?ml$/.test(path)
   const task: OwnTask = isYaml ? await described(path) : { data: basename(path) }
   const { data, fewShot, hub, revision, name = basename(path).replace(/\.\w+$/, '') } = task
+  if (shots !== undefined && fewShot === undefined)
+    throw new OptionError('shots', `is ${shots}, but ${path} names no file with examples`)
   const from = async (file: string) => {
     if (!isYaml) return path
     if (hub === undefined) return resolve(dirname(path), file)
@@ -115,6 +120,7 @@ export async function readOwnTask(
   }
   return documentsOf({
     ...task,
+    ...(shots !== undefined && { shots }),
     name,
     data: await from(data),
     ...(fewShot !== undefined && { fewShot: await from(fewShot) }),

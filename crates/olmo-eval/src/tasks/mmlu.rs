@@ -98,7 +98,7 @@ fn prompts(of: Prompts) -> Vec<Prompt> {
     let instructed = |examples| Prompt { instructs: true, examples };
     match of {
         Prompts::Plain => vec![PLAIN],
-        Prompts::FiveShot => vec![instructed(5)],
+        Prompts::Examples(count) => vec![instructed(count)],
         Prompts::Variations => std::iter::once(PLAIN).chain((0..=5).map(instructed)).collect(),
     }
 }
