@@ -1,4 +1,4 @@
-//! One call: what it asks for, and what all its sequences have in common.
+//! One call: its goal, and the state that all its sequences share.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::Arc;
@@ -10,28 +10,28 @@ use crate::text::TextOut;
 use crate::tokenizer::Tokenizer;
 use crate::{Error, Result};
 
-/// The end of a text that is judged.
+/// The end of a text to judge.
 pub(super) struct End {
-    /// The text's first token that belongs to it.
+    /// The first token of the end.
     pub from: usize,
-    /// Each token that may follow the whole text.
+    /// Tokens to judge as continuations of the whole text.
     pub next: Vec<u32>,
 }
 
-/// What a call wants of its texts.
+/// What a call does with its texts.
 pub(super) enum Goal {
-    /// Continue each.
+    /// Continue each text.
     Generate(Box<GenerationOptions>),
-    /// How likely the tokens from this position on are.
+    /// Compute the likelihood of the tokens from this position on.
     Score { from: usize },
-    /// How likely ends of texts are: of the answer with the same index each.
+    /// Compute the likelihood of the texts' ends; the index is the answer's.
     Judge(Vec<End>),
-    /// Logits, and what else a forward pass has to show.
+    /// Return logits and other intermediate results of a forward pass.
     Forward(ForwardOptions),
 }
 
 impl Goal {
-    /// Tokens that may be added to a text.
+    /// Most tokens that can be added to a text.
     pub fn max_new_tokens(&self) -> usize {
         match self {
             Goal::Generate(options) => options.max_new_tokens,
@@ -39,7 +39,7 @@ impl Goal {
         }
     }
 
-    /// Answers to each prompt.
+    /// The number of answers to each prompt.
     pub fn answers(&self) -> usize {
         match self {
             Goal::Generate(options) => options.num_return_sequences,
@@ -47,7 +47,7 @@ impl Goal {
         }
     }
 
-    /// The first token of the prompt whose log-probability is wanted in answer `index`, if any is.
+    /// The first prompt token whose log-probability answer `index` needs, if any.
     pub fn prompt_logprobs_from(&self, index: usize) -> Option<usize> {
         match self {
             Goal::Generate(options) => options.prompt_logprobs.then_some(0),
@@ -57,7 +57,7 @@ impl Goal {
         }
     }
 
-    /// Likeliest alternatives wanted with each token.
+    /// The number of likeliest alternatives to return with each token.
     pub fn top_logprobs(&self) -> usize {
         match self {
             Goal::Generate(options) => options.top_logprobs,
@@ -66,7 +66,7 @@ impl Goal {
         }
     }
 
-    /// The tokens that may follow the prompt and whose log-probabilities are wanted in answer `index`.
+    /// The tokens after the prompt whose log-probabilities answer `index` needs.
     pub fn next(&self, index: usize) -> &[u32] {
         match self {
             Goal::Judge(ends) => &ends[index].next,
@@ -74,30 +74,29 @@ impl Goal {
         }
     }
 
-    /// Whether a text that gives no numbers ends alone, and not the call with it.
+    /// Whether a text without finite logits ends alone, without failing the call.
     pub fn is_judge(&self) -> bool {
         matches!(self, Goal::Judge(_))
     }
 }
 
-/// A call whose answers are sequences. They are made one by one as they are admitted, so that many
-/// answers to a long prompt do not each hold a copy of it while they wait.
+/// A call whose answers are sequences. Each is created on admission, so that many answers to a long prompt
+/// do not hold a copy of it each while they wait.
 pub(super) struct Call {
     pub mailbox: Arc<Mailbox>,
     pub goal: Goal,
-    /// The most tokens a text can have.
+    /// The most tokens that a text can have.
     pub context: usize,
     prompts: Vec<Vec<u32>>,
     stop_strings: Arc<[String]>,
     seed: u64,
     tokenizer: Arc<Tokenizer>,
-    /// The form that each answer is to have.
+    /// The grammar of each answer.
     grammar: Option<Arc<Grammar>>,
 }
 
 impl Call {
-    /// `prompts` and `goal` have been checked. The seed is the call's: the one it names, or a fresh
-    /// one.
+    /// The caller has checked `prompts` and `goal`. The seed is the one in the options, else a fresh one.
     pub fn new(
         mailbox: Arc<Mailbox>,
         prompts: Vec<Vec<u32>>,
@@ -113,12 +112,12 @@ impl Call {
         Call { mailbox, goal, context, prompts, stop_strings, seed, tokenizer, grammar: None }
     }
 
-    /// The same, for answers of one form.
+    /// Constrains the answers to a grammar.
     pub fn constrained(self, grammar: Option<Arc<Grammar>>) -> Call {
         Call { grammar, ..self }
     }
 
-    /// Answers in all.
+    /// The number of answers to all prompts.
     pub fn answers(&self) -> usize {
         self.prompts.len() * self.goal.answers()
     }
@@ -128,17 +127,17 @@ impl Call {
         &self.prompts[index / self.goal.answers()]
     }
 
-    /// The first position of the prompt of answer `index` whose logits are wanted.
+    /// The first position in the prompt of answer `index` whose logits are needed.
     pub fn first_output(&self, index: usize) -> usize {
         let last = self.prompt(index).len() - 1;
-        // Logits at position p speak of token p + 1.
+        // Logits at position p predict token p + 1.
         self.goal.prompt_logprobs_from(index).map_or(last, |from| from.saturating_sub(1).min(last))
     }
 
-    /// What chooses the tokens of answer `index`.
+    /// The sampler of answer `index`.
     pub fn sampler(&self, options: &GenerationOptions, index: usize) -> Sampler {
-        // With a seed, a prompt draws as it would if it were alone in its call; without one, prompts
-        // that are the same should not all get the same answer.
+        // With a seed, a prompt draws as if it were alone in its call; without one, equal prompts should
+        // get different answers.
         let stream = match options.seed {
             Some(_) => index % options.num_return_sequences,
             None => index,
@@ -147,7 +146,7 @@ impl Call {
         Sampler::new(options, self.seed, stream).constrained(constraint)
     }
 
-    /// Ends answer `index`, which has not begun.
+    /// Ends answer `index` before it has begun.
     pub fn abort(&self, index: usize) {
         self.mailbox.finish(Event::Done {
             index,
@@ -157,14 +156,14 @@ impl Call {
         });
     }
 
-    /// What makes the text of answer `index`.
+    /// The text writer of answer `index`.
     pub fn text(&self, options: &GenerationOptions, index: usize) -> TextOut {
         let (tokenizer, stops) = (self.tokenizer.clone(), self.stop_strings.clone());
         TextOut::new(tokenizer, options.skip_special_tokens, stops, self.prompt(index))
     }
 }
 
-/// A call's place among those that the engine holds at once.
+/// A call's place among the calls that the engine holds.
 #[derive(Debug)]
 pub(super) struct Place {
     taken: Arc<AtomicUsize>,
@@ -181,8 +180,8 @@ impl Place {
         }
     }
 
-    /// Makes room for another call; before the last event is sent, so that who hears it can call
-    /// again.
+    /// Frees the place for another call. This happens before the last event is sent, so that a caller who
+    /// receives it can call again.
     pub fn leave(&self) {
         if !self.left.swap(true, Ordering::AcqRel) {
             self.taken.fetch_sub(1, Ordering::AcqRel);

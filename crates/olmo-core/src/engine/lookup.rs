@@ -1,6 +1,6 @@
 //! Guesses at the next tokens, taken from the text so far.
 //!
-//! A text that repeats an earlier passage, as an edited copy does, goes on as that passage did:
+//! A text that repeats an earlier passage, such as an edited copy, continues as that passage did:
 //!
 //! ```text
 //! place = where before the text's last few tokens stood
@@ -12,52 +12,52 @@
 //! ```
 //!
 //! A pass of a few rows takes little longer than one of a single row, since both read all weights. The
-//! tokens are those of generation one by one, as rows are the same bits whatever else is in the pass.
+//! tokens equal those of generation one by one, because a row has the same bits whatever else is in the
+//! pass.
 //!
 //! Where the text differs from a passage of the prompt in one token, as at a correction, the passage is
 //! followed on behind it: waiting for two tokens that agree would take two passes of one. Not so where the
 //! text repeats itself; a loop that ends seldom goes on.
 //!
-//! Source: "Prompt Lookup Decoding" (Saxena, 2023), `PromptLookupCandidateGenerator` of transformers.
-//! That takes the first place it finds; here it is the one where most tokens agree.
+//! Source: "Prompt Lookup Decoding" (Saxena, 2023), `PromptLookupCandidateGenerator` of transformers. That
+//! takes the first place it finds; here it is the one where most tokens agree.
 
-/// What a guess is taken to cost, in passes of a single row. What it really costs depends on machine,
-/// threads and weights: in bf16, on one thread of an AVX2 CPU, the first cost 0.04 and ten 0.3 each; in q4_k_m,
-/// on two threads of a Zen 1, seven cost 0.39 each.
+/// The assumed cost of a guess, in passes of a single row. The real cost depends on machine, threads and
+/// weights: in bf16, on one thread of an AVX2 CPU, the first cost 0.04 and ten 0.3 each; in q4_k_m, on two
+/// threads of a Zen 1, seven cost 0.39 each.
 const COST: f64 = 0.25;
 
-/// What is spent on guesses before any was right, in the same unit: at the start, and for each token.
+/// The budget for guesses before any was right, in the same unit: at the start, and for each token.
 const ADVANCE: f64 = 0.5;
 const ALLOWANCE: f64 = 0.02;
 
-/// Guesses that fewer tokens speak for are not worth a pass.
+/// A match of fewer tokens is not worth a guess.
 const LEAST_AGREEMENT: usize = 2;
 
 /// Guesses for one sequence, and whether they are worth it.
 ///
-/// Guesses are paid for: each costs [`COST`], each that was right brings back the pass it saved. On
-/// text that repeats nothing the account is soon empty, and all that is lost is the allowance.
+/// Each guess costs [`COST`], and each right one earns the pass it saved. On text that repeats nothing the
+/// account is soon empty, and only the allowance is lost.
 #[derive(Debug)]
 pub struct Lookup {
     most: usize,
     max_agreement: usize,
     prompt_len: usize,
     account: f64,
-    /// Where the last guess was taken from.
+    /// The position that the last guess was taken from.
     taken: usize,
-    /// Where the passage goes on that was right until a moment ago.
+    /// Where the passage that was right until the last step continues.
     passage: Option<usize>,
 }
 
 impl Lookup {
-    /// Guesses `most` tokens at a time. Of the tokens before, `max_agreement` are looked at, at
-    /// least 1.
+    /// Guesses `most` tokens at a time, comparing up to `max_agreement` previous tokens, at least 1.
     pub fn new(most: usize, max_agreement: usize, prompt_len: usize) -> Lookup {
         Lookup { most, max_agreement, prompt_len, account: ADVANCE, taken: 0, passage: None }
     }
 
-    /// The tokens that may follow `tokens`: some that followed their end before. At most `room`, and
-    /// no more than the account allows in a pass that `concurrent` sequences share.
+    /// Guesses the tokens after `tokens`: those that followed an earlier occurrence of their end. At most
+    /// `room`, and no more than the account allows in a pass that `concurrent` sequences share.
     pub fn guess<'a>(&mut self, tokens: &'a [u32], room: usize, concurrent: usize) -> &'a [u32] {
         let affordable = (self.account / (COST * concurrent as f64)) as usize; // none of a negative
         let count = self.most.min(room).min(affordable);
@@ -74,18 +74,18 @@ impl Lookup {
         }
     }
 
-    /// Takes note that `right` of `guessed` tokens came, and one more.
+    /// Records that `right` of `guessed` tokens were right, followed by one more token.
     pub fn learn(&mut self, guessed: usize, right: usize, concurrent: usize) {
-        // With others in the pass the cost is everybody's, the gain this sequence's alone.
+        // In a shared pass the cost falls on all sequences, but only this one gains.
         self.passage = (right > 0).then_some(self.taken + right + 1);
         let cost = COST * (guessed * concurrent) as f64;
         self.account += ALLOWANCE * (right + 1) as f64 + right as f64 - cost;
-        // What long copying earned must not be spent on long guessing in vain.
+        // The earnings of long copying must not fund long runs of wrong guesses.
         self.account = self.account.min(COST * (self.most * concurrent) as f64 + ADVANCE);
     }
 
-    /// Behind which token the text's end stood before: the place where most tokens agree, of equal
-    /// ones the latest.
+    /// The position after an earlier occurrence of the text's end: the one where most tokens agree, the
+    /// latest among equals.
     fn place(&self, tokens: &[u32]) -> Option<usize> {
         let last = tokens.last()?;
         let mut best = (LEAST_AGREEMENT.min(self.max_agreement) - 1, None);

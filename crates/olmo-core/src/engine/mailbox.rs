@@ -9,13 +9,13 @@ use super::request::Event;
 use super::EVENTS_AHEAD;
 use crate::{Error, Result};
 
-/// The engine's end of a running call: where its events go, and whether anybody still wants them.
+/// The engine's end of a running call: the channel for its events, and whether anybody still reads them.
 pub(super) struct Mailbox {
     sender: async_channel::Sender<Result<Event>>,
     /// When the call was made.
     pub since: Instant,
     cancelled: AtomicBool,
-    /// Whether its answers are to end as they are.
+    /// Whether its answers should end as they are.
     stopped: AtomicBool,
     /// Answers that are not complete yet; after the last, the channel closes.
     open_answers: AtomicUsize,
@@ -27,7 +27,7 @@ impl Mailbox {
     ///
     /// [`is_full`]: Mailbox::is_full
     pub fn send(&self, event: Event) {
-        // A reader who has gone is noticed through `is_cancelled`.
+        // `is_cancelled` notices a reader who has gone.
         let _ = self.sender.try_send(Ok(event));
     }
 
@@ -43,7 +43,7 @@ impl Mailbox {
         }
     }
 
-    /// Ends the call, all its answers, with an error. Only the first error is heard.
+    /// Ends the call and all its answers with an error. Only the first error is delivered.
     pub fn fail(&self, error: Error) {
         self.cancelled.store(true, Ordering::Release);
         self.place.leave();
@@ -68,9 +68,9 @@ impl Mailbox {
 pub struct Generation {
     mailbox: Arc<Mailbox>,
     receiver: async_channel::Receiver<Result<Event>>,
-    /// An error that came behind events which the reader got first.
+    /// An error that arrived after events, which the reader gets first.
     error: Mutex<Option<Error>>,
-    /// Tells the engine that something it may wait for has changed.
+    /// Tells the engine that something it may be waiting for has changed.
     wake: Box<dyn Fn() + Send + Sync>,
 }
 
@@ -110,7 +110,7 @@ impl Generation {
         !self.receiver.is_empty() || self.held_error().is_some()
     }
 
-    /// Waits for the next events, and gives all that are there; None after the last.
+    /// Waits for the next events and returns all available ones; None after the last.
     pub async fn next(&self) -> Option<Result<Vec<Event>>> {
         if let Some(error) = self.held_error().take() {
             return Some(Err(error));
@@ -128,7 +128,7 @@ impl Generation {
         Some(self.drain(first))
     }
 
-    /// The error that came behind events, to be told on its own.
+    /// The error that arrived after events, to be returned by itself.
     fn held_error(&self) -> MutexGuard<'_, Option<Error>> {
         self.error.lock().unwrap_or_else(PoisonError::into_inner)
     }

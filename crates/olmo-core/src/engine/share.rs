@@ -1,10 +1,10 @@
-//! What of a pass belongs to which sequence.
+//! Which part of a pass belongs to which sequence.
 
-/// What is left of a pass for the sequences that are still to be planned.
+/// The part of a pass that is left for sequences not yet planned.
 pub(super) struct Budget {
-    /// Rows of prompts.
+    /// Rows for prompts.
     pub prompt_rows: usize,
-    /// Rows of prompts whose logits are all wanted.
+    /// Rows for prompts whose logits are all needed.
     pub prompt_outputs: usize,
     pub guesses: usize,
     /// Sequences that share the pass with a decode step each.
@@ -25,8 +25,7 @@ pub(super) struct Share {
 }
 
 impl Share {
-    /// `rows` rows, of which the last `outputs` give logits, in a pass that `concurrent` decode steps
-    /// share.
+    /// `rows` rows, the last `outputs` of which have logits, in a pass shared by `concurrent` decode steps.
     pub fn new(rows: usize, outputs: usize, decodes: bool, concurrent: usize) -> Share {
         Share { rows, outputs, decodes, concurrent }
     }
@@ -35,7 +34,7 @@ impl Share {
         self.rows
     }
 
-    /// Rows of logits that belong to it.
+    /// The number of its rows of logits.
     pub fn outputs(&self) -> usize {
         self.outputs
     }

@@ -20,7 +20,7 @@ pub struct Decoder<O: Ops> {
 }
 
 impl<O: Ops> Decoder<O> {
-    /// Takes over all weights. `progress` hears the number of layers loaded, after each.
+    /// Loads all weights. `progress` receives the number of layers loaded, after each.
     pub fn load(
         ops: &mut O,
         config: &ModelConfig,
@@ -39,7 +39,7 @@ impl<O: Ops> Decoder<O> {
             layers.push(Layer::load(ops, config, checkpoint, index)?);
             progress(index + 1)?;
         }
-        // One table a kind, as OLMo 3 scales the angles of full attention alone.
+        // One table per kind, because OLMo 3 scales only the angles of full attention.
         let kinds = config.attention_kinds().into_iter();
         let kind = |attention| LayerKind { attention, rope: RopeTable::new(config) };
         Ok(Decoder {
@@ -52,9 +52,9 @@ impl<O: Ops> Decoder<O> {
         })
     }
 
-    /// Adds `b·a` to the matrix named, as in `model.layers.3.mlp.up_proj`, without changing it: `a` is
-    /// `[rank, in]`, `b` `[out, rank]`, with the adapter's factor in it. False if there is no such matrix
-    /// in a layer.
+    /// Adds `b·a` to the named matrix, such as `model.layers.3.mlp.up_proj`, without changing it: `a` is
+    /// `[rank, in]`, `b` `[out, rank]`, with the adapter's factor included. Returns false if no layer has
+    /// such a matrix.
     pub fn adapt(
         &mut self,
         ops: &mut O,
@@ -72,8 +72,9 @@ impl<O: Ops> Decoder<O> {
         }
     }
 
-    /// Logits `[outputs, vocab]` of the rows the batch asks for, if it asks for any: a GPU launches no
-    /// kernel over nothing. All rows' keys and values are in the cache afterwards.
+    /// Returns logits `[outputs, vocab]` of the rows that the batch requests, or none if it requests none,
+    /// because a GPU cannot launch a kernel over nothing. Afterwards the cache holds the keys and values of
+    /// all rows.
     pub fn forward(
         &self,
         ops: &O,
@@ -87,7 +88,7 @@ impl<O: Ops> Decoder<O> {
             observer.hidden(ops, index, &x)?;
             x = layer.forward(ops, x, cache, &pass, observer)?; // [rows, hidden]
         }
-        // Norm all rows only if somebody looks: the logits need just the outputs.
+        // Norm all rows only if an observer needs them; the logits need just the outputs.
         let is_watched = observer.wants_hidden(self.layers.len());
         if is_watched {
             x = ops.rms_norm(x, &self.norm, self.eps)?;

@@ -68,7 +68,7 @@ impl<O: Ops> Layer<O> {
         })
     }
 
-    /// The linear map with this name, as in `self_attn.q_proj`.
+    /// The linear map with this name, such as `self_attn.q_proj`.
     pub(super) fn linear_mut(&mut self, name: &str) -> Option<&mut Linear<O>> {
         Some(match name {
             "self_attn.q_proj" => &mut self.attention.q_proj,
@@ -137,7 +137,7 @@ impl<O: Ops> Mlp<O> {
     }
 }
 
-/// Where a layer's weights come from and go to.
+/// The source of a layer's weights, and the backend they go to.
 struct Weights<'a, O> {
     ops: &'a mut O,
     checkpoint: &'a Checkpoint,

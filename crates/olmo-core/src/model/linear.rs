@@ -1,11 +1,11 @@
-//! A linear map of the model: a matrix, and what may be added to it.
+//! A linear map of the model: a matrix and an optional adapter.
 
 use crate::ops::Ops;
 use crate::weights::TensorData;
 use crate::Result;
 
-/// `y = W·x`, or with an adapter `y = W·x + B·(A·x)`: LoRA (Hu et al., 2021, section 4.1), whose
-/// factor `alpha / rank` is in `B` already.
+/// `y = W·x`, or with an adapter `y = W·x + B·(A·x)`: LoRA (Hu et al., 2021, section 4.1), with its factor
+/// `alpha / rank` already in `B`.
 pub(super) struct Linear<O: Ops> {
     weight: O::Matrix, // [out, in]
     adapter: Option<Adapter<O>>,
@@ -33,7 +33,7 @@ impl<O: Ops> Linear<O> {
         Ok(y)
     }
 
-    /// `y`, the product with the matrix, with the adapter's share added.
+    /// Adds the adapter's share to `y`, the product with the matrix.
     fn with_adapter(&self, ops: &O, x: &O::Tensor, y: O::Tensor) -> Result<O::Tensor> {
         let Some(Adapter { a, b }) = &self.adapter else { return Ok(y) };
         let [low] = ops.project(x, [a])?; // [rows, rank]
@@ -42,8 +42,8 @@ impl<O: Ops> Linear<O> {
     }
 }
 
-/// Each of the maps of one input, whose matrices are multiplied together:
-/// `[rows, in]` → N × `[rows, out]`.
+/// Applies maps that share one input, multiplying their matrices together: `[rows, in]` → N × `[rows,
+/// out]`.
 pub(super) fn project<O: Ops, const N: usize>(
     ops: &O,
     x: &O::Tensor,

@@ -1,9 +1,9 @@
-//! A look inside a forward pass, for those who study the model.
+//! Access to the intermediate results of a forward pass, for studying the model.
 
 use crate::ops::{LayerSpec, Ops, Study};
 use crate::Result;
 
-/// Is told of the numbers it asks for. Nothing is computed or copied that no probe wants.
+/// Receives the numbers it asks for. The pass computes and copies only what a probe wants.
 pub trait Probe {
     /// Whether [`Probe::hidden`] should be called with this index.
     fn wants_hidden(&self, _index: usize) -> bool {
@@ -27,25 +27,25 @@ pub trait Probe {
         false
     }
 
-    /// What projections of a layer are given, `[rows, width]`.
+    /// The input of a layer's projections, `[rows, width]`.
     fn input(&mut self, _layer: usize, _input: Input, _values: &[f32]) {}
 }
 
-/// An input that projections of a layer share.
+/// An input that several projections of a layer share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Input {
-    /// Of `q_proj`, `k_proj` and `v_proj`.
+    /// Input of `q_proj`, `k_proj` and `v_proj`.
     Attention,
-    /// Of `o_proj`.
+    /// Input of `o_proj`.
     AttentionOutput,
-    /// Of `gate_proj` and `up_proj`.
+    /// Input of `gate_proj` and `up_proj`.
     Mlp,
-    /// Of `down_proj`.
+    /// Input of `down_proj`.
     MlpOutput,
 }
 
 impl Input {
-    /// Names (after `model.layers.N.`) of the weights that are multiplied with it.
+    /// Names (after `model.layers.N.`) of the weights that multiply it.
     pub fn projections(self) -> &'static [&'static str] {
         match self {
             Input::Attention => {
@@ -63,10 +63,10 @@ pub struct NoProbe;
 
 impl Probe for NoProbe {}
 
-/// Sees the tensors of a pass where they are, on the device. Each method does nothing by default.
+/// Observes the tensors of a pass on the device. Each method does nothing by default.
 pub trait Observe<O: Ops> {
-    /// Whether [`Observe::hidden`] makes use of this hidden state: the last is computed for all rows only
-    /// then.
+    /// Whether [`Observe::hidden`] uses this hidden state. The pass computes the last one for all rows only
+    /// if it does.
     fn wants_hidden(&self, _index: usize) -> bool {
         false
     }
@@ -96,7 +96,7 @@ pub trait Observe<O: Ops> {
 
 impl<O: Ops> Observe<O> for NoProbe {}
 
-/// Brings to a probe what it wants, from backends that can be studied.
+/// Passes a probe what it wants, from backends that support studying.
 pub(super) struct ProbeObserver<'a> {
     probe: &'a mut dyn Probe,
     values: Vec<f32>,

@@ -1,4 +1,4 @@
-//! `generation_config.json`: what the makers of a checkpoint suggest.
+//! `generation_config.json`: a checkpoint's suggested defaults.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::config::ModelConfig;
 use crate::files;
 use crate::{Error, Result};
 
-/// Where the value of an option is from, as long as no caller sets it.
+/// The source of an option's default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Source {
     /// The table of options.
@@ -33,17 +33,17 @@ impl Source {
 
 /// A checkpoint's own defaults.
 ///
-/// Keys that are not in the table of options, `max_length` among them, have no say here.
+/// Keys outside the table of options, such as `max_length`, are ignored.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct GenerationDefaults {
-    /// What the checkpoint says. `eos_token_id` is that of the file, else that of `config.json`.
+    /// The options that the checkpoint sets. `eos_token_id` is the file's, else that of `config.json`.
     pub options: PartialOptions,
-    /// Who says it, of each option that is set.
+    /// The source of each option that is set.
     pub sources: Vec<(&'static str, Source)>,
-    /// The token that fills short rows up: `pad_token_id` here, else that of `config.json`.
+    /// The token that pads short rows: `pad_token_id` here, else that of `config.json`.
     pub pad_token_id: Option<u32>,
     pub bos_token_id: Option<u32>,
-    /// What the file says that cannot be, and does not matter: a line each.
+    /// Harmless impossible values in the file, one per line.
     pub warnings: Vec<String>,
 }
 
@@ -59,10 +59,10 @@ impl GenerationDefaults {
 
     /// Reads the text of a `generation_config.json`; `file` is for error messages.
     ///
-    /// What would act and cannot be fails with [`Error::InvalidConfig`]: a value of another kind than
-    /// its option's, or out of its range. What does nothing, such as a temperature beside
-    /// `do_sample: false`, is a warning, as are ids that the model lacks. In transformers 5.24 such a
-    /// checkpoint generates, too.
+    /// An invalid value that would take effect, of another kind than its option's or out of range, fails
+    /// with [`Error::InvalidConfig`]. An invalid value without effect, such as a temperature beside
+    /// `do_sample: false`, is a warning, as are ids that the model lacks. transformers 5.24 also generates
+    /// with such a checkpoint.
     pub fn from_json(text: &str, file: &Path, config: &ModelConfig) -> Result<GenerationDefaults> {
         let json: Map<String, Value> =
             serde_json::from_str(text).map_err(|error| Error::InvalidFile {
@@ -75,7 +75,7 @@ impl GenerationDefaults {
         Ok(reader.found)
     }
 
-    /// The same of what a GGUF file says.
+    /// Attributes the options to a GGUF file.
     pub fn in_gguf(mut self) -> GenerationDefaults {
         for (_, source) in &mut self.sources {
             *source = Source::Gguf;
@@ -90,7 +90,7 @@ impl GenerationDefaults {
         self
     }
 
-    /// Every option with the value that it has if no caller sets it, and where that is from.
+    /// Every option with its default and the default's source.
     pub fn in_force(&self) -> Vec<(&'static OptionEntry, OptionValue, Source)> {
         let source = |name: &str| {
             let known = self.sources.iter().find(|(option, _)| *option == name);
@@ -101,7 +101,7 @@ impl GenerationDefaults {
     }
 }
 
-/// Why a value is not taken.
+/// Why a value is rejected.
 struct Problem(String);
 
 struct Reader<'a> {
@@ -115,7 +115,7 @@ impl Reader<'_> {
     fn read_options(&mut self) -> Result<()> {
         let flags = |entry: &&OptionEntry| entry.kind == Kind::Flag;
         let others = |entry: &&OptionEntry| entry.kind != Kind::Flag;
-        // The flags first, since they say whether the others are in use.
+        // Flags come first, because they decide whether the others have an effect.
         for entry in OPTIONS.iter().filter(flags).chain(OPTIONS.iter().filter(others)) {
             let Some(value) = self.json.get(entry.name).filter(|_| entry.in_config) else {
                 continue;
@@ -143,7 +143,7 @@ impl Reader<'_> {
     fn read_option(&mut self, entry: &'static OptionEntry, value: &Value) -> Result<(), Problem> {
         if let (Some(flag), Some(0.0)) = (entry.instead_of_zero, value.as_f64()) {
             if self.is_in_use(entry) {
-                // The limit of ever smaller ones, and what other engines take it for.
+                // The limit of ever smaller temperatures, and its meaning in other engines.
                 self.warn(entry.name, "is 0, so the likeliest token is taken each time");
                 self.found.options.set(flag, OptionValue::Flag(false));
                 return Ok(());
@@ -187,7 +187,8 @@ impl Reader<'_> {
         read.ok_or_else(|| Problem(format!("is {value}, but must be {expected}")))
     }
 
-    /// The ids that the model has: no other can come, so what is said of others does nothing.
+    /// Keeps the ids that the model has; other ids can never be generated, so settings for them have no
+    /// effect.
     fn known(&mut self, entry: &OptionEntry, ids: &[i64]) -> Vec<u32> {
         let vocab_size = self.config.vocab_size;
         let is_known = |&&id: &&i64| usize::try_from(id).is_ok_and(|id| id < vocab_size);

@@ -1,37 +1,37 @@
-//! What an entry in the table of options says, and the types that an option can have.
+//! Entries of the table of options, and the types that an option can have.
 
 use super::options::OPTIONS;
 use crate::error::Message;
 use crate::{Error, Result};
 
-/// One option of a generation: everything that any surface knows of it.
+/// One option of a generation, with everything that any surface needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OptionEntry {
-    /// The name, as transformers has it if it knows the option.
+    /// The name, that of transformers if it has the option.
     pub name: &'static str,
-    /// The first line says it all in short; names of options stand in backticks.
+    /// The first line is the summary; names of options are in backticks.
     pub docs: &'static [&'static str],
     pub kind: Kind,
     pub range: Range,
-    /// The range in a checkpoint's files, if that is another.
+    /// The range in a checkpoint's files, if it differs.
     pub range_in_files: Option<Range>,
-    /// What it is called in Hugging Face; None if there is no such thing there.
+    /// Its name in Hugging Face; None if Hugging Face lacks it.
     pub hugging_face: Option<&'static str>,
-    /// The default there, where it is another.
+    /// The default there, if it differs.
     pub default_there: Option<&'static str>,
-    /// Whether `generation_config.json` may set it, under its name.
+    /// Whether `generation_config.json` can set it, under its name.
     pub in_config: bool,
     /// The key of a GGUF file that sets it, as llama.cpp has it.
     pub gguf: Option<&'static str>,
-    /// A flag without which it does nothing.
+    /// The flag without which it has no effect.
     pub needs: Option<&'static str>,
-    /// Where a checkpoint's value beyond the range counts as the end of the range, as transformers has it.
+    /// The end of the range to which a checkpoint's value is clamped, as in transformers.
     pub clamped: Option<End>,
     /// The flag to switch off instead of setting this to 0.
     pub instead_of_zero: Option<&'static str>,
-    /// What the default is called, if that is not the value itself.
+    /// How to describe the default, if not by its value.
     pub default_is: Option<&'static str>,
-    /// Whether it makes several answers of one prompt.
+    /// Whether it produces several answers to one prompt.
     pub makes_many: bool,
 }
 
@@ -53,7 +53,7 @@ impl OptionEntry {
         makes_many: false,
     };
 
-    /// The same with the range that it has in a checkpoint's files.
+    /// This entry with its range in a checkpoint's files.
     pub(super) fn in_files(&self) -> OptionEntry {
         OptionEntry { range: self.range_in_files.unwrap_or(self.range), ..*self }
     }
@@ -64,7 +64,7 @@ impl OptionEntry {
     }
 }
 
-/// What kind of value an option takes.
+/// The kind of an option's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     Flag,
@@ -74,14 +74,14 @@ pub enum Kind {
     Ids,
     IdLists,
     Texts,
-    /// What is added to the logits of some tokens.
+    /// Biases of some tokens' logits.
     Biases,
     Text,
     /// A JSON schema.
     Schema,
 }
 
-/// The values that an option may have.
+/// The values that an option can have.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Range {
     Any,
@@ -105,7 +105,7 @@ pub enum End {
 /// The value of an option, whichever it is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum OptionValue {
-    /// What switches an option off that has no value for that.
+    /// Off, for an option without an off value.
     Off,
     Flag(bool),
     Count(usize),

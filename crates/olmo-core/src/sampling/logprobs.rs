@@ -1,32 +1,31 @@
-//! What the model thought of a token, from its own logits.
+//! Log-probabilities of tokens, from the model's own logits.
 
 use super::select::{at_least, kth_largest, largest};
 
-/// A token with what the model thought of it, if asked for.
+/// A token with its log-probability, if requested.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TokenLogprob {
     pub id: u32,
-    /// Natural logarithm of the probability, from the model's own logits: before temperature and
-    /// every other processor. None if not asked for, and for a prompt's first token.
+    /// Natural logarithm of the probability, from the model's own logits: before temperature and every
+    /// other processor. None if not requested, and for a prompt's first token.
     pub logprob: Option<f32>,
     /// The likeliest tokens with their log-probabilities, likeliest first.
     pub top: Vec<(u32, f32)>,
 }
 
-/// Whether logits are what a working model gives: no NaN, no positive infinity, and one finite
-/// number at least. The caller turns false into
-/// [`Error::NonFiniteLogits`](crate::Error::NonFiniteLogits).
+/// Whether logits are those of a working model: no NaN, no positive infinity, and at least one finite
+/// number. The caller turns false into [`Error::NonFiniteLogits`](crate::Error::NonFiniteLogits).
 pub fn are_sound(logits: &[f32]) -> bool {
-    // NaN is not below infinity either. Without an early exit inside, a chunk is a few vector
+    // NaN is not below infinity either. Without an early exit inside it, a chunk takes a few vector
     // instructions.
     let below_infinity = |chunk: &[f32]| chunk.iter().fold(true, |ok, &x| ok & (x < f32::INFINITY));
     logits.chunks(4096).all(below_infinity) && logits.iter().any(|&x| x > f32::NEG_INFINITY)
 }
 
-/// The logarithm of the softmax of one row of sound logits `[vocab]`, computed where asked.
+/// The logarithm of the softmax of one row of sound logits `[vocab]`, computed on demand.
 ///
-/// `log_softmax(x)[i] = x[i] - max - ln(Σ exp(x[j] - max))`, with the exponentials in f32, their
-/// sum and the rest in f64.
+/// `log_softmax(x)[i] = x[i] - max - ln(Σ exp(x[j] - max))`, with the exponentials in f32, their sum and
+/// the rest in f64.
 #[derive(Debug, Clone, Copy)]
 pub struct LogSoftmax<'a> {
     logits: &'a [f32],
@@ -52,9 +51,9 @@ impl<'a> LogSoftmax<'a> {
         (f64::from(self.logits[id as usize]) - f64::from(self.max) - self.log_sum) as f32
     }
 
-    /// The `n` likeliest tokens, likeliest first, of equally likely ones the lower id first.
+    /// The `n` likeliest tokens, likeliest first, with the lower id first among equals.
     ///
-    /// Fewer if the vocabulary has fewer that are possible. `buffer` is working memory.
+    /// Fewer if fewer tokens are possible. `buffer` is working memory.
     pub fn top(&self, n: usize, buffer: &mut Vec<f32>) -> Vec<(u32, f32)> {
         if n == 0 {
             return Vec::new();

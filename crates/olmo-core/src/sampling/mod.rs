@@ -1,5 +1,5 @@
-//! From logits to a token: the options of a generation, the logits processors they ask for, the
-//! choice, and log-probabilities.
+//! From logits to a token: the options of a generation, the logits processors they enable, the choice, and
+//! log-probabilities.
 
 mod defaults;
 mod describe;

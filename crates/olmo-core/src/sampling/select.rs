@@ -1,13 +1,13 @@
-//! The largest of many numbers, without sorting them all.
+//! Selecting the largest of many numbers without sorting them all.
 //!
-//! Most numbers of a large vocabulary are far from the largest. All functions here first ask for the
-//! largest of a few dozen, which is a handful of vector instructions, and look closer only if it is
-//! large enough.
+//! Most numbers of a large vocabulary are far from the largest. All functions here first find the largest
+//! of a few dozen, which takes a handful of vector instructions, and look closer only if it is large
+//! enough.
 
-/// Numbers that are looked at together.
+/// Numbers examined together.
 const FEW: usize = 64;
 
-/// The largest; minus infinity of none. NaN is passed over.
+/// The largest number, or minus infinity if there is none. NaN is ignored.
 pub(crate) fn largest(values: &[f32]) -> f32 {
     let larger = |a: f32, b: f32| if b > a { b } else { a };
     let (groups, rest) = values.as_chunks::<16>();
@@ -20,7 +20,7 @@ pub(crate) fn largest(values: &[f32]) -> f32 {
     lanes.into_iter().chain(rest.iter().copied()).fold(f32::NEG_INFINITY, larger)
 }
 
-/// Where the largest is, of equal ones the first. None if there is none above minus infinity.
+/// The index of the largest number, the first among equals. None if there is none above minus infinity.
 pub(crate) fn first_largest(values: &[f32]) -> Option<usize> {
     let mut best = (None, f32::NEG_INFINITY);
     for (index, few) in values.chunks(FEW).enumerate() {
@@ -33,7 +33,7 @@ pub(crate) fn first_largest(values: &[f32]) -> Option<usize> {
     best.0
 }
 
-/// Those of at least `least` and above minus infinity, with their places.
+/// The numbers of at least `least` and above minus infinity, with their indices.
 pub(crate) fn at_least(values: &[f32], least: f32) -> impl Iterator<Item = (usize, f32)> + '_ {
     let wanted = move |x: f32| x >= least && x > f32::NEG_INFINITY;
     let some_wanted = move |(_, few): &(usize, &[f32])| wanted(largest(few));
@@ -75,7 +75,7 @@ pub(crate) fn kth_largest(values: &[f32], k: usize, buffer: &mut Vec<f32>) -> f3
     }
 }
 
-/// Leaves the `k` largest values in the buffer, which has as many, and returns their least.
+/// Keeps the `k` largest values in the buffer, which has at least `k`, and returns the least of them.
 fn cut(buffer: &mut Vec<f32>, k: usize) -> f32 {
     let (_, least, _) = buffer.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a));
     let least = *least;

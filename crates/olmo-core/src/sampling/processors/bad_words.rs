@@ -1,4 +1,4 @@
-//! Token sequences that may not be generated.
+//! Forbidden token sequences.
 
 use super::{Context, LogitsProcessor, Scores};
 

@@ -1,14 +1,14 @@
-//! Tokens of the answer become less likely, once or the more the oftener they came.
+//! Penalties for tokens of the answer: once, or for each occurrence.
 
 use std::collections::HashMap;
 
 use super::{Context, LogitsProcessor, Scores};
 
-/// Takes `frequency` times its count, and `presence` once, from the logit of every token that has been
-/// generated. The prompt does not count.
+/// Subtracts `frequency` times its count, and `presence` once, from the logit of every generated token. The
+/// prompt does not count.
 ///
-/// Source: `frequency_penalty` and `presence_penalty` of OpenAI's API; `apply_penalties` of vLLM, which
-/// as here applies them after the repetition penalty.
+/// Source: `frequency_penalty` and `presence_penalty` of OpenAI's API; `apply_penalties` of vLLM, which as
+/// here applies them after the repetition penalty.
 pub struct CountedPenalties {
     frequency: f32,
     presence: f32,

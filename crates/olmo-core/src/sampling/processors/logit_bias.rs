@@ -1,11 +1,11 @@
-//! Tokens that a caller wants more, or less.
+//! Biases for tokens that a caller prefers or avoids.
 
 use super::{Context, LogitsProcessor, Scores};
 
-/// Adds a number to the logit of each of some tokens.
+/// Adds a bias to the logits of given tokens.
 ///
-/// Source: `logit_bias` of OpenAI's API; vLLM's `LogitBiasLogitsProcessor`. As there, and as
-/// transformers' `sequence_bias`, it comes before the penalties.
+/// Source: `logit_bias` of OpenAI's API; vLLM's `LogitBiasLogitsProcessor`. As there, and as transformers'
+/// `sequence_bias`, it comes before the penalties.
 pub struct LogitBias {
     biases: Vec<(u32, f32)>,
 }

@@ -1,4 +1,4 @@
-//! A text does not end too early.
+//! A minimum length of the answer.
 
 use super::{Context, LogitsProcessor, Scores};
 

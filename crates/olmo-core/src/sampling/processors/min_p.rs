@@ -1,4 +1,4 @@
-//! Only tokens that are likely beside the likeliest.
+//! Keeping only tokens that are likely relative to the likeliest.
 
 use super::{Context, LogitsProcessor, Scores};
 
@@ -23,7 +23,7 @@ impl LogitsProcessor for MinP {
     fn process(&mut self, _: &Context, scores: &mut Scores) {
         let softmax = scores.softmax();
         let least = self.min_p * softmax.probability(scores.max());
-        // Most tokens are too unlikely by far: no need to know by how much.
+        // Most tokens are far too unlikely; skip the exact comparison for them.
         let bar = softmax.score(least) - 0.01;
         scores.retain(|candidate| {
             candidate.score >= bar && softmax.probability(candidate.score) >= least

@@ -1,7 +1,7 @@
-//! What may happen to the logits between the model and the choice of a token.
+//! Changes to the logits between the model and the choice of a token.
 //!
-//! One file a processor, each named after its option; the list in [`Processors::new`] is the one
-//! place that says which run and in what order.
+//! Each processor is one file, named after its option; the list in [`Processors::new`] alone decides which
+//! run and in what order.
 
 mod bad_words;
 mod counted_penalties;
@@ -22,7 +22,7 @@ pub use scores::{Candidate, Scores};
 
 use super::GenerationOptions;
 
-/// What a sequence consists of when its next token is chosen.
+/// The tokens of a sequence when its next token is chosen.
 #[derive(Debug, Clone, Copy)]
 pub struct Context<'a> {
     /// Prompt and generated tokens together, in their order.
@@ -40,28 +40,28 @@ impl Context<'_> {
 
 /// One step from logits to the scores that the choice is made from.
 ///
-/// A processor belongs to one sequence: between two calls its context grows and otherwise stays.
+/// A processor belongs to one sequence: between two calls the context only grows.
 pub trait LogitsProcessor: Send {
-    /// The class of transformers that defines what this processor does, or else the name in its source.
+    /// The class of transformers that defines this processor, else its name in its source.
     fn reference(&self) -> &'static str;
 
     fn process(&mut self, context: &Context, scores: &mut Scores);
 
-    /// The option behind this processor, if it forbids tokens and could so forbid the last one left.
+    /// The option behind this processor, if it forbids tokens and could forbid the last one left.
     fn forbids(&self) -> Option<&'static str> {
         None
     }
 }
 
-/// The processors that a call's options ask for, in the order in which they run.
+/// The processors that a call's options enable, in the order in which they run.
 pub struct Processors(Vec<Box<dyn LogitsProcessor>>);
 
 impl Processors {
     /// Builds the list for one sequence, from options that have been validated.
     ///
-    /// Which options add a processor, and in what order, is `GenerationMixin._get_logits_processor`
-    /// of transformers 5.24; those from temperature on shape the draw and exist only with
-    /// `do_sample`. What transformers lacks stands where its source has it: the biases and penalties of
+    /// Which options add a processor, and in what order, is `GenerationMixin._get_logits_processor` of
+    /// transformers 5.24; those from temperature on shape the draw and exist only with `do_sample`.
+    /// Processors that transformers lacks run where their source has them: the biases and penalties of
     /// OpenAI's API as in vLLM, top-nσ before top-k as in llama.cpp.
     pub fn new(options: &GenerationOptions) -> Processors {
         let mut list: Vec<Box<dyn LogitsProcessor>> = Vec::new();
@@ -110,7 +110,7 @@ impl Processors {
         Processors(list)
     }
 
-    /// Whether the scores are the logits as they are.
+    /// Whether the scores are the unchanged logits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,9 +1,8 @@
-//! No sequence of n tokens comes twice.
+//! Forbidding repeated n-grams.
 
 use super::{Context, LogitsProcessor, Scores};
 
-/// Forbids every token that would complete an n-gram which the context, the prompt included,
-/// already has.
+/// Forbids every token that would complete an n-gram that the context, including the prompt, already has.
 ///
 /// Source: transformers `NoRepeatNGramLogitsProcessor`.
 pub struct NoRepeatNgram {
@@ -11,7 +10,7 @@ pub struct NoRepeatNgram {
 }
 
 impl NoRepeatNgram {
-    /// `size` is at least 1; with 1 no token comes twice.
+    /// `size` is at least 1; with 1 no token occurs twice.
     pub fn new(size: usize) -> Self {
         NoRepeatNgram { size }
     }

@@ -1,11 +1,11 @@
-//! Tokens seen before become less likely.
+//! A penalty for tokens that have occurred.
 
 use std::collections::HashSet;
 
 use super::{Context, LogitsProcessor, Scores};
 
-/// Divides positive and multiplies negative logits of every token in the context, the prompt's
-/// too, by the penalty; once, however often the token occurs.
+/// Divides the positive and multiplies the negative logits of every token in the context, including the
+/// prompt, by the penalty, once however often the token occurs.
 ///
 /// Source: transformers `RepetitionPenaltyLogitsProcessor`, after Keskar et al. 2019 (CTRL).
 pub struct RepetitionPenalty {

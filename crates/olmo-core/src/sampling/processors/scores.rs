@@ -8,21 +8,21 @@ use crate::sampling::select::{at_least, first_largest, kth_largest, largest};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
     pub id: u32,
-    /// The logit as the processors left it; minus infinity is forbidden.
+    /// The logit after the processors; minus infinity means forbidden.
     pub score: f32,
 }
 
-/// Scores of the whole vocabulary, or, once a processor has cut tokens off, of those left.
+/// Scores of the whole vocabulary or, once a processor has cut tokens off, of the rest.
 ///
-/// transformers keeps a full row and writes minus infinity into it. After a `top_k` of 50 that row
-/// says nothing about 100,000 tokens, and each later processor would read all of it; here the
-/// survivors move to a list of their own. One value serves every sequence and every step, so that
-/// the buffers are allocated once.
+/// transformers keeps a full row and writes minus infinity into it. After a `top_k` of 50 that row says
+/// nothing about 100,000 tokens, and each later processor would read all of it; here the survivors move to
+/// a list of their own. One value serves every sequence and every step, so that the buffers are allocated
+/// once.
 #[derive(Debug, Default)]
 pub struct Scores {
-    /// One score a token of the vocabulary, as long as nothing has been cut off.
+    /// One score per token of the vocabulary, as long as nothing has been cut off.
     all: Vec<f32>,
-    /// The tokens left, in ascending order of ids, once something has.
+    /// The remaining tokens, in ascending order of ids, once something has been cut off.
     kept: Vec<Candidate>,
     narrowed: bool,
     /// Where processors put tokens in order.
@@ -48,7 +48,7 @@ impl Scores {
         self.narrowed = false;
     }
 
-    /// Starts a step with those logits whose tokens may come.
+    /// Starts a step with the logits of the allowed tokens only.
     pub(in crate::sampling) fn load_allowed(&mut self, logits: &[f32], mask: &Mask, ends: &[u32]) {
         let may_come = |id: u32| match ends.contains(&id) {
             true => mask.may_end,
@@ -56,7 +56,7 @@ impl Scores {
         };
         if 2 * mask.len() > logits.len() {
             self.load(logits);
-            // Most may come, so few are forbidden.
+            // Most are allowed, so forbid the few others.
             for (id, score) in self.all.iter_mut().enumerate() {
                 if !may_come(id as u32) {
                     *score = f32::NEG_INFINITY;
@@ -104,8 +104,8 @@ impl Scores {
         }
     }
 
-    /// The token with the greatest score, of equal ones the first, as `torch.argmax` does. None if
-    /// every token is forbidden.
+    /// The token with the greatest score, the first among equals, as in `torch.argmax`. None if every token
+    /// is forbidden.
     pub(in crate::sampling) fn likeliest(&self) -> Option<u32> {
         if !self.narrowed {
             return first_largest(&self.all).map(|id| id as u32);
@@ -119,7 +119,7 @@ impl Scores {
         best.0
     }
 
-    /// Changes the score of one token; of one that is cut off or unknown there is none to change.
+    /// Changes the score of one token; a token that is cut off or unknown has none.
     pub fn update(&mut self, id: u32, change: impl FnOnce(f32) -> f32) {
         let score = if self.narrowed {
             let at = self.kept.binary_search_by_key(&id, |candidate| candidate.id);
@@ -132,7 +132,7 @@ impl Scores {
         }
     }
 
-    /// Takes a token out of the choice.
+    /// Forbids a token.
     pub fn forbid(&mut self, id: u32) {
         self.update(id, |_| f32::NEG_INFINITY);
     }
@@ -146,7 +146,7 @@ impl Scores {
         }
     }
 
-    /// Cuts off every token that `keep` does not want, and every forbidden one.
+    /// Cuts off every token that `keep` rejects, and every forbidden one.
     pub fn retain(&mut self, keep: impl Fn(Candidate) -> bool) {
         let keep = |candidate: &Candidate| candidate.score > f32::NEG_INFINITY && keep(*candidate);
         if self.narrowed {
@@ -159,8 +159,8 @@ impl Scores {
         }
     }
 
-    /// Cuts off all but the `k` tokens with the largest scores and those that equal the last of
-    /// them, and every forbidden one. `k` is at least 1.
+    /// Cuts off all but the `k` tokens with the largest scores and those that tie with the last of them,
+    /// and every forbidden one. `k` is at least 1.
     pub(super) fn retain_largest(&mut self, k: usize) {
         if self.narrowed {
             self.weights.clear();
@@ -207,7 +207,7 @@ impl Softmax {
         weight / self.sum
     }
 
-    /// About the score that has a probability; at most the greatest.
+    /// The approximate score of a probability; at most the greatest.
     pub fn score(&self, probability: f32) -> f32 {
         self.max + (probability * self.sum).ln().min(0.0)
     }

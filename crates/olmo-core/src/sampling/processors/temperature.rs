@@ -1,4 +1,4 @@
-//! How much the likelier tokens are preferred.
+//! The temperature of the distribution.
 
 use super::{Context, LogitsProcessor, Scores};
 

@@ -1,8 +1,8 @@
-//! Only the k likeliest tokens.
+//! Keeping only the k likeliest tokens.
 
 use super::{Context, LogitsProcessor, Scores};
 
-/// Keeps the k tokens with the largest scores, and any that equal the last of them.
+/// Keeps the k tokens with the largest scores, and any that tie with the last of them.
 ///
 /// Source: transformers `TopKLogitsWarper`, after Fan et al. 2018.
 pub struct TopK {

@@ -1,4 +1,4 @@
-//! Only tokens whose logits stand out.
+//! Keeping only tokens whose logits stand out.
 
 use super::{Context, LogitsProcessor, Scores};
 

@@ -1,18 +1,18 @@
-//! Only the likeliest tokens that make up enough of the probability.
+//! Keeping only the likeliest tokens that make up enough of the probability.
 
 use super::mass::{crossing, Ranked};
 use super::scores::Softmax;
 use super::{Context, LogitsProcessor, Scores};
 
-/// Cuts off the least likely tokens whose probabilities add up to at most `1 - top_p`; the
-/// likeliest token always stays.
+/// Cuts off the least likely tokens whose probabilities add up to at most `1 - top_p`; the likeliest token
+/// always stays.
 ///
-/// Of equally likely tokens those with lower ids go first. torch leaves that open: its sort is not
-/// stable everywhere.
+/// Among equally likely tokens, lower ids are cut off first. torch leaves this open, because its sort is
+/// not stable everywhere.
 ///
 /// Source: transformers `TopPLogitsWarper`, after Holtzman et al. 2019.
 pub struct TopP {
-    /// The mass that may be cut off.
+    /// The mass that can be cut off.
     rest: f32,
 }
 
@@ -36,7 +36,7 @@ impl LogitsProcessor for TopP {
         let bar = softmax.score(self.rest / scores.len() as f32);
         let mut before = rank(scores, &softmax, bar, &mut ranked);
         if !below(before as f32) {
-            // Rounding was against it.
+            // Rounding put too much mass below the bar.
             before = rank(scores, &softmax, f32::NEG_INFINITY, &mut ranked);
         }
         let first = crossing(&mut ranked, before, below);

@@ -1,11 +1,11 @@
-//! Only tokens about as surprising as one can expect.
+//! Keeping only tokens about as surprising as expected.
 
 use super::mass::{crossing, Ranked};
 use super::scores::Softmax;
 use super::{Context, LogitsProcessor, Scores};
 
-/// Keeps the tokens whose surprise, `-ln p`, is closest to its expectation, the entropy, until
-/// their probabilities add up to `typical_p`. The likeliest token may be cut off.
+/// Keeps the tokens whose surprise, `-ln p`, is closest to its expectation, the entropy, until their
+/// probabilities add up to `typical_p`. This can cut off the likeliest token.
 ///
 /// Source: transformers `TypicalLogitsWarper`, after Meister et al. 2022.
 pub struct TypicalP {
