@@ -332,7 +332,7 @@ test('a file that is no config, or not there, is an error that names it', async 
   const { stderr } = await olmo2(['train', file])
   t.regex(stderr, /^olmo2: .*broken\.yaml: .*\n$/)
   await writeFile(file, '- a list\n')
-  await t.throwsAsync(train(file), { code: 'INVALID_FILE', message: /described by keys/ })
+  await t.throwsAsync(train(file), { code: 'INVALID_FILE', message: /object of keys and values/ })
   await t.throwsAsync(train(join(place, 'none.yaml')), { code: 'IO', message: /none\.yaml/ })
   const nothing = { validation: { interval: 1, sources: [{ name: 'x', paths: ['x'], bytes: 1 }] } }
   await t.throwsAsync(train(await config('absent', nothing)), { code: 'IO', message: /x/ })
