@@ -100,7 +100,7 @@ export class Olmo2 implements AsyncDisposable {
    * @param path The checkpoint's folder or file, or the id of a model on the hub, as in
    * `allenai/OLMo-2-1124-7B`, or of a GGUF file there (see {@link locateModel}). A local path takes
    * precedence. Default: the embedded model.
-   * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2 model model
+   * @throws {CheckpointError} if the checkpoint is incomplete, damaged or not an OLMo 2 model
    * @throws {HubError} if the model has to be fetched and cannot be
    * @throws {ResourceError} if the device is missing or there is not enough memory
    * @throws {OptionError} if an option is out of range
