@@ -2,7 +2,7 @@
 //!
 //! An entry is all there is of an option. From it follow the field of [`GenerationOptions`], its
 //! default and range, the keys of `generation_config.json` and GGUF files, what the binding takes, and
-//! through [`describe`](super::describe) the the library over this crate type, the command's flag and the table in
+//! through [`describe`](super::describe) the type in the library, the flag of the command and the table in
 //! `docs/generate.md`.
 
 use super::entry::{End, JsonSchema, OptionEntry, OptionValue, Range, Setting};
