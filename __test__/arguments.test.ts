@@ -186,6 +186,8 @@ const CALLS: Record<string, (name: string) => Call> = {
   traceToFiles: free([notThere, request, { out: notThere }], ['required', 'object', 'options']),
   tracePlot: free([notThere, request, [], {}], ['required', 'object', 'list', 'options']),
   serve: free([{ models: { tiny: notThere }, port: 0 }], ['options']),
+  saveServerCache: free([{ server: 'http://127.0.0.1:1', name: 'x' }], ['options']),
+  loadServerCache: free([{ server: 'http://127.0.0.1:1', name: 'x' }], ['options']),
   'ModelServer#close': bound(server, [1], ['drain']),
   createOlmo2: free([{}], ['options']),
   olmo2: free([model], ['path']),

@@ -57,7 +57,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     for (const name of ['generate', 'cache', 'doctor', 'completion'])
       t.true(commands.includes(name), `${name} of ${commands}`)
     const under = (await at(['cache', ''])).filter((word) => word !== 'FILES')
-    t.deepEqual(under.toSorted(), ['list', 'prune', 'remove', 'verify'])
+    t.deepEqual(under.toSorted(), ['list', 'load', 'prune', 'remove', 'save', 'verify'])
     const flags = await at(['generate', '--'])
     for (const flag of ['--model', '--max-new-tokens', '--no-do-sample', '--help'])
       t.true(flags.includes(flag), `${flag} of ${flags}`)

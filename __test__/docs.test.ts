@@ -187,6 +187,7 @@ test('every sample is one that is run', (t) => {
       ['docs/finetuning.md', 'bash', '#SBATCH'],
       ['docs/finetuning.md', 'yaml', 'apiVersion:'],
       ['docs/serving.md', 'bash', 'olmo2'],
+      ['docs/serving.md', 'bash', 'olmo2'],
       ['docs/training.md', 'yaml', 'model:'],
     ],
   )

@@ -32,6 +32,7 @@ const examples: Record<string, readonly (readonly [call: string, about: string])
     ['cache', 'list the cached models'],
     ['cache verify --fix', 'remove damaged files'],
     ['cache remove allenai/OLMo-2-0425-1B --dry-run', 'show what would be removed'],
+    ['cache save mornings', 'what a running server keeps of texts; cache load takes it back'],
   ],
   revisions: [
     ['revisions allenai/OLMo-2-0425-1B --stage 1 --every 100000', 'some checkpoints of stage 1'],

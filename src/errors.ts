@@ -40,6 +40,8 @@ export const errorClasses = {
   DISK_FULL: 'HubError',
   CACHE_NOT_WRITABLE: 'HubError',
   UNSAFE_PATH: 'HubError',
+  SERVER_UNREACHABLE: 'ServerError',
+  SERVER_REFUSED: 'ServerError',
 } as const
 
 /** The stable name of a kind of failure: `error.code`. */
@@ -84,6 +86,8 @@ export const httpStatuses = {
   DISK_FULL: 507,
   CACHE_NOT_WRITABLE: 500,
   UNSAFE_PATH: 502,
+  SERVER_UNREACHABLE: 502,
+  SERVER_REFUSED: 502,
 } as const satisfies Record<ErrorCode, number>
 
 /** The codes of a class. */
@@ -223,6 +227,29 @@ export class HubError extends Olmo2Error {
     code: HubErrorCode,
     message: string,
     { cause, ...facts }: HubErrorFacts & ErrorOptions = {},
+  ) {
+    super(code, message, cause === undefined ? undefined : { cause })
+    Object.assign(this, facts)
+  }
+}
+
+/** Facts of a {@link ServerError}. */
+export interface ServerErrorFacts {
+  /** The status of the HTTP response. */
+  status?: number | undefined
+  /** The code in the server's own error. */
+  reason?: string | undefined
+}
+
+/** A running server did not do what it was asked: `SERVER_UNREACHABLE` or `SERVER_REFUSED`. */
+export class ServerError extends Olmo2Error {
+  declare readonly status?: number
+  declare readonly reason?: string
+
+  constructor(
+    code: CodesOf<'ServerError'>,
+    message: string,
+    { cause, ...facts }: ServerErrorFacts & ErrorOptions = {},
   ) {
     super(code, message, cause === undefined ? undefined : { cause })
     Object.assign(this, facts)

@@ -45,6 +45,8 @@ export {
   OptionError,
   PromptError,
   ResourceError,
+  ServerError,
+  type ServerErrorFacts,
 } from './errors.js'
 export { isReplaceable, writeResult } from './files.js'
 export { type AnswerPart, Generation } from './generate.js'

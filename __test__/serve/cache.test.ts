@@ -50,7 +50,7 @@ test('a name is no path, and a file has to be there and to fit', async (t) => {
   const load = (name: string) => post(server, '/cache/load', { model: 'tiny', name })
   t.like(await errorOf(await load('none')), { status: 404, code: 'cache_not_found' })
   await writeFile(join(prefixCacheDir, 'bad.olmo2kv'), 'a text, and no cache')
-  t.like(await errorOf(await load('bad')), { status: 500, code: 'INVALID_FILE' })
+  t.like(await errorOf(await load('bad')), { status: 409, code: 'cache_unusable' })
   t.deepEqual(await readdir(prefixCacheDir), ['bad.olmo2kv'])
 })
 

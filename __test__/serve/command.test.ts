@@ -104,6 +104,47 @@ test('keys come from flags, a file or the environment, and are said nowhere', as
   }
 })
 
+test('the command has a running server save its cache, and load it after a restart', async (t) => {
+  const folder = await temporaryFolder()
+  const flags = ['--prefix-cache-dir', folder, '--api-key', 'secret']
+  const first = await running(t, [tiny, ...flags])
+  const authorization = { authorization: 'Bearer secret' }
+  await post(first, '/v1/completions', { ...asked, prompt: PROMPT.repeat(20) }, authorization)
+  const cache = (...args: string[]) =>
+    olmo2(['cache', ...args], { env: { OLMO2_API_KEY: 'secret' } })
+  const saved = await cache('save', 'mornings', '--server', first.url, '--json')
+  t.is(saved.exitCode, 0, saved.stderr)
+  const told = JSON.parse(saved.stdout)
+  t.true(told.name === 'mornings' && told.tokens >= 32, saved.stdout)
+  first.child.kill('SIGTERM')
+  await first.child
+
+  const second = await running(t, [tiny, ...flags])
+  const at = ['--server', second.url]
+  const loaded = await cache('load', 'mornings', ...at, '--model', 'tiny-mha-f32')
+  t.regex(loaded.stderr, new RegExp(`^loaded ${told.tokens} tokens as mornings \\(.* KiB\\)$`, 'm'))
+  await writeFile(join(folder, 'bad.olmo2kv'), 'a text, and no cache')
+  const fails = async (args: string[], exitCode: number, message: RegExp) => {
+    const failure = await cache(...args)
+    t.is(failure.exitCode, exitCode, failure.stderr)
+    t.regex(failure.stderr, message)
+    t.notRegex(failure.stderr, /secret/)
+  }
+  await fails(['load', 'none', ...at], 1, /refused: no cache is saved as none \(cache_not_found\)/)
+  await fails(['load', 'bad', ...at], 1, /refused: .*bad.* \(cache_unusable\)/)
+  await fails(['save', '../x', ...at], 1, /refused: .*letters, digits/)
+  await fails(['save', 'x', ...at, '--api-key', 'wrong'], 1, /\(invalid_api_key\)/)
+  await fails(
+    ['save', 'x', '--server', 'nowhere'],
+    2,
+    /--server is "nowhere", but must be an address/,
+  )
+  second.child.kill('SIGTERM')
+  await second.child
+  await fails(['save', 'x', ...at], 1, /no server answers at http:.*: start one with olmo2 serve/)
+  t.regex((await olmo2(['cache', 'sav'])).stderr, /did you mean olmo2 cache save\?/)
+})
+
 test('what would let strangers in, or cannot be, is wrong usage', async (t) => {
   const fails = async (args: string[], message: RegExp) => {
     const { exitCode, stderr } = await olmo2(['serve', ...args])

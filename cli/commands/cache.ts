@@ -16,9 +16,11 @@ import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { note, write, writeJson } from '../output.js'
 import { table } from '../ui/table.js'
+import { addServerCaches } from './cache/server.js'
 
 export function cache(program: Command): void {
-  const command = program.command('cache').description('list, check and clear fetched models')
+  const about = "list, check and clear fetched models; save and load a server's prefix cache"
+  const command = program.command('cache').description(about)
   addCommand(command, 'list', 'list the models in the cache (default)', { isDefault: true })
     .argument('[id]', 'only this model')
     .action(list)
@@ -38,6 +40,7 @@ export function cache(program: Command): void {
     .option('--revision <name>', 'only this branch, tag or commit')
     .option('--dry-run', 'only show what would be removed')
     .action(remove)
+  addServerCaches(command)
 }
 
 function addCommand(parent: Command, name: string, about: string, options = {}): Command {
@@ -67,7 +70,7 @@ function repoOf(id: string): string {
   try {
     return checkRepoId(id)
   } catch (error) {
-    const meant = nearestName(id, ['list', 'verify', 'prune', 'remove'])
+    const meant = nearestName(id, ['list', 'verify', 'prune', 'remove', 'save', 'load'])
     if (!(error instanceof OptionError) || meant === undefined) throw error
     throw new UsageError(`${error.message}; or did you mean olmo2 cache ${meant}?`)
   }

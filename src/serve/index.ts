@@ -5,4 +5,5 @@
  */
 
 export type { ServeOptions } from './options.js'
+export { loadServerCache, type ServerCacheOptions, saveServerCache } from './remote-cache.js'
 export { ModelServer, serve } from './server.js'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 
-import { OptionError } from '../../errors.js'
+import { CheckpointError, OptionError } from '../../errors.js'
 import type { KeptCache } from '../../prefix-cache.js'
 import { sendJson } from '../body.js'
 import type { Exchange } from '../exchange.js'
@@ -23,7 +23,14 @@ export async function loadCache(exchange: Exchange): Promise<void> {
   const { file, model, name } = asked(exchange)
   if (!existsSync(file)) throw new Refusal(404, 'cache_not_found', `no cache is saved as ${name}`)
   using lease = await exchange.shared.pool.take(model, exchange.signal)
-  tell(exchange, name, await lease.model.cache.load(file))
+  tell(exchange, name, await lease.model.cache.load(file).catch(unusable(file, name)))
+}
+
+/** A file that does not fit is what the client named, and no trouble of the server's. Its folder stays unsaid. */
+const unusable = (file: string, name: string) => (error: unknown) => {
+  const isUnusable = error instanceof CheckpointError && error.code === 'INVALID_FILE'
+  if (!isUnusable) throw error
+  throw new Refusal(409, 'cache_unusable', error.message.replaceAll(file, name))
 }
 
 function asked({ fields: given, shared }: Exchange): { file: string; model: string; name: string } {
