@@ -3,10 +3,10 @@
 //! ```text
 //! cargo run --release --example bench_forward -- [key=value …]
 //!   layers=2 hidden=2048 intermediate=8192 heads=16 vocab=32000
-//!   dtype=bf16 (or q4_k_m and the like) cache=bf16 prompt=512 decode=32 threads=N rounds=3 candle=yes depth=no
+//!   dtype=bf16 (or q4_k_m and the like) cache=bf16 prompt=512 decode=32 rows=1 threads=N rounds=3 candle=yes depth=no
 //! ```
 //!
-//! With `depth=yes` the prompt is read once, and only the steps behind it take turns.
+//! With `depth=yes` the prompt is read once, and only the steps behind it take turns: each of so many `rows` of one text.
 //!
 //! The engines take turns, because the machine may be busy with other things: trust the ratios. With
 //! `threads=1 candle=no` the time is what the thread had of its core, if the system tells (Linux).
@@ -61,7 +61,8 @@ fn main() {
             .collect(),
     );
     let (prompt, decode) = (options.number("prompt", 512), options.number("decode", 32));
-    let shape = options.shape(prompt + decode);
+    let rows = options.number("rows", 1);
+    let shape = options.shape(prompt + decode + rows);
     let precision: Precision = options.text("dtype", "bf16").parse().expect("a dtype");
     let (dtype, with_candle) = match precision {
         Precision::Float(dtype) => (dtype, options.text("candle", "yes") == "yes"),
@@ -97,11 +98,11 @@ fn main() {
     let tokens = Random(2).tokens(prompt, shape.vocab);
     for (_, model) in &mut engines {
         let warm = if depth { prompt } else { 2.min(prompt) };
-        run(model.as_mut(), &tokens[..warm], 0, 1, now); // touches every page
+        run(model.as_mut(), &tokens[..warm], 0, 1, 1, now); // touches every page
     }
     for round in 0..options.number("rounds", 3) {
         for (name, model) in &mut engines {
-            let (prefill, step) = run(model.as_mut(), &tokens, start, decode, now);
+            let (prefill, step) = run(model.as_mut(), &tokens, start, decode, rows, now);
             println!(
                 "round {round} {name:>7}: prefill {:8.1} tok/s ({:6.1} GFLOP/s), decode {:7.2} tok/s ({:5.1} GB/s)",
                 (prompt - start) as f64 / prefill,
@@ -126,15 +127,16 @@ where
     Box::new(model.expect("a model"))
 }
 
-/// Seconds of the prompt from `start` on, and of one decode step.
+/// Seconds of the prompt from `start` on, and of one decode step of `rows` rows.
 fn run(
     model: &mut dyn Model,
     tokens: &[u32],
     start: usize,
     decode: usize,
+    rows: usize,
     now: fn() -> Duration,
 ) -> (f64, f64) {
-    let blocks: Vec<u32> = (0..blocks_for(tokens.len() + decode) as u32).collect();
+    let blocks: Vec<u32> = (0..blocks_for(tokens.len() + decode + rows) as u32).collect();
     let mut logits = Vec::new();
     let mut forward = |tokens: &[u32], start| {
         let mut batch = Batch::default();
@@ -148,7 +150,7 @@ fn run(
     let prefill = (now() - begin).as_secs_f64();
     let begin = now();
     for step in 0..decode {
-        forward(&tokens[step % tokens.len()..][..1], tokens.len() + step);
+        forward(&tokens[..rows], tokens.len() + step);
     }
     (prefill, (now() - begin).as_secs_f64() / decode as f64)
 }

@@ -84,7 +84,7 @@ impl KeyBlock {
     }
 }
 
-/// Takes the block into account for all queries, at most `M` at a time.
+/// Takes the block into account for all queries, at most `M` at a time, and `M` is at most 6.
 ///
 /// # Safety
 /// As for [`Lanes`]; the pointers are valid for the sizes stated, and nobody else touches what the
@@ -107,9 +107,18 @@ unsafe fn attend_each<L: Lanes, S: KvLayout, const M: usize>(queries: &Queries, 
     for first in (0..whole).step_by(M) {
         attend_some::<L, S, M>(queries, block, first);
     }
-    for first in whole..queries.count {
-        attend_some::<L, S, 1>(queries, block, first);
+    // All that are left at once: each sum is a chain of additions, and one query has too few chains to fill the
+    // multipliers.
+    macro_rules! rest {
+        ($($rest:literal)*) => {
+            match queries.count - whole {
+                0 => {}
+                $($rest if const { $rest < M } => attend_some::<L, S, $rest>(queries, block, whole),)*
+                _ => unreachable!("fewer than M are left"),
+            }
+        };
     }
+    rest!(1 2 3 4 5)
 }
 
 /// The block in f32, in the panel of the queries. Asks for the next block.
