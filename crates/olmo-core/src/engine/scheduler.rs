@@ -13,7 +13,8 @@
 //! computed again when there is room. The oldest is never preempted while it can run, so a request that
 //! fits into the cache ends.
 //!
-//! How many rows of prompts go beside answers is a matter of time: see [`pace`].
+//! The oldest prompt is read first, but for half of the rows, which the one with the fewest tokens left may have. How
+//! many rows of prompts go beside answers is a matter of time: see [`pace`].
 //!
 //! Sources: a batch that changes from pass to pass is Orca's iteration-level scheduling (Yu et al.,
 //! "Orca: A Distributed Serving System for Transformer-Based Generative Models", 2022); blocks on
@@ -219,8 +220,9 @@ impl Scheduler {
     /// `self.scheduled`.
     fn plan(&mut self, prompt_rows: usize) -> Batch {
         let decoding = self.decoding();
+        let quick = self.quickest_prompt(prompt_rows);
         let mut budget = Budget {
-            prompt_rows,
+            prompt_rows: prompt_rows - quick.map_or(0, |(_, rows)| rows),
             prompt_outputs: self.limits.logits_chunk,
             guesses: self.limits.logits_chunk.saturating_sub(decoding),
             concurrent: decoding,
@@ -230,8 +232,11 @@ impl Scheduler {
             if self.scheduled.len() == self.limits.max_num_seqs {
                 break;
             }
-            if sequence.is_paused() || sequence.is_late() {
+            if !sequence.is_runnable() {
                 continue;
+            }
+            if let Some((_, rows)) = quick.filter(|(quick, _)| *quick == index) {
+                budget.prompt_rows += rows;
             }
             let Some(share) = sequence.plan(&mut budget, &mut self.pool) else { continue };
             sequence.push(&share, &mut batch);
@@ -254,9 +259,21 @@ impl Scheduler {
 
     /// The sequences that the next pass may have rows of.
     fn runnable(&self) -> impl Iterator<Item = &Sequence> {
-        let is_ready = |sequence: &&Sequence| !sequence.is_paused() && !sequence.is_late();
-        let ready = self.running.iter().filter(is_ready);
-        ready.take(self.limits.max_num_seqs)
+        self.running.iter().filter(|sequence| sequence.is_runnable()).take(self.limits.max_num_seqs)
+    }
+
+    /// The prompt of which the fewest tokens are left to read, and the rows of prompts that are kept for it: half of
+    /// them at most, so that the oldest is read on. Without that, a short one would wait for all of the long ones
+    /// before it. One that is scored might not use the rows, as it is bounded by its logits too.
+    fn quickest_prompt(&self, prompt_rows: usize) -> Option<(usize, usize)> {
+        let is_ready = |(_, sequence): &(usize, &Sequence)| sequence.is_runnable();
+        let runnable = self.running.iter().enumerate().filter(is_ready);
+        let reading = runnable
+            .take(self.limits.max_num_seqs)
+            .filter(|(_, sequence)| !sequence.is_decoding() && !sequence.wants_prompt_outputs())
+            .map(|(index, sequence)| (sequence.left_to_read(), index));
+        let (left, index) = reading.min()?;
+        Some((index, left.min(prompt_rows / 2)))
     }
 
     /// Gives every sequence of a pass its logits, and lets go of those that are complete.

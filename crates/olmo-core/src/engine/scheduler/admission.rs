@@ -105,7 +105,7 @@ impl Scheduler {
     pub(super) fn make_room(&mut self) {
         let (mut at, mut runnable) = (0, 0);
         while at < self.running.len() && runnable < self.limits.max_num_seqs {
-            let is_out = self.running[at].is_paused() || self.running[at].is_late();
+            let is_out = !self.running[at].is_runnable();
             if is_out || self.running[at].make_room(&mut self.pool) {
                 runnable += usize::from(!is_out);
                 at += 1;

@@ -56,6 +56,31 @@ fn prompts_and_steps_share_a_pass_within_its_bounds() {
     assert_eq!(bench.scheduler.pool.available(), 256);
 }
 
+#[test]
+fn a_short_prompt_does_not_wait_for_a_long_one_nor_that_for_many_short_ones() {
+    for beside_answers in [false, true] {
+        let mut bench = Bench::new(64 * 4);
+        let _answer = beside_answers.then(|| bench.add(vec![9; 5], 2000));
+        bench.scheduler.step();
+        let long = bench.add(vec![1; 2000], 1);
+        bench.scheduler.step();
+        let short = bench.add(vec![2; 40], 1);
+        let mut passes = 0;
+        while !short.has_events() {
+            bench.scheduler.step();
+            passes += 1;
+        }
+        assert!(passes <= 20 && !long.has_events(), "{passes} passes for the short one");
+        let mut shorts: Vec<Generation> = Vec::new();
+        while !long.has_events() {
+            assert!(shorts.len() < 2000, "the long one comes to its end");
+            let next = shorts.len() as u32;
+            shorts.push(bench.add(vec![10 + next % 30; 60 + next as usize % 3], 1));
+            bench.scheduler.step();
+        }
+    }
+}
+
 /// What became of some prompts with the same options.
 #[derive(Debug, PartialEq)]
 struct Outcome {

@@ -19,6 +19,11 @@ impl Sequence {
         self.late.is_some()
     }
 
+    /// Whether a pass may have rows of it: its reader reads, and no mask is waited for.
+    pub fn is_runnable(&self) -> bool {
+        !self.is_paused() && !self.is_late()
+    }
+
     /// Whether [`Sequence::take_late`] would not wait.
     pub fn has_what_may_follow(&mut self) -> bool {
         self.writer.as_mut().is_none_or(|writer| writer.sampler.is_ready())
