@@ -187,7 +187,14 @@ fn gguf_files() {
 #[test]
 fn parquet_files() {
     let dir = TempDir::new();
-    for name in ["snappy.parquet", "groups.parquet", "v2.parquet", "delta.parquet"] {
+    for name in [
+        "snappy.parquet",
+        "groups.parquet",
+        "v2.parquet",
+        "delta.parquet",
+        "zstd.parquet",
+        "json.parquet",
+    ] {
         let file = bytes(&format!("parquet/{name}"));
         let parse =
             |path: &Path| Rows::open(path, None)?.take(10_000).try_for_each(|row| row.map(drop));

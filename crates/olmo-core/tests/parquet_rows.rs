@@ -8,16 +8,26 @@ use olmo_core::Result;
 use serde_json::Value;
 use support::{golden, TempDir};
 
-const READ: [&str; 7] = ["snappy", "gzip", "lz4", "plain", "v2", "groups", "delta"];
+const READ: [&str; 10] =
+    ["snappy", "gzip", "lz4", "zstd", "plain", "v2", "groups", "delta", "legacy", "large"];
 
 fn rows(name: &str, columns: Option<&[&str]>) -> Result<Vec<Value>> {
     Rows::open(&golden(&format!("parquet/{name}.parquet")), columns)?.collect()
 }
 
 fn expected() -> Vec<Value> {
+    expected_of("rows")
+}
+
+fn expected_of(name: &str) -> Vec<Value> {
     let json = std::fs::read(golden("parquet/rows.json")).unwrap();
     let json: Value = serde_json::from_slice(&json).unwrap();
-    json["rows"].as_array().unwrap().clone()
+    json[name].as_array().unwrap().clone()
+}
+
+#[test]
+fn columns_of_json_are_what_it_holds() {
+    assert_eq!(rows("json", None).unwrap(), expected_of("json"));
 }
 
 #[test]
@@ -48,10 +58,10 @@ fn columns_that_are_not_wanted_are_not_there() {
 
 #[test]
 fn a_packing_that_is_not_known_is_named() {
-    let error = rows("zstd", None).unwrap_err();
+    let error = rows("brotli", None).unwrap_err();
     assert_eq!(error.code(), "INVALID_FILE");
     let error = error.to_string();
-    assert!(error.contains("zstd.parquet") && error.contains("snappy, gzip or lz4"), "{error}");
+    assert!(error.contains("brotli.parquet") && error.contains("gzip, lz4 or zstd"), "{error}");
 }
 
 #[test]

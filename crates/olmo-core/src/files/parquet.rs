@@ -1,12 +1,14 @@
 //! Rows of Parquet files as JSON values, a row at a time.
 //!
-//! The format: <https://parquet.apache.org/docs/file-format/>. Pages may be packed with Snappy, gzip or LZ4.
+//! The format: <https://parquet.apache.org/docs/file-format/>. Pages may be packed with Snappy, gzip, LZ4
+//! or zstd.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parquet::basic::{ConvertedType, LogicalType};
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::RowIter;
@@ -31,6 +33,7 @@ const MOST_FIELDS: u64 = 500;
 pub struct Rows {
     path: PathBuf,
     rows: RowIter<'static>,
+    nested: Nested,
     total: u64,
     failed: bool,
 }
@@ -46,11 +49,17 @@ impl Rows {
             let reader = SerializedFileReader::new(file)?;
             let metadata = reader.metadata().file_metadata();
             let total = metadata.num_rows().try_into().unwrap_or(0);
-            let chosen = choose(metadata.schema(), columns)?;
-            Ok((RowIter::from_file_into(Box::new(reader)).project(Some(chosen))?, total))
+            let chosen = match choose(metadata.schema(), columns)? {
+                Ok(chosen) => chosen,
+                Err(problem) => return Ok(Err(problem)),
+            };
+            let nested = Nested::of(&chosen);
+            let rows = RowIter::from_file_into(Box::new(reader)).project(Some(chosen))?;
+            Ok(Ok((rows, nested, total)))
         };
-        let (rows, total) = guarded(open).map_err(|problem| invalid(path, problem))?;
-        Ok(Rows { path: path.to_owned(), rows, total, failed: false })
+        let opened = guarded(open).and_then(|opened| opened);
+        let (rows, nested, total) = opened.map_err(|problem| invalid(path, problem))?;
+        Ok(Rows { path: path.to_owned(), rows, nested, total, failed: false })
     }
 
     /// How many rows there are, as the file has it.
@@ -69,9 +78,77 @@ impl Iterator for Rows {
         }
         let rows = &mut self.rows;
         let row = guarded(|| rows.next().map(|row| Ok(row?.to_json_value())).transpose());
-        let row = row.map_err(|problem| invalid(&self.path, problem)).transpose()?;
+        let mut row = row.map_err(|problem| invalid(&self.path, problem)).transpose()?;
         self.failed = row.is_err();
+        if let Ok(row) = &mut row {
+            self.nested.open(row);
+        }
         Some(row)
+    }
+}
+
+/// Where in a row there are texts in JSON, which stand for what they hold: so `datasets` keeps columns of no one type.
+enum Nested {
+    Nowhere,
+    Here,
+    Items(Box<Nested>),
+    Entries(Vec<(String, Nested)>),
+}
+
+impl Nested {
+    fn of(field: &Type) -> Nested {
+        let info = field.get_basic_info();
+        if field.is_primitive() {
+            let is_json = info.converted_type() == ConvertedType::JSON
+                || info.logical_type_ref() == Some(&LogicalType::Json);
+            return if is_json { Nested::Here } else { Nested::Nowhere };
+        }
+        let fields = field.get_fields();
+        if info.converted_type() == ConvertedType::LIST
+            || info.logical_type_ref() == Some(&LogicalType::List)
+        {
+            let [repeated] = fields else { return Nested::Nowhere };
+            // A list of three levels, whose middle one has no meaning, or of two.
+            let item = match repeated.is_group() && repeated.get_fields().len() == 1 {
+                true => &repeated.get_fields()[0],
+                false => repeated,
+            };
+            return match Nested::of(item) {
+                Nested::Nowhere => Nested::Nowhere,
+                inner => Nested::Items(Box::new(inner)),
+            };
+        }
+        let entry = |field: &Arc<Type>| match Nested::of(field) {
+            Nested::Nowhere => None,
+            inner => Some((field.name().to_owned(), inner)),
+        };
+        match fields.iter().filter_map(entry).collect::<Vec<_>>() {
+            entries if entries.is_empty() => Nested::Nowhere,
+            entries => Nested::Entries(entries),
+        }
+    }
+
+    /// Puts what the texts hold in their place; one that is no JSON stays.
+    fn open(&self, value: &mut Value) {
+        match (self, value) {
+            (Nested::Here, value) => {
+                if let Some(inner) = value.as_str().and_then(|text| serde_json::from_str(text).ok())
+                {
+                    *value = inner;
+                }
+            }
+            (Nested::Items(inner), Value::Array(items)) => {
+                items.iter_mut().for_each(|item| inner.open(item));
+            }
+            (Nested::Entries(entries), Value::Object(object)) => {
+                for (name, inner) in entries {
+                    if let Some(value) = object.get_mut(name) {
+                        inner.open(value);
+                    }
+                }
+            }
+            _ => {}
+        }
     }
 }
 
@@ -79,25 +156,25 @@ impl Iterator for Rows {
 fn guarded<T>(work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T, String> {
     match panics::catch(work) {
         Ok(result) => result.map_err(|error| {
-            format!("it cannot be read as Parquet (packed with snappy, gzip or lz4): {error}")
+            format!("it cannot be read as Parquet (packed with snappy, gzip, lz4 or zstd): {error}")
         }),
         Err(said) => Err(format!("it is damaged: {said}")),
     }
 }
 
-fn choose(schema: &Type, columns: Option<&[&str]>) -> Result<Type, ParquetError> {
+/// A schema of the columns that are wanted, or that there are none of them.
+fn choose(schema: &Type, columns: Option<&[&str]>) -> Result<Result<Type, String>, ParquetError> {
     let wanted = |field: &&Arc<Type>| columns.is_none_or(|names| names.contains(&field.name()));
     let fields: Vec<_> = schema.get_fields().iter().filter(wanted).cloned().collect();
     if fields.is_empty() {
         let has: Vec<_> = schema.get_fields().iter().take(20).map(|field| field.name()).collect();
-        let problem = format!(
+        return Ok(Err(format!(
             "it has no column {}, but: {}",
             columns.unwrap_or_default().join(" or "),
             has.join(", ")
-        );
-        return Err(ParquetError::General(problem));
+        )));
     }
-    Type::group_type_builder(schema.name()).with_fields(fields).build()
+    Type::group_type_builder(schema.name()).with_fields(fields).build().map(Ok)
 }
 
 /// Bounds what the library takes at the file's word.
