@@ -345,6 +345,8 @@ something else`
   ]) {
     t.deepEqual(read(line), [], line)
   }
+  const glued = read('of another process@olmo2 {"kind":"step","step":3,"loss":0.5}')
+  t.like(glued[0], { type: 'step', step: 3, loss: 0.5 })
   t.deepEqual(reader.end(), [])
   if (legacy?.type === 'step')
     t.like(JSON.parse(metricLine(legacy)), { kind: 'step', learning_rate: 2e-5 })

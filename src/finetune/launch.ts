@@ -156,7 +156,6 @@ class Run {
       // A group of its own: Ctrl-C comes from here, once, and not from the terminal to each process.
       detached: process.platform !== 'win32',
       stdin: 'ignore',
-      all: true,
       buffer: false,
       reject: false,
       env: { PYTHONUNBUFFERED: '1', OMP_NUM_THREADS: process.env.OMP_NUM_THREADS ?? '1' },
@@ -165,7 +164,11 @@ class Run {
     this.#stop = stop
     this.#options.signal?.addEventListener('abort', stop)
     try {
-      for await (const text of subprocess.iterable({ from: 'all' })) this.#line(String(text), log)
+      // Each by itself: where one stops within a line, what comes of the other is no part of that line.
+      const read = async (from: 'stdout' | 'stderr') => {
+        for await (const text of subprocess.iterable({ from })) this.#line(String(text), log)
+      }
+      await Promise.all([read('stdout'), read('stderr')])
       for (const event of this.#reader.end()) this.#event(event)
       const result = await subprocess
       await this.#written

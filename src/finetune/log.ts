@@ -26,9 +26,11 @@ export class LogReader {
 
   /** What a line tells, or ends. */
   read(line: string): LogEvent[] {
-    if (line.startsWith(MARK)) {
+    // Another process may have begun the line.
+    const mark = line.indexOf(MARK)
+    if (mark !== -1) {
       this.#isMarked = true
-      return marked(line.slice(MARK.length))
+      return marked(line.slice(mark + MARK.length))
     }
     // OLMo-core says the same a second time.
     if (this.#isMarked) return []
