@@ -75,7 +75,9 @@ impl ChatRequest {
 
     pub(super) fn prepare(&self, template: &str) -> Result<Prepared> {
         let mut messages = match &self.messages {
-            Data::List(messages) => messages.iter().map(with_reasoning).collect(),
+            Data::List(messages) => {
+                messages.iter().map(|message| with_reasoning(&without_null(message))).collect()
+            }
             _ => Vec::new(),
         };
         let final_text = match self.continue_final_message {
@@ -96,6 +98,19 @@ impl ChatRequest {
 
 fn wrong(problem: impl Into<String>) -> Error {
     Error::InvalidPrompt { problem: problem.into() }
+}
+
+/// A message without its keys that are null, as transformers gives it to a template.
+///
+/// Source: `_normalize_chat_messages` in `transformers/utils/chat_template_utils.py` of 5.24.
+fn without_null(message: &Data) -> Data {
+    match message {
+        Data::Dict(entries) => {
+            let is_there = |(_, value): &&(String, Data)| *value != Data::Null;
+            Data::Dict(entries.iter().filter(is_there).cloned().collect())
+        }
+        other => other.clone(),
+    }
 }
 
 /// A message whose reasoning stands under the names that templates read.

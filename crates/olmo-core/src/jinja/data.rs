@@ -1,5 +1,6 @@
 //! What a caller gives a template: JSON whose objects keep their order, as Python's dicts do.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -113,6 +114,40 @@ impl<'de> Visitor<'de> for DataVisitor {
         while let Some(entry) = map.next_entry()? {
             entries.push(entry);
         }
-        Ok(Data::Dict(entries))
+        Ok(Data::Dict(last_wins(entries)))
+    }
+}
+
+/// Of keys that come twice the last value, where the first stood: as Python's `json` has it.
+pub fn last_wins(entries: Vec<(String, Data)>) -> Vec<(String, Data)> {
+    let mut seen = HashSet::with_capacity(entries.len());
+    if entries.iter().all(|(key, _)| seen.insert(key.as_str())) {
+        return entries;
+    }
+    let mut places = HashMap::new();
+    let mut kept: Vec<(String, Data)> = Vec::new();
+    for (key, value) in entries {
+        match places.get(&key) {
+            Some(&place) => kept[place] = (key, value),
+            None => {
+                places.insert(key.clone(), kept.len());
+                kept.push((key, value));
+            }
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_keys_that_come_twice_the_last_is_taken() {
+        let read: Data =
+            serde_json::from_str(r#"{"a": 1, "b": 2, "a": {"c": 3, "c": 4}}"#).unwrap();
+        let inner = Data::Dict(vec![("c".to_owned(), Data::Int(4))]);
+        let entries = vec![("a".to_owned(), inner), ("b".to_owned(), Data::Int(2))];
+        assert_eq!(read, Data::Dict(entries));
     }
 }

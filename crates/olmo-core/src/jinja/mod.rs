@@ -40,7 +40,7 @@ use fault::{Fault, Outcome};
 use render::Renderer;
 use value::Value;
 
-pub use data::Data;
+pub use data::{last_wins, Data};
 pub use time::Now;
 
 /// What trees and values of the greatest height need, with room to spare.
