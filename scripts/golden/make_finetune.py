@@ -19,6 +19,7 @@ import pathlib
 import random
 import tempfile
 
+import finetune_exact
 import finetune_reference as reference
 import numpy as np
 import pyarrow as pa
@@ -150,6 +151,27 @@ def olmo_core(modules, folder: pathlib.Path) -> list[dict]:
     return found
 
 
+def exact(modules) -> list[dict]:
+    """What `--labels exact` is held to, of every template and of two lengths."""
+    transformation, _ = modules
+    found = []
+    for name in TEMPLATES:
+        data, add_bos = "conversations" if name in OLMO else "joined", "olmo" not in name
+        lines = pathlib.Path(f"{data}.jsonl").read_text(encoding="utf-8").strip("\n").split("\n")
+        config = transformation.TokenizerConfig(
+            tokenizer_name_or_path=TOKENIZER, chat_template_name=name, add_bos=add_bos
+        )
+        # Some of reinforcement learning's begin with long texts.
+        for length in (None, 900 if name in REASONING else 60):
+            case = {"template": name, "data": [f"{data}.jsonl:1.0"], "add_bos": add_bos}
+            case |= {"max_seq_len": length} if length else {}
+            conversations = [json.loads(line)["messages"] for line in lines]
+            made = finetune_exact.files(config.tokenizer, conversations, length, 42)
+            unpacked = {file: gzip.decompress(part) if file.endswith(".gz") else part for file, part in made.items()}
+            found.append(case | {"files": {file: digest(part) for file, part in unpacked.items()}})
+    return found
+
+
 def olmo(checkout: str) -> list[dict]:
     """Recipe 1, with ids in 16 bits as its program writes them: this vocabulary fits."""
     tokenizer = json.loads((ROOT / TOKENIZER / "tokenizer.json").read_text())
@@ -198,7 +220,8 @@ def main() -> None:
         os.chdir(folder)
         logging.disable(logging.WARNING)  # it names every conversation that it drops
         modules = reference.open_instruct(given.open_instruct)
-        golden = {"tokenizer": TOKENIZER, "fillers": FILLERS, "olmo_core": olmo_core(modules, folder), "olmo": olmo(given.olmo)}
+        golden = {"tokenizer": TOKENIZER, "fillers": FILLERS, "olmo_core": olmo_core(modules, folder)}
+        golden |= {"exact": exact(modules), "olmo": olmo(given.olmo)}
     (out / "golden.json").write_text(json.dumps(golden, indent=1) + "\n")
 
 

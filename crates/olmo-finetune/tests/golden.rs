@@ -1,4 +1,5 @@
-//! The files that AllenAI's own programs make, from `scripts/golden/make_finetune.py`.
+//! The files that AllenAI's own programs make, from `scripts/golden/make_finetune.py`, and those with exact labels by
+//! its own rule.
 
 mod support;
 
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::GzDecoder;
 use olmo_core::files::hashed::sha256;
-use olmo_finetune::{Format, Options};
+use olmo_finetune::{Format, Labels, Options};
 use serde_json::Value;
 use support::{golden, prepare, root, tokenizer, Temporary};
 
@@ -80,14 +81,14 @@ fn files_are_those_of_allenais_programs() {
     widen(&temporary.join("models/olmo2-wide"), expected["fillers"].as_u64().unwrap());
     let cases = expected["olmo_core"].as_array().unwrap();
     assert!(cases.len() >= 25);
-    for (index, case) in cases.iter().enumerate() {
+    let exact = expected["exact"].as_array().unwrap();
+    let both = cases.iter().map(|case| (case, Labels::OpenInstruct));
+    let both = both.chain(exact.iter().map(|case| (case, Labels::Exact)));
+    for (index, (case, labels)) in both.enumerate() {
         let mut options = options(Format::OlmoCore, case, temporary.join(&index.to_string()));
-        options.data = case["data"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|data| data.as_str().unwrap().to_owned())
-            .collect();
+        let data = case["data"].as_array().unwrap();
+        options.data = data.iter().map(|data| data.as_str().unwrap().to_owned()).collect();
+        options.labels = labels;
         let report = prepare(&options);
         assert!(report["examples"].as_u64().unwrap() > 0);
         check(case, &options);

@@ -1,7 +1,8 @@
 //! Labels of all answers and nothing else.
 //!
 //! An answer is its content, its calls, and the token that ends it. Of a template that is not one of the named
-//! it is found by rendering again with marks around the contents.
+//! it is found by rendering again with marks around the contents. Where the template looks into them, as for the end of
+//! a thought, so that marks change what it writes, each content is found by what stays when another is in its place.
 
 use std::ops::Range;
 
@@ -15,6 +16,7 @@ use crate::template::Rendered;
 
 /// Characters for private use.
 const MARKS: [char; 2] = ['\u{F0000}', '\u{F0001}'];
+const STAND_IN: char = '\u{F0002}';
 
 /// Errors with why the answers cannot be found.
 pub fn mask(
@@ -40,9 +42,7 @@ fn marked(
     whole: &Rendered,
 ) -> Result<Result<Vec<Range<usize>>, String>> {
     let mut with_marks = conversation.clone();
-    for data in &mut with_marks.raw {
-        mark(data);
-    }
+    let marks = with_marks.raw.iter_mut().map(mark).filter(|is_marked| *is_marked).count();
     let rendered = labeller.template.render(&with_marks, conversation.messages.len(), false)?;
     let (mut text, mut turns, mut open) = (String::new(), Vec::new(), None);
     for char in rendered.map(|rendered| rendered.text).unwrap_or_default().chars() {
@@ -52,24 +52,74 @@ fn marked(
             char => text.push(char),
         }
     }
-    if text != whole.text {
-        let problem = "the chat template does not write an answer as it is, so that its tokens cannot be told";
-        return Ok(Err(problem.to_owned()));
+    // Of an answer that was not written whole a mark is missing.
+    if text != whole.text || turns.len() != marks {
+        turns = match replaced(labeller, conversation, whole)? {
+            Ok(turns) => turns,
+            Err(problem) => return Ok(Err(problem)),
+        };
     }
     for turn in &mut turns {
-        turn.end += labeller.encoder.added_token_at(&text[turn.end..]).unwrap_or(0);
+        turn.end += labeller.encoder.added_token_at(&whole.text[turn.end..]).unwrap_or(0);
     }
     Ok(Ok(turns))
 }
 
-/// Puts marks around the content of an answer.
-fn mark(data: &mut Data) {
-    let is_answer = data.get("role").and_then(Data::as_text) == Some("assistant");
-    let Data::Dict(entries) = data else { return };
-    for (name, value) in entries {
-        if let (true, "content", Data::Text(text)) = (is_answer, name.as_str(), value) {
-            let [open, close] = MARKS;
-            *text = format!("{open}{}{close}", text.replace(MARKS, ""));
+/// The answers of a text, each by what stands before and behind it.
+fn replaced(
+    labeller: &Labeller,
+    conversation: &Conversation,
+    whole: &Rendered,
+) -> Result<Result<Vec<Range<usize>>, String>> {
+    let count = conversation.messages.len();
+    let mut turns = Vec::new();
+    for index in 0..count {
+        let mut other = conversation.clone();
+        if !replace(&mut other.raw[index], |_| STAND_IN.to_string()) {
+            continue;
         }
+        let text = match labeller.template.render(&other, count, false)? {
+            Ok(rendered) => rendered.text,
+            Err(problem) => return Ok(Err(problem)),
+        };
+        let parts: Vec<&str> = text.split(STAND_IN).collect();
+        match parts[..] {
+            // The template does not write it.
+            [_] => {}
+            [before, after]
+                if whole.text.starts_with(before)
+                    && whole.text.ends_with(after)
+                    && before.len() + after.len() <= whole.text.len() =>
+            {
+                turns.push(before.len()..whole.text.len() - after.len());
+            }
+            _ => {
+                let number = index + 1;
+                return Ok(Err(format!(
+                    "the chat template does not write message {number} in one place, so that its tokens cannot be told"
+                )));
+            }
+        }
+    }
+    Ok(Ok(turns))
+}
+
+/// Puts marks around the content of an answer. False if it is none.
+fn mark(data: &mut Data) -> bool {
+    let [open, close] = MARKS;
+    replace(data, |text| format!("{open}{}{close}", text.replace(MARKS, "")))
+}
+
+/// Puts another content into an answer. False if it is none, or has none.
+fn replace(data: &mut Data, other: impl Fn(&str) -> String) -> bool {
+    let is_answer = data.get("role").and_then(Data::as_text) == Some("assistant");
+    let Data::Dict(entries) = data else { return false };
+    let content = entries.iter_mut().find(|(name, _)| name == "content");
+    match content {
+        Some((_, Data::Text(text))) if is_answer => {
+            *text = other(text);
+            true
+        }
+        _ => false,
     }
 }

@@ -118,15 +118,13 @@ impl Labeller<'_> {
         let mut ids = self.encoder.encode(&whole.text, &mut memory)?;
         let is_cut = ids.len() > self.max_seq_len;
         ids.truncate(self.max_seq_len);
-        let theirs = match open_instruct::mask(self, conversation, &whole, &ids, &mut memory)? {
-            Ok(theirs) => theirs,
-            Err(problem) => return Ok(Err(problem)),
-        };
+        let theirs = open_instruct::mask(self, conversation, &whole, &ids, &mut memory)?;
         Ok(Ok(match self.labels {
             Labels::OpenInstruct => {
                 let (mask, reason) = match theirs {
-                    Ok(mask) => (mask, None),
-                    Err(reason) => (vec![0; ids.len()], Some(reason)),
+                    Ok(Ok(mask)) => (mask, None),
+                    Ok(Err(reason)) => (vec![0; ids.len()], Some(reason)),
+                    Err(problem) => return Ok(Err(problem)),
                 };
                 self.finish(
                     conversation,
@@ -139,7 +137,7 @@ impl Labeller<'_> {
                     Ok(mask) => mask,
                     Err(problem) => return Ok(Err(problem)),
                 };
-                let labelled = theirs.as_ref().map_or(0, |mask| count(mask));
+                let labelled = theirs.ok().and_then(Result::ok).map_or(0, |mask| count(&mask));
                 let other = Some(Other { drops: labelled == 0, labelled });
                 self.finish(
                     conversation,
