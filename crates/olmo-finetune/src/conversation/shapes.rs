@@ -3,6 +3,8 @@
 use olmo_core::jinja::Data;
 use serde::Serialize;
 
+use super::read;
+
 /// How a row says what was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,8 +37,8 @@ impl Shape {
 pub fn messages(row: &Data) -> Result<(Shape, Vec<Data>), String> {
     let given = |name: &str| row.get(name).filter(|value| **value != Data::Null);
     if let Some(messages) = given("messages") {
-        return match messages {
-            Data::List(items) => Ok((Shape::Messages, items.clone())),
+        return match opened(messages) {
+            Data::List(items) => Ok((Shape::Messages, items.iter().map(opened).collect())),
             _ => Err("its messages are no list".to_owned()),
         };
     }
@@ -61,10 +63,21 @@ fn said(role: &str, content: &str) -> Data {
     Data::Dict(vec![entry("role", role), entry("content", content)])
 }
 
+/// What a text in JSON holds, if it is a list or an object: so tables keep what has no one type.
+fn opened(value: &Data) -> Data {
+    let read = value.as_text().filter(|text| text.trim_start().starts_with(['[', '{'])).map(read);
+    match read {
+        Some(Ok(inner)) => inner,
+        _ => value.clone(),
+    }
+}
+
 fn share_gpt(turns: &Data) -> Result<Vec<Data>, String> {
-    let Data::List(turns) = turns else { return Err("its conversations are no list".to_owned()) };
+    let Data::List(turns) = opened(turns) else {
+        return Err("its conversations are no list".to_owned());
+    };
     let turn = |(index, turn): (usize, &Data)| {
-        let number = index + 1;
+        let (number, turn) = (index + 1, &opened(turn));
         if turn.get("role").is_some() && turn.get("content").is_some() {
             return Ok(turn.clone());
         }

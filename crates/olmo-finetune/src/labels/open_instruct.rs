@@ -118,11 +118,12 @@ fn by_counts(
             mask[span.start..end].fill(1);
         }
     }
-    let found = spans.iter().find_map(|(index, span)| {
-        verify::problem(labeller.encoder, conversation, whole, ids, (*index, span.clone()))
-    });
-    Ok(Ok(match found {
-        Some(reason) => Err(reason),
-        None => Ok(mask),
-    }))
+    for (index, span) in spans {
+        match verify::problem(labeller.encoder, conversation, whole, ids, (index, span)) {
+            Ok(None) => {}
+            Ok(Some(reason)) => return Ok(Ok(Err(reason))),
+            Err(problem) => return Ok(Err(problem)),
+        }
+    }
+    Ok(Ok(Ok(mask)))
 }

@@ -1,7 +1,7 @@
 //! Files of rows, by what their names say.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,8 +11,8 @@ use olmo_core::jinja::Data;
 use olmo_core::{files, Error, Result};
 use serde_json::Value;
 
-use super::lines::{self, Frames};
-use super::{Content, Watch};
+use super::frames::Frames;
+use super::{lines, packed, Content, Watch};
 
 /// What comes of a file: the line and what is in it.
 pub type Take<'a> = dyn FnMut(u64, Content) -> Result<()> + 'a;
@@ -95,17 +95,23 @@ pub fn each_row(path: &Path, watch: Watch, take: &mut Take) -> Result<()> {
         return each_of_parquet(path, watch, take);
     }
     let counted = Counted { file: files::open(path)?, read: watch.read };
-    let reader = BufReader::with_capacity(1 << 18, counted);
-    match form(path) {
-        Some(Form::Gzip) => {
-            let unpacked = BufReader::with_capacity(1 << 18, MultiGzDecoder::new(reader));
-            lines::each(unpacked, path, "it cannot be unpacked as gzip: ", take)
+    let mut reader = BufReader::with_capacity(1 << 18, counted);
+    let start = reader.fill_buf().map_err(|error| Error::io(path, error))?;
+    let packed = match form(path) {
+        _ if start.is_empty() => return Ok(()),
+        Some(Form::Gzip) => packed::GZIP,
+        Some(Form::Zstandard) => packed::ZSTD,
+        _ => "",
+    };
+    packed::check(path, packed, start)?;
+    let buffered = |unpacked| BufReader::with_capacity(1 << 18, unpacked);
+    match packed {
+        packed::GZIP => {
+            let unpacked: Box<dyn Read> = Box::new(MultiGzDecoder::new(reader));
+            lines::each(buffered(unpacked), path, packed, take)
         }
-        Some(Form::Zstandard) => {
-            let unpacked = BufReader::with_capacity(1 << 18, Frames::new(reader));
-            lines::each(unpacked, path, "it cannot be unpacked as zstd: ", take)
-        }
-        _ => lines::each(reader, path, "", take),
+        packed::ZSTD => lines::each(buffered(Box::new(Frames::new(reader))), path, packed, take),
+        _ => lines::each(reader, path, packed, take),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Where conversations come from: files and folders, how much of each, and in which order.
 
 mod files;
+mod frames;
 mod lines;
+mod list;
 mod mixer;
+mod packed;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};

@@ -2,7 +2,7 @@
 
 use super::text::{self, ChatMl, NO_FUNCTIONS};
 use super::Rendered;
-use crate::conversation::Message;
+use crate::conversation::{not_joined, Message};
 
 /// A template in Rust. [`source`](Self::source) says in Jinja what it does.
 #[derive(Debug, Clone)]
@@ -66,10 +66,17 @@ impl Named {
         for (index, message) in messages.iter().enumerate() {
             let is_last = index + 1 == messages.len();
             match message.role.as_deref() {
-                Some("assistant") => self.answer(kind, message, is_last, out),
+                Some("assistant") => {
+                    if message.no_text.function_calls {
+                        return Err(not_joined("function_calls", index + 1));
+                    }
+                    self.answer(kind, message, is_last, out);
+                }
                 Some(role @ ("system" | "user" | "environment")) => {
-                    let content = content(index, message)?;
-                    push(out, &["<|im_start|>", role, "\n", content]);
+                    if message.no_text.functions && role != "environment" {
+                        return Err(not_joined("functions", index + 1));
+                    }
+                    push(out, &["<|im_start|>", role, "\n", message.joined_content(index)?]);
                     match (role, &message.functions) {
                         ("system", None) => push(out, &[NO_FUNCTIONS]),
                         ("system", Some(functions)) => {
@@ -126,12 +133,12 @@ impl Named {
             let is_last = index + 1 == messages.len();
             match message.role.as_deref() {
                 Some(role @ ("system" | "user")) => {
-                    push(out, &["<|", role, "|>\n", content(index, message)?, "\n"]);
+                    push(out, &["<|", role, "|>\n", message.joined_content(index)?, "\n"]);
                 }
                 Some("assistant") => {
                     push(out, &["<|assistant|>\n"]);
                     let start = out.text.len();
-                    push(out, &[content(index, message)?, &self.eos]);
+                    push(out, &[message.joined_content(index)?, &self.eos]);
                     out.turns.push((start, out.text.len()));
                     push(out, &[if is_last { "" } else { "\n" }]);
                 }
@@ -147,12 +154,4 @@ impl Named {
 
 fn push(out: &mut Rendered, parts: &[&str]) {
     parts.iter().for_each(|part| out.text.push_str(part));
-}
-
-fn content(index: usize, message: &Message) -> Result<&str, String> {
-    let role = message.role.as_deref().unwrap_or_default();
-    message.content.as_deref().ok_or_else(|| {
-        let number = index + 1;
-        format!("message {number}, of the {role}, has no content, and the chat template joins it to a text")
-    })
 }

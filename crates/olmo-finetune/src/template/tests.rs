@@ -55,6 +55,7 @@ fn message() -> impl Strategy<Value = Message> {
             content,
             functions,
             function_calls,
+            ..Message::default()
         },
     )
 }
