@@ -2,6 +2,7 @@ import { type Command, Option, type OptionValues } from 'commander'
 import { dtypes, embeddedModel, type LoadOptions, locateModel, Olmo2 } from '../src/index.js'
 import { UsageError } from './failure.js'
 import { toNumber } from './flags.js'
+import { hubOptions } from './hub-options.js'
 import { note } from './output.js'
 import { progressBar } from './ui/progress.js'
 import { pullDisplay } from './ui/pull-progress.js'
@@ -59,13 +60,14 @@ export function modelAndOther(
 
 /** The folder or file of the model that a command was asked for; fetched first, if it is on the hub. */
 export async function modelFolder(
-  { model, revision }: OptionValues,
+  values: OptionValues,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  const { model, revision } = values
   if (model === undefined && revision === undefined) return undefined
   const display = pullDisplay()
   try {
-    const options = { signal, onProgress: display.update, revision }
+    const options = { ...hubOptions(values), signal, onProgress: display.update, revision }
     const { path, pulled } = await locateModel(model ?? embeddedModel, options)
     const isLoose = pulled && revision !== undefined && pulled.revision !== revision
     if (isLoose) note(`${revision} is ${pulled.revision}`)

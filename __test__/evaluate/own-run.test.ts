@@ -14,6 +14,7 @@ import {
 } from '../../src/evaluate/index.js'
 import { Olmo2, OptionError } from '../../src/index.js'
 import { breakCheckpoint, makeRun, run } from '../hub/run-folder.js'
+import { ID, repo, startHub, tinyModel } from '../hub/setup.js'
 import { olmo2, temporaryFolder, tiny } from '../support.js'
 
 const questions = [
@@ -188,4 +189,15 @@ test.serial('the command evaluates a model and a run', async (t) => {
   t.is(alone.exitCode, 2)
   t.is((await olmo2([...args, '--shard', '1/2'])).exitCode, 2)
   t.regex(alone.stderr, /--no-keep needs --revisions, which selects checkpoints of a run/)
+})
+
+test('a model on a hub is fetched from where the flags say', async (t) => {
+  const hub = await startHub(t, { [ID]: repo(await tinyModel()) })
+  const cache = await temporaryFolder()
+  const place = ['--endpoint', hub.endpoint, '--cache-dir', cache]
+  const { stdout, stderr } = await olmo2(['eval', ID, '--tasks', file, '--json', ...place])
+  t.like(JSON.parse(stdout), { model: ID }, stderr)
+  t.true((await readdir(cache)).some((name) => name.startsWith('models--')))
+  const offline = await olmo2(['eval', ID, '--tasks', file, '--offline', '--cache-dir', cache])
+  t.is(offline.exitCode, 0, offline.stderr)
 })

@@ -37,9 +37,7 @@ export function addAlongOptions(command: Command): void {
  * @throws {UsageError}
  */
 export function checkAlone(values: OptionValues): void {
-  const given = ['stage', 'logX', 'force', 'cacheDir', 'endpoint', 'offline'].filter(
-    (name) => values[name] !== undefined,
-  )
+  const given = ['stage', 'logX', 'force'].filter((name) => values[name] !== undefined)
   const [first] = values.keep === false ? ['keep', ...given] : given
   if (first === undefined) return
   const flag = first === 'keep' ? '--no-keep' : toFlag(first)

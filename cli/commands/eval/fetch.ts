@@ -24,6 +24,7 @@ async function run(
   { data, from }: { data?: string; from?: string },
 ): Promise<void> {
   const bar = progressBar('fetching')
+  let isFetched = false
   try {
     const folder = await interruptible((signal) =>
       fetchEvaluationData({
@@ -31,11 +32,14 @@ async function run(
         data,
         from,
         signal,
-        onProgress: bar.update,
+        onProgress: (progress) => {
+          isFetched = true
+          bar.update(progress)
+        },
       }),
     )
     bar.clear()
-    note('the data is already there')
+    if (!isFetched && !harnesses.includes('truthfulqa')) note('the data is already there')
     await writeData(`${folder}\n`)
   } finally {
     bar.clear()

@@ -7,6 +7,7 @@ import {
   evaluate,
 } from '../../../src/evaluate/index.js'
 import { toNumber } from '../../flags.js'
+import { hubOptions } from '../../hub-options.js'
 import { interruptible } from '../../interrupt.js'
 import {
   addCacheDtype,
@@ -71,6 +72,7 @@ async function runEvaluation(argument: string | undefined, values: OptionValues)
       const options: EvaluateOptions = {
         ...optionsOf(values),
         name: model ?? 'olmo2-5m',
+        hub: hubOptions(values),
         signal,
         onProgress: progressOf(status),
         onDocument: (document) => requests?.add(document),

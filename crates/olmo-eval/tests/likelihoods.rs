@@ -1,17 +1,19 @@
 //! Log-likelihoods of whole tasks, batched and with shared beginnings, are those of each continuation by itself;
-//! and with the harnesses' data, those of transformers for every label: `golden/likelihoods.bin.gz`, which
-//! `scripts/golden/make_eval_likelihoods.py` explains.
+//! and with the harnesses' data, those of transformers for every label, and so are its metrics:
+//! `golden/likelihoods-*.bin.gz` and `golden/label-metrics-*.tsv.gz`, which `scripts/golden/make_eval_likelihoods.py`
+//! explains.
 
 mod support;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
 use olmo_core::checkpoint::LoadOptions;
 use olmo_core::device::Device;
 use olmo_core::engine::Engine;
+use olmo_eval::metrics::Tally;
 use olmo_eval::plan::Plan;
-use olmo_eval::record::Record;
+use olmo_eval::record::{Record, Scored};
 use olmo_eval::request::{Encoder, Request};
 use olmo_eval::run::score;
 use olmo_eval::table::{find, labels, Harness, Label, Metric};
@@ -94,38 +96,137 @@ fn weights_that_give_no_numbers_fail_documents_and_not_the_work() {
 /// Every label, on the harnesses' data; the excerpt has not the vocabulary.
 #[test]
 #[ignore = "takes the harnesses' data: OLMO2_EVAL_DATA"]
-fn every_label_is_scored_as_transformers_scores_it() {
-    let source = Source { documents: 20, ..Source::find() };
+fn every_label_is_scored_as_transformers_and_the_harnesses_score_it() {
+    let source = Source::find();
     assert!(!source.is_excerpt, "OLMO2_EVAL_DATA names no folder");
-    let mut numbers = Vec::new();
-    let packed = support::golden_bytes("likelihoods.bin.gz");
-    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut numbers).expect("a gzip file");
-    let number = |bytes: &[u8]| i32::from_le_bytes(bytes.try_into().expect("four bytes"));
-    let expected: Vec<f64> =
-        numbers.chunks_exact(4).map(|bytes| f64::from(number(bytes)) / 4096.0).collect();
-    assert!(expected.iter().all(|value| *value <= 0.0) && !expected.is_empty());
-
-    let mut engine = None;
-    let mut places: HashMap<(Vec<u32>, Vec<u32>), usize> = HashMap::new();
-    let mut worst = (0.0_f64, String::new());
-    for label in labels() {
-        let engine = engine.get_or_insert_with(|| load(model::dolma2(&source).path()));
-        for (record, requests) in scored(engine, label, label.metric, &source) {
-            assert_eq!(record.error, None, "{} {}", label.name, record.doc_id);
-            for (choice, request) in record.choices.iter().zip(requests) {
-                let next = places.len();
-                let place = *places.entry((request.query, request.continuation)).or_insert(next);
-                let (found, value) = (choice.loglikelihood.expect("a number"), expected[place]);
-                let allowed = 1e-3 + 1e-5 * value.abs();
-                let off = (found - value).abs() / allowed;
-                if off > worst.0 {
-                    worst =
-                        (off, format!("{} {}: {found}, not {value}", label.name, record.doc_id));
-                }
+    for seed in model::seeds() {
+        let engine = load(model::dolma2(&source, seed).path());
+        let golden = Golden::read(seed);
+        let mut numbers =
+            Numbers { golden: &golden, places: HashMap::new(), worst: Worst::default() };
+        let mut metrics = Worst::default();
+        for label in labels() {
+            let mut records = Vec::new();
+            for (record, requests) in scored(&engine, label, label.metric, &source) {
+                assert_eq!(record.error, None, "{} {}", label.name, record.doc_id);
+                numbers.compare(&record, requests);
+                records.push(record);
             }
+            golden.compare_metrics(label, &records, &mut metrics);
+        }
+        let of = |worst: &Worst| format!("at worst {:.3} of what is allowed: {}", worst.0, worst.1);
+        println!("model {seed}: {} requests, {}", numbers.places.len(), of(&numbers.worst));
+        println!("model {seed}: {} labels, {}", golden.metrics.len(), of(&metrics));
+        assert_eq!(numbers.places.len(), golden.loglikelihoods.len());
+        assert!(numbers.worst.0 <= 1.0 && metrics.0 <= 1.0, "model {seed}");
+    }
+}
+
+/// How far a number is off by what is allowed, and which; the worst so far.
+#[derive(Default)]
+struct Worst(f64, String);
+
+impl Worst {
+    fn note(&mut self, off: f64, what: impl FnOnce() -> String) {
+        if off > self.0 {
+            *self = Worst(off, what());
         }
     }
-    println!("{} requests; at worst {:.3} of what is allowed: {}", places.len(), worst.0, worst.1);
-    assert!(worst.0 <= 1.0, "{}", worst.1);
-    assert_eq!(places.len(), expected.len());
+}
+
+/// What transformers and the harnesses make of the requests of one model.
+struct Golden {
+    loglikelihoods: Vec<f64>,
+    /// By harness and label.
+    metrics: HashMap<(String, String), BTreeMap<String, f64>>,
+}
+
+impl Golden {
+    fn read(seed: usize) -> Golden {
+        let planes = unpacked(&format!("likelihoods-{seed}.bin.gz"));
+        let count = planes.len() / 4;
+        let number =
+            |at: usize| i32::from_le_bytes([0, 1, 2, 3].map(|plane| planes[plane * count + at]));
+        let loglikelihoods: Vec<f64> =
+            (0..count).map(|at| f64::from(number(at)) / 4096.0).collect();
+        assert!(loglikelihoods.iter().all(|value| *value <= 0.0) && count > 0);
+        let text = String::from_utf8(unpacked(&format!("label-metrics-{seed}.tsv.gz")));
+        let text = text.expect("a table");
+        let metrics = text.lines().map(|line| {
+            let mut cells = line.split('\t');
+            let label = [(); 2].map(|()| cells.next().expect("a label").to_owned());
+            let values = cells.map(|cell| {
+                let (name, value) = cell.split_once('=').expect("a metric");
+                (name.to_owned(), value.parse().expect("a number"))
+            });
+            (label.into(), values.collect())
+        });
+        Golden { loglikelihoods, metrics: metrics.collect() }
+    }
+
+    /// The numbers of a label. Where one choice leads another by hardly anything, either counts.
+    fn compare_metrics(&self, label: &Label, records: &[Record], worst: &mut Worst) {
+        let expected = &self.metrics[&(label.harness.to_string(), label.name.to_owned())];
+        let mut tally = Tally::default();
+        records.iter().for_each(|record| tally.add(record).expect("a document"));
+        let results = &tally.results()[label.name];
+        assert!(results.metrics.keys().eq(expected.keys()), "{}", label.name);
+        let open = records.iter().filter(|record| is_near_tie(record, label)).count();
+        for (name, value) in expected {
+            let found = results.metrics[name];
+            let is_counted = ["acc", "len_norm", "f1"].iter().any(|kind| name.starts_with(kind));
+            let allowed = match is_counted {
+                true => 1e-6 + open as f64 / records.len() as f64,
+                false => 1e-4,
+            };
+            let off = (found - value).abs() / allowed;
+            worst.note(off, || format!("{} {name}: {found}, not {value}", label.name));
+        }
+    }
+}
+
+/// Whether the two largest scores of a document's choices are less than 0.0001 apart.
+fn is_near_tie(record: &Record, label: &Label) -> bool {
+    let first = &record.choices[0];
+    let score = |choice: &Scored| {
+        let length = if label.fast { first.characters } else { choice.characters };
+        let characters = match (label.metric, label.harness) {
+            (Metric::LenNorm, Harness::Olmo) => length - 1,
+            (Metric::LenNorm, Harness::OlmoEval) => length,
+            _ => 1,
+        };
+        choice.loglikelihood.expect("a number") / characters as f64
+    };
+    let mut scores: Vec<f64> = record.choices.iter().map(score).collect();
+    scores.sort_by(f64::total_cmp);
+    matches!(scores[..], [.., second, first] if first - second < 1e-4)
+}
+
+/// Log-likelihoods beside the golden ones, which are in the order in which requests come up first.
+struct Numbers<'a> {
+    golden: &'a Golden,
+    places: HashMap<(Vec<u32>, Vec<u32>), usize>,
+    worst: Worst,
+}
+
+impl Numbers<'_> {
+    fn compare(&mut self, record: &Record, requests: Vec<Request>) {
+        for (choice, request) in record.choices.iter().zip(requests) {
+            let next = self.places.len();
+            let key = (request.query, request.continuation);
+            let place = *self.places.entry(key).or_insert(next);
+            let value = self.golden.loglikelihoods[place];
+            let found = choice.loglikelihood.expect("a number");
+            let off = (found - value).abs() / (1e-3 + 1e-5 * value.abs());
+            let what = || format!("{} {}: {found}, not {value}", record.label, record.doc_id);
+            self.worst.note(off, what);
+        }
+    }
+}
+
+fn unpacked(name: &str) -> Vec<u8> {
+    let mut content = Vec::new();
+    let packed = support::golden_bytes(name);
+    flate2::read::GzDecoder::new(&packed[..]).read_to_end(&mut content).expect("a gzip file");
+    content
 }

@@ -1,5 +1,6 @@
 //! One sequence's part of the cache.
 
+use super::pool::BlockCopy;
 use super::{BlockName, BlockPool, BLOCK_TOKENS};
 
 /// The blocks of one sequence in order, and how far they are filled. They are the sequence's until
@@ -13,6 +14,8 @@ pub struct KvClaim {
     sealed: usize,
     /// The name of the last of them.
     name: BlockName,
+    /// Whether others may copy what it has of its last block.
+    lends: bool,
 }
 
 impl KvClaim {
@@ -21,12 +24,33 @@ impl KvClaim {
     pub fn new(pool: &mut BlockPool, shareable: &[u32], tokens: usize) -> Option<KvClaim> {
         let (blocks, name) = pool.share(shareable);
         let sealed = blocks.len();
-        let mut claim = KvClaim { blocks, computed: sealed * BLOCK_TOKENS, sealed, name };
+        let computed = sealed * BLOCK_TOKENS;
+        let mut claim = KvClaim { blocks, computed, sealed, name, lends: false };
         let enough = claim.grow(pool, tokens);
         if !enough {
             claim.release(pool);
         }
         enough.then_some(claim)
+    }
+
+    /// The same, and the beginning of the next block too, if another block has it: this one is to become a copy of
+    /// that before the next pass. Others may do so with this claim.
+    pub fn with_copy(pool: &mut BlockPool, shareable: &[u32], tokens: usize) -> Option<KvClaim> {
+        let (whole, name) = pool.count_shared(shareable);
+        let alike = pool.most_alike(name, &shareable[whole * BLOCK_TOKENS..]);
+        let copied = alike.and_then(|(from, count)| {
+            // The block must not be taken before it is copied.
+            pool.hold(from);
+            let claim = KvClaim::new(pool, shareable, tokens);
+            pool.release(&[from]);
+            let mut claim = claim?;
+            pool.add_copy(BlockCopy { from, into: *claim.blocks.get(whole)? });
+            claim.computed += count;
+            Some(claim)
+        });
+        // Without a copy, one block more can be taken.
+        let claim = copied.or_else(|| KvClaim::new(pool, shareable, tokens))?;
+        Some(KvClaim { lends: true, ..claim })
     }
 
     pub fn blocks(&self) -> &[u32] {
@@ -62,6 +86,10 @@ impl KvClaim {
             self.name = pool.seal(self.name, self.blocks[self.sealed], tokens);
             self.sealed += 1;
         }
+        let begun = self.sealed * BLOCK_TOKENS..self.computed;
+        if self.lends && !begun.is_empty() {
+            pool.begin(self.name, self.blocks[self.sealed], &text[begun]);
+        }
     }
 
     /// Gives all blocks back. What they hold can be shared until the room is needed.
@@ -73,7 +101,7 @@ impl KvClaim {
 
 impl Default for KvClaim {
     fn default() -> Self {
-        KvClaim { blocks: Vec::new(), computed: 0, sealed: 0, name: BlockName::ROOT }
+        KvClaim { blocks: Vec::new(), computed: 0, sealed: 0, name: BlockName::ROOT, lends: false }
     }
 }
 
@@ -98,5 +126,40 @@ mod tests {
         assert_eq!(again.computed(), 32, "the whole block was left");
         assert!(KvClaim::new(&mut pool, &text, 100).is_none());
         assert_eq!(pool.available(), 0, "nothing is taken by a claim that fails");
+    }
+
+    #[test]
+    fn a_claim_copies_the_block_that_begins_as_it_goes_on() {
+        let mut pool = BlockPool::new(4);
+        let text: Vec<u32> = (0..50).collect();
+        let mut claim = KvClaim::with_copy(&mut pool, &text, 50).expect("two blocks");
+        assert_eq!((claim.computed(), pool.take_copies()), (0, vec![]));
+        claim.advance(&mut pool, 50, &text);
+
+        // The other text turns off at 45, and no logits of 40 and after may be missing.
+        let mut other = text.clone();
+        other[45] = 0;
+        let mut copied = KvClaim::with_copy(&mut pool, &other[..40], 50).expect("one block");
+        let copy = BlockCopy { from: claim.blocks()[1], into: copied.blocks()[1] };
+        assert_eq!((copied.computed(), pool.take_copies()), (40, vec![copy]));
+        assert_eq!(copied.blocks()[0], claim.blocks()[0]);
+        copied.advance(&mut pool, 10, &other);
+        copied.release(&mut pool);
+        claim.release(&mut pool);
+        assert_eq!(pool.available(), 4);
+
+        let claim = KvClaim::with_copy(&mut pool, &other, 50).expect("two blocks");
+        assert_eq!((claim.computed(), pool.take_copies().len()), (50, 1));
+    }
+
+    #[test]
+    fn a_text_that_needs_every_block_copies_none() {
+        let mut pool = BlockPool::new(2);
+        let text: Vec<u32> = (0..50).collect();
+        let mut claim = KvClaim::with_copy(&mut pool, &text, 50).expect("two blocks");
+        claim.advance(&mut pool, 50, &text);
+        claim.release(&mut pool);
+        let claim = KvClaim::with_copy(&mut pool, &text, 50).expect("two blocks");
+        assert_eq!((claim.computed(), pool.take_copies()), (32, vec![]));
     }
 }

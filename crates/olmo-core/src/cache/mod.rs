@@ -2,7 +2,8 @@
 //!
 //! A block holds [`BLOCK_TOKENS`] consecutive positions of one sequence, in every layer. A sequence
 //! is a list of block numbers, so sequences that begin alike can share their first blocks, and a
-//! finished one can leave its blocks to the next prompt that begins the same way.
+//! finished one can leave its blocks to the next prompt that begins the same way. Where their beginning
+//! ends within a block, the next sequence can have a copy of it.
 
 mod claim;
 mod dtype;
@@ -10,7 +11,7 @@ mod pool;
 
 pub use claim::KvClaim;
 pub use dtype::{CacheDType, CACHE_GROUP};
-pub use pool::{BlockName, BlockPool, SealedBlock};
+pub use pool::{BlockCopy, BlockName, BlockPool, SealedBlock};
 
 /// Positions in one block: 32, the unit of the CPU's attention kernels, which keep the scores of one
 /// block in two registers of sixteen lanes (`backend/cpu/kernels/kv_block.rs` holds them to it).

@@ -7,13 +7,16 @@
 //! tokens before it, and on nothing else, so a block can serve every sequence that begins with the
 //! same tokens. Sealed blocks that nobody uses keep their content until the room is needed; the one
 //! unused for longest goes first.
+//!
+//! A block can also be *begun*: its first positions are computed, and known by the same kind of key. Whoever
+//! needs some of them copies the block, because its user goes on to fill it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::BLOCK_TOKENS;
 
 /// Stands for "this block, and all before it". Never given twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BlockName(u64);
 
 impl BlockName {
@@ -21,7 +24,11 @@ impl BlockName {
     pub const ROOT: BlockName = BlockName(0);
 }
 
+/// The block before, and the tokens; [`NO_TOKEN`] stands where a begun block has none.
 type Key = (BlockName, [u32; BLOCK_TOKENS]);
+
+/// No vocabulary is so large.
+const NO_TOKEN: u32 = u32::MAX;
 
 /// A sealed block, as [`BlockPool::sealed`] lists it.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,10 +40,25 @@ pub struct SealedBlock {
     pub tokens: [u32; BLOCK_TOKENS],
 }
 
+/// What a block holds.
+#[derive(Debug)]
+struct Held {
+    key: Key,
+    /// None of a begun block.
+    name: Option<BlockName>,
+}
+
+/// A block to copy, because a text begins with what its first positions hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockCopy {
+    pub from: u32,
+    pub into: u32,
+}
+
 #[derive(Debug, Default)]
 struct Block {
     users: usize,
-    name: Option<(BlockName, Key)>,
+    held: Option<Held>,
     /// Where it stands in the queue of unused blocks; meaningless while it has users.
     unused_since: u64,
 }
@@ -44,7 +66,9 @@ struct Block {
 #[derive(Debug)]
 pub struct BlockPool {
     blocks: Vec<Block>,
-    sealed: HashMap<Key, u32>,
+    /// Sealed and begun blocks. In this order, those that have the longest beginning in common stand side by side.
+    held: BTreeMap<Key, u32>,
+    copies: Vec<BlockCopy>,
     /// Blocks without users, the first to be taken first.
     unused: BTreeMap<u64, u32>,
     clock: u64,
@@ -58,7 +82,8 @@ impl BlockPool {
             blocks: (0..blocks as u64)
                 .map(|n| Block { unused_since: n, ..Block::default() })
                 .collect(),
-            sealed: HashMap::new(),
+            held: BTreeMap::new(),
+            copies: Vec::new(),
             clock: blocks as u64,
             last_name: 0,
         }
@@ -85,19 +110,47 @@ impl BlockPool {
         let mut shared = Vec::new();
         for tokens in tokens.chunks_exact(BLOCK_TOKENS) {
             let tokens: [u32; BLOCK_TOKENS] = tokens.try_into().expect("a whole block");
-            let Some(&block) = self.sealed.get(&(name, tokens)) else { break };
-            name = self.blocks[block as usize].name.as_ref().expect("sealed blocks have a name").0;
+            let Some((block, next)) = self.find(&(name, tokens)) else { break };
+            name = next;
             self.use_block(block);
             shared.push(block);
         }
         (shared, name)
     }
 
+    /// The block that follows what `previous` names and has the most tokens in common with `tokens`, and how many;
+    /// None if it is none.
+    pub fn most_alike(&self, previous: BlockName, tokens: &[u32]) -> Option<(u32, usize)> {
+        let most = tokens.len().min(BLOCK_TOKENS);
+        let key = key(previous, &tokens[..most]);
+        let (before, after) = (self.held.range(..=key).next_back(), self.held.range(key..).next());
+        let common = |(held, block): (&Key, &u32)| {
+            let pairs = held.1.iter().zip(&tokens[..most]);
+            (*block, pairs.take_while(|(held, token)| held == token).count())
+        };
+        let sides = before.into_iter().chain(after).filter(|(held, _)| held.0 == previous);
+        sides.map(common).max_by_key(|(_, count)| *count).filter(|(_, count)| *count > 0)
+    }
+
+    /// Keeps a block from being taken, until it is released.
+    pub(super) fn hold(&mut self, block: u32) {
+        self.use_block(block);
+    }
+
+    pub(super) fn add_copy(&mut self, copy: BlockCopy) {
+        self.copies.push(copy);
+    }
+
+    /// Copies to make before the next pass, in this order.
+    pub fn take_copies(&mut self) -> Vec<BlockCopy> {
+        std::mem::take(&mut self.copies)
+    }
+
     /// Every sealed block that a text can come to: each behind the one that it follows.
     pub fn sealed(&self) -> Vec<SealedBlock> {
         let of = |(block, entry): (usize, &Block)| {
-            let &(name, (previous, tokens)) = entry.name.as_ref()?;
-            Some(SealedBlock { block: block as u32, name, previous, tokens })
+            let &Held { key: (previous, tokens), name } = entry.held.as_ref()?;
+            Some(SealedBlock { block: block as u32, name: name?, previous, tokens })
         };
         let mut sealed: Vec<SealedBlock> = self.blocks.iter().enumerate().filter_map(of).collect();
         // What follows was named later.
@@ -109,33 +162,35 @@ impl BlockPool {
 
     /// Whether the block still holds what it did when it was listed.
     pub fn is_still(&self, sealed: &SealedBlock) -> bool {
-        let name = &self.blocks[sealed.block as usize].name;
-        name.as_ref().is_some_and(|(name, _)| *name == sealed.name)
+        let held = &self.blocks[sealed.block as usize].held;
+        held.as_ref().is_some_and(|held| held.name == Some(sealed.name))
     }
 
     /// The name of the sealed block that holds `tokens` after what `previous` names, if there is one.
     pub fn name_of(&self, previous: BlockName, tokens: &[u32; BLOCK_TOKENS]) -> Option<BlockName> {
-        let block = self.sealed.get(&(previous, *tokens))?;
-        self.blocks[*block as usize].name.as_ref().map(|(name, _)| *name)
+        self.find(&(previous, *tokens)).map(|(_, name)| name)
+    }
+
+    /// A sealed block and its name.
+    fn find(&self, key: &Key) -> Option<(u32, BlockName)> {
+        let &block = self.held.get(key)?;
+        self.blocks[block as usize].held.as_ref()?.name.map(|name| (block, name))
     }
 
     /// Blocks that hold something which a text can begin with.
     pub fn count_sealed(&self) -> usize {
-        self.sealed.len()
+        let held = self.blocks.iter().filter_map(|block| block.held.as_ref());
+        held.filter(|held| held.name.is_some()).count()
     }
 
-    /// How many blocks [`BlockPool::share`] would find.
-    pub fn count_shared(&self, tokens: &[u32]) -> usize {
-        let mut name = BlockName::ROOT;
-        tokens
-            .chunks_exact(BLOCK_TOKENS)
-            .take_while(|tokens| {
-                let tokens: [u32; BLOCK_TOKENS] = (*tokens).try_into().expect("a whole block");
-                let block = self.sealed.get(&(name, tokens));
-                let next = block.and_then(|&block| self.blocks[block as usize].name.as_ref());
-                next.inspect(|next| name = next.0).is_some()
-            })
-            .count()
+    /// How many blocks [`BlockPool::share`] would find, and the name of the last.
+    pub fn count_shared(&self, tokens: &[u32]) -> (usize, BlockName) {
+        let (mut count, mut name) = (0, BlockName::ROOT);
+        for tokens in tokens.chunks_exact(BLOCK_TOKENS) {
+            let Some((_, next)) = self.find(&key(name, tokens)) else { break };
+            (count, name) = (count + 1, next);
+        }
+        (count, name)
     }
 
     /// `count` blocks of undefined content, or None if there are not that many.
@@ -149,9 +204,7 @@ impl BlockPool {
     /// A block of undefined content, or None if all are in use.
     pub fn take_one(&mut self) -> Option<u32> {
         let (_, &block) = self.unused.first_key_value()?;
-        if let Some((_, key)) = self.blocks[block as usize].name.take() {
-            self.sealed.remove(&key);
-        }
+        self.forget(block);
         self.use_block(block);
         Some(block)
     }
@@ -159,15 +212,37 @@ impl BlockPool {
     /// Names a block that is now complete, so that others can share it. Returns the name to seal the
     /// sequence's next block with. If another block holds the same already, that one keeps the name.
     pub fn seal(&mut self, previous: BlockName, block: u32, tokens: &[u32]) -> BlockName {
+        self.forget(block);
         let key: Key = (previous, tokens.try_into().expect("a whole block"));
-        if let Some(&twin) = self.sealed.get(&key) {
-            return self.blocks[twin as usize].name.as_ref().expect("sealed blocks have a name").0;
+        if let Some((_, name)) = self.find(&key) {
+            return name;
         }
         self.last_name += 1;
         let name = BlockName(self.last_name);
-        self.blocks[block as usize].name = Some((name, key));
-        self.sealed.insert(key, block);
+        self.note(block, Held { key, name: Some(name) });
         name
+    }
+
+    /// Notes what the first positions of a block hold that is not complete yet, so that others can copy them.
+    pub fn begin(&mut self, previous: BlockName, block: u32, tokens: &[u32]) {
+        self.forget(block);
+        let key = key(previous, tokens);
+        if !self.held.contains_key(&key) {
+            self.note(block, Held { key, name: None });
+        }
+    }
+
+    fn note(&mut self, block: u32, held: Held) {
+        if let Some(other) = self.held.insert(held.key, block) {
+            self.blocks[other as usize].held = None;
+        }
+        self.blocks[block as usize].held = Some(held);
+    }
+
+    fn forget(&mut self, block: u32) {
+        if let Some(held) = self.blocks[block as usize].held.take() {
+            self.held.remove(&held.key);
+        }
     }
 
     /// Ends one use of each block.
@@ -179,8 +254,8 @@ impl BlockPool {
             if entry.users > 0 {
                 continue;
             }
-            // A block without a name holds nothing of use: it is taken before any sealed one.
-            let rank = match entry.name {
+            // A block that holds nothing of use is taken before any other.
+            let rank = match entry.held {
                 Some(_) => {
                     self.clock += 1;
                     self.clock + self.blocks.len() as u64
@@ -201,128 +276,11 @@ impl BlockPool {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn text(blocks: usize, seed: u32) -> Vec<u32> {
-        (0..blocks * BLOCK_TOKENS).map(|i| i as u32 * 31 + seed).collect()
-    }
-
-    /// Takes and seals blocks for a whole text, as a request does.
-    fn fill(pool: &mut BlockPool, tokens: &[u32]) -> Vec<u32> {
-        let (mut blocks, mut name) = pool.share(tokens);
-        for tokens in tokens.chunks_exact(BLOCK_TOKENS).skip(blocks.len()) {
-            let block = pool.take(1).expect("room")[0];
-            name = pool.seal(name, block, tokens);
-            blocks.push(block);
-        }
-        blocks
-    }
-
-    #[test]
-    fn a_finished_text_is_found_again_by_its_beginning() {
-        let mut pool = BlockPool::new(8);
-        let tokens = text(3, 1);
-        let blocks = fill(&mut pool, &tokens);
-        pool.release(&blocks);
-        assert_eq!(pool.available(), 8);
-
-        let mut longer = tokens[..2 * BLOCK_TOKENS].to_vec();
-        longer.extend(text(1, 9));
-        assert_eq!(pool.count_shared(&longer), 2);
-        let (shared, _) = pool.share(&longer);
-        assert_eq!(shared, blocks[..2]);
-        assert_eq!(pool.available(), 6);
-    }
-
-    #[test]
-    fn sealed_blocks_are_listed_behind_those_they_follow() {
-        let mut pool = BlockPool::new(4);
-        let (one, other) = (text(3, 1), text(1, 2));
-        for tokens in [&one, &other] {
-            let blocks = fill(&mut pool, tokens);
-            pool.release(&blocks);
-        }
-        let all = pool.sealed();
-        assert_eq!((all.len(), pool.count_sealed()), (4, 4));
-        assert_eq!((all[0].previous, all[1].previous), (BlockName::ROOT, all[0].name));
-        assert_eq!(pool.name_of(all[0].name, &all[1].tokens), Some(all[1].name));
-        // The longest unused is the end of the first text; then its middle, which makes nothing unreachable.
-        pool.take(1).expect("a block");
-        assert_eq!((pool.sealed().len(), pool.is_still(&all[2])), (3, false));
-        assert!(pool.is_still(&all[1]));
-    }
-
-    #[test]
-    fn what_follows_a_block_that_is_gone_is_not_listed() {
-        let mut pool = BlockPool::new(2);
-        let tokens = text(2, 1);
-        let blocks = fill(&mut pool, &tokens);
-        // The beginning is let go of first.
-        pool.release(&blocks[..1]);
-        pool.release(&blocks[1..]);
-        pool.take(1).expect("a block");
-        assert_eq!((pool.sealed(), pool.count_sealed()), (vec![], 1));
-    }
-
-    #[test]
-    fn a_block_is_not_found_after_another_beginning() {
-        let mut pool = BlockPool::new(8);
-        let tokens = text(2, 1);
-        fill(&mut pool, &tokens);
-        assert_eq!(pool.count_shared(&tokens[BLOCK_TOKENS..]), 0);
-    }
-
-    #[test]
-    fn room_is_made_by_the_block_unused_for_longest() {
-        let mut pool = BlockPool::new(3);
-        let (old, new) = (text(1, 1), text(1, 2));
-        for tokens in [&old, &new] {
-            let blocks = fill(&mut pool, tokens);
-            pool.release(&blocks);
-        }
-        pool.take(2).expect("one empty block and one sealed");
-        assert_eq!((pool.count_shared(&old), pool.count_shared(&new)), (0, 1));
-        assert_eq!(pool.take(2), None);
-    }
-
-    proptest! {
-        /// Whatever requests come and go, no block is used by two that did not agree to share it,
-        /// and a shared block holds what its reader expects.
-        #[test]
-        fn blocks_are_never_mixed_up(steps in prop::collection::vec((0u32..4, 1usize..4, any::<bool>()), 1..80)) {
-            let mut pool = BlockPool::new(10);
-            let mut content: Vec<Vec<u32>> = vec![Vec::new(); 10];
-            let mut live: Vec<Vec<u32>> = Vec::new();
-            for (seed, length, end) in steps {
-                if end && !live.is_empty() {
-                    let blocks = live.remove(0);
-                    pool.release(&blocks);
-                    continue;
-                }
-                let tokens = text(length, seed / 2); // beginnings are shared often
-                let (mut blocks, mut name) = pool.share(&tokens);
-                for (block, tokens) in blocks.iter().zip(tokens.chunks_exact(BLOCK_TOKENS)) {
-                    prop_assert_eq!(&content[*block as usize], tokens);
-                }
-                match pool.take(length - blocks.len()) {
-                    None => pool.release(&blocks),
-                    Some(taken) => {
-                        for block in taken {
-                            prop_assert!(!live.iter().flatten().any(|&used| used == block));
-                            let chunk = &tokens[blocks.len() * BLOCK_TOKENS..][..BLOCK_TOKENS];
-                            content[block as usize] = chunk.to_vec();
-                            name = pool.seal(name, block, chunk);
-                            blocks.push(block);
-                        }
-                        live.push(blocks);
-                    }
-                }
-                let used: std::collections::BTreeSet<u32> = live.iter().flatten().copied().collect();
-                prop_assert_eq!(pool.available(), 10 - used.len());
-            }
-        }
-    }
+fn key(previous: BlockName, tokens: &[u32]) -> Key {
+    let mut padded = [NO_TOKEN; BLOCK_TOKENS];
+    padded[..tokens.len()].copy_from_slice(tokens);
+    (previous, padded)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::mailbox::Mailbox;
 use super::request::{Event, FinishReason, ForwardOptions, Timings, Usage};
+use crate::cache::{BlockPool, KvClaim};
 use crate::sampling::{Constraint, GenerationOptions, Grammar, Sampler};
 use crate::text::TextOut;
 use crate::tokenizer::Tokenizer;
@@ -74,6 +75,12 @@ impl Goal {
         }
     }
 
+    /// Whether its texts also share beginnings that end within a block of the cache, by a copy of it: many short texts
+    /// have no longer ones in common.
+    pub fn copies_blocks(&self) -> bool {
+        self.is_judge()
+    }
+
     /// Whether a text without finite logits ends alone, without failing the call.
     pub fn is_judge(&self) -> bool {
         matches!(self, Goal::Judge(_))
@@ -132,6 +139,14 @@ impl Call {
         let last = self.prompt(index).len() - 1;
         // Logits at position p predict token p + 1.
         self.goal.prompt_logprobs_from(index).map_or(last, |from| from.saturating_sub(1).min(last))
+    }
+
+    /// Blocks for `tokens` tokens, of which the cache may have the beginning `shareable`. None if there are not enough.
+    pub fn claim(&self, pool: &mut BlockPool, shareable: &[u32], tokens: usize) -> Option<KvClaim> {
+        match self.goal.copies_blocks() {
+            true => KvClaim::with_copy(pool, shareable, tokens),
+            false => KvClaim::new(pool, shareable, tokens),
+        }
     }
 
     /// The sampler of answer `index`.

@@ -122,6 +122,7 @@ impl Scheduler {
         self.end_stopped();
         self.take_late(false);
         self.admit();
+        self.copy_blocks();
         self.make_room();
         let began = (self.now)();
         let bound = self.pace.prompt_rows(self.decoding());
@@ -150,6 +151,17 @@ impl Scheduler {
         for request in self.forwards.drain(..) {
             request.fail(error.clone());
         }
+    }
+
+    /// Makes the copies that those who were admitted begin with. If one fails, so does every request.
+    fn copy_blocks(&mut self) {
+        let copies = self.pool.take_copies();
+        let mut copies = copies.into_iter();
+        let failed = copies.find_map(|copy| self.model.copy_block(copy.from, copy.into).err());
+        let Some(error) = failed else { return };
+        self.running.iter_mut().for_each(|sequence| sequence.release(&mut self.pool));
+        self.forwards.iter_mut().for_each(|request| request.release(&mut self.pool));
+        self.fail_all(&error);
     }
 
     fn drop_cancelled(&mut self) {
@@ -338,6 +350,8 @@ impl Scheduler {
     }
 }
 
+#[cfg(test)]
+mod judge_tests;
 #[cfg(test)]
 mod late_tests;
 #[cfg(test)]

@@ -100,13 +100,13 @@ impl Sequence {
     /// if there are not enough.
     pub fn claim_first(call: &Call, index: usize, pool: &mut BlockPool) -> Option<KvClaim> {
         let prompt = call.prompt(index);
-        KvClaim::new(pool, &prompt[..call.first_output(index)], prompt.len())
+        call.claim(pool, &prompt[..call.first_output(index)], prompt.len())
     }
 
     /// Takes the blocks again for what it has by now. False if there are not enough.
     pub fn readmit(&mut self, pool: &mut BlockPool) -> bool {
         // No logits of these tokens are wanted any more, so they may come from the cache.
-        match KvClaim::new(pool, &self.tokens[..self.next_output], self.tokens.len()) {
+        match self.call.claim(pool, &self.tokens[..self.next_output], self.tokens.len()) {
             Some(cache) => self.cache = cache,
             None => return false,
         }
@@ -133,15 +133,14 @@ impl Sequence {
         Arc::ptr_eq(&self.call, call)
     }
 
-    /// Whole blocks of another prompt's beginning that this sequence, still reading, will have
-    /// computed before long.
+    /// Tokens of another prompt's beginning that this sequence, still reading, will have computed before
+    /// long.
     pub fn will_share(&self, other: &[u32]) -> usize {
         // One whose reader has paused may never get there.
         if self.is_decoding() || self.is_paused() {
             return 0;
         }
-        let common = self.tokens.iter().zip(other).take_while(|(a, b)| a == b).count();
-        common / crate::cache::BLOCK_TOKENS
+        self.tokens.iter().zip(other).take_while(|(a, b)| a == b).count()
     }
 
     /// Whether the next step is a single generated token.

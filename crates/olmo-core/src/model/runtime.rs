@@ -23,6 +23,12 @@ pub trait Model: Send {
 
     /// See [`Study::write_block`].
     fn write_block(&mut self, block: u32, bytes: &[u8]) -> Result<()>;
+
+    /// See [`Study::copy_block`].
+    fn copy_block(&mut self, from: u32, into: u32) -> Result<()> {
+        let bytes = self.read_block(from)?;
+        self.write_block(into, &bytes)
+    }
 }
 
 pub struct Runtime<O: Ops> {
@@ -84,5 +90,9 @@ where
 
     fn write_block(&mut self, block: u32, bytes: &[u8]) -> Result<()> {
         self.ops.write_block(&mut self.cache, block, bytes)
+    }
+
+    fn copy_block(&mut self, from: u32, into: u32) -> Result<()> {
+        self.ops.copy_block(&mut self.cache, from, into)
     }
 }

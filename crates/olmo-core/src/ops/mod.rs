@@ -125,4 +125,7 @@ pub trait Study: Ops {
 
     /// Puts keys and values in the place of a block's. The bytes may be any: they come from a file.
     fn write_block(&self, cache: &mut Self::Cache, block: u32, bytes: &[u8]) -> Result<()>;
+
+    /// Makes one block hold in all layers what another does, to the bit.
+    fn copy_block(&self, cache: &mut Self::Cache, from: u32, into: u32) -> Result<()>;
 }

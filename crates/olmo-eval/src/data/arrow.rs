@@ -1,16 +1,17 @@
 //! Rows of a file in Arrow's streaming format, as the `datasets` package saves them.
 
 use std::fs::File;
-use std::io::BufReader;
-use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::io::Read;
 use std::path::Path;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type};
-use arrow_array::{Array, RecordBatch};
-use arrow_ipc::reader::StreamReader;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::Buffer;
+use arrow_ipc::reader::StreamDecoder;
+use arrow_ipc::root_as_message;
 use arrow_schema::DataType;
-use olmo_core::{panic_message, Result};
+use olmo_core::{panics, Result};
 use serde_json::{Map, Value};
 
 use super::{io, unreadable};
@@ -64,56 +65,92 @@ impl Row {
 /// Errors if the file is cut short, is no such file, or has a column missing.
 pub fn read_rows(path: &Path, columns: &[&str]) -> Result<Vec<Row>> {
     let file = File::open(path).map_err(|error| io(path, &error))?;
-    let size = file.metadata().map_err(|error| io(path, &error))?.len();
-    if size > MOST_BYTES {
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes).map_err(|error| io(path, &error))?;
+    if bytes.len() as u64 > MOST_BYTES {
         return Err(unreadable(path, format!("it has more than {} MB", MOST_BYTES >> 20)));
     }
     // The reader takes a damaged file's word for some lengths and panics.
-    catch_unwind(AssertUnwindSafe(|| rows_of(file, columns)))
-        .unwrap_or_else(|panic| Err(panic_message(&*panic)))
+    panics::catch(|| rows_of(bytes, columns))
+        .unwrap_or_else(|said| Err(format!("it is damaged: {said}")))
         .map_err(|problem| unreadable(path, problem))
 }
 
-fn rows_of(file: File, columns: &[&str]) -> Result<Vec<Row>, String> {
-    let no_arrow = |error| format!("it is no Arrow file, or is cut short: {error}");
-    let mut reader = StreamReader::try_new(BufReader::new(file), None).map_err(no_arrow)?;
-    let schema = reader.schema();
-    let place =
-        |column: &&str| schema.index_of(column).map_err(|_| format!("no column `{column}`"));
-    let places = columns.iter().map(place).collect::<Result<Vec<usize>, String>>()?;
+const CUT: &str = "it is no Arrow file, or is cut short";
+
+fn rows_of(bytes: Vec<u8>, columns: &[&str]) -> Result<Vec<Row>, String> {
+    check_lengths(&bytes).ok_or(CUT)?;
+    let no_arrow = |error| format!("{CUT}: {error}");
+    // Each element of a column takes a bit at least, and of a text four bytes.
+    let mut left = bytes.len();
+    let mut unread = Buffer::from_vec(bytes);
+    let mut decoder = StreamDecoder::new();
     let mut rows = Vec::new();
-    for batch in &mut reader {
-        let batch = batch.map_err(no_arrow)?;
+    while let Some(batch) = decoder.decode(&mut unread).map_err(no_arrow)? {
         if rows.len() + batch.num_rows() > MOST_ROWS {
             return Err(format!("it has more than {MOST_ROWS} rows"));
         }
-        push(&mut rows, &batch, columns, &places)?;
+        push(&mut rows, &batch, columns, &mut left)?;
     }
-    // A file that breaks off between two messages reads as a shorter one.
-    if !reader.is_finished() {
-        return Err("it is cut short".to_owned());
+    match rows.is_empty() {
+        true => Err("it has no rows".to_owned()),
+        false => Ok(rows),
     }
-    Ok(rows)
 }
+
+/// Whether the file has every message as long as it says, the mark of the end behind them, and no more elements in a
+/// column than bytes. The reader makes room for what a message says, and takes a file that breaks off between two
+/// messages for a shorter one.
+fn check_lengths(mut bytes: &[u8]) -> Option<()> {
+    let all = bytes.len();
+    loop {
+        let (mut length, mut rest) = bytes.split_first_chunk::<4>()?;
+        if *length == CONTINUATION {
+            (length, rest) = rest.split_first_chunk::<4>()?;
+        }
+        let length = u32::from_le_bytes(*length) as usize;
+        if length == 0 {
+            return Some(());
+        }
+        let (head, rest) = rest.split_at_checked(length)?;
+        let message = root_as_message(head).ok()?;
+        let rows = message.header_as_record_batch();
+        let nodes = rows.and_then(|rows| rows.nodes()).into_iter().flatten();
+        let mut counts = nodes.map(|node| node.length()).chain(rows.map(|rows| rows.length()));
+        if !counts.all(|count| usize::try_from(count).is_ok_and(|count| count <= all)) {
+            return None;
+        }
+        (_, bytes) = rest.split_at_checked(message.bodyLength().try_into().ok()?)?;
+    }
+}
+
+/// What stands before a message's length.
+const CONTINUATION: [u8; 4] = [0xFF; 4];
 
 fn push(
     rows: &mut Vec<Row>,
     batch: &RecordBatch,
     columns: &[&str],
-    places: &[usize],
+    left: &mut usize,
 ) -> Result<(), String> {
+    let column = |name: &&str| {
+        let found = batch.column_by_name(name).ok_or_else(|| format!("no column `{name}`"))?;
+        Ok(((*name).to_owned(), found))
+    };
+    let columns: Vec<_> = columns.iter().map(column).collect::<Result<_, String>>()?;
     for row in 0..batch.num_rows() {
-        let value = |(name, place): (&&str, &usize)| {
-            Ok(((*name).to_owned(), value(batch.column(*place).as_ref(), row)?))
+        let mut value = |(name, column): &(String, &ArrayRef)| {
+            Ok((name.clone(), value(column.as_ref(), row, left)?))
         };
-        let row = columns.iter().zip(places).map(value).collect::<Result<_, String>>()?;
+        let row = columns.iter().map(&mut value).collect::<Result<_, String>>()?;
         rows.push(Row(row));
     }
     Ok(())
 }
 
-/// An element as JSON has it. Types that no task's columns have are refused.
-fn value(array: &dyn Array, row: usize) -> Result<Value, String> {
+/// An element as JSON has it, one of those that are `left`. Types that no task's columns have are refused.
+fn value(array: &dyn Array, row: usize, left: &mut usize) -> Result<Value, String> {
+    *left = left.checked_sub(1).ok_or("it has more elements than bytes")?;
     if array.is_null(row) {
         return Ok(Value::Null);
     }
@@ -123,12 +160,12 @@ fn value(array: &dyn Array, row: usize) -> Result<Value, String> {
         DataType::Boolean => array.as_boolean().value(row).into(),
         DataType::Int32 => array.as_primitive::<Int32Type>().value(row).into(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
-        DataType::List(_) => list(array.as_list::<i32>().value(row).as_ref())?,
-        DataType::LargeList(_) => list(array.as_list::<i64>().value(row).as_ref())?,
+        DataType::List(_) => list(array.as_list::<i32>().value(row).as_ref(), left)?,
+        DataType::LargeList(_) => list(array.as_list::<i64>().value(row).as_ref(), left)?,
         DataType::Struct(fields) => {
             let columns = array.as_struct();
             let field = |(place, field): (usize, &arrow_schema::FieldRef)| {
-                Ok((field.name().clone(), value(columns.column(place).as_ref(), row)?))
+                Ok((field.name().clone(), value(columns.column(place).as_ref(), row, left)?))
             };
             let fields = fields.iter().enumerate().map(field);
             Value::Object(fields.collect::<Result<_, String>>()?)
@@ -137,7 +174,7 @@ fn value(array: &dyn Array, row: usize) -> Result<Value, String> {
     })
 }
 
-fn list(elements: &dyn Array) -> Result<Value, String> {
-    let elements = (0..elements.len()).map(|element| value(elements, element));
+fn list(elements: &dyn Array, left: &mut usize) -> Result<Value, String> {
+    let elements = (0..elements.len()).map(|element| value(elements, element, left));
     Ok(Value::Array(elements.collect::<Result<_, String>>()?))
 }

@@ -60,6 +60,9 @@ pub fn read_requests(
         let read = read.map_err(|error| {
             unreadable(path, format!("it is no gzip file, or is cut short: {error}"))
         })?;
+        if read == 0 && number == 1 {
+            return Err(unreadable(path, "it has no lines"));
+        }
         if read == 0 {
             break;
         }

@@ -229,6 +229,16 @@ impl Study for CandleOps {
         }
         Ok(())
     }
+
+    fn copy_block(&self, cache: &mut CandleCache, from: u32, into: u32) -> Result<()> {
+        let [from, into] = [from, into].map(|block| block as usize * BLOCK_TOKENS);
+        for storage in cache.storages() {
+            // A copy of its own: a tensor cannot be set to a part of itself.
+            let rows = storage.narrow(0, from, BLOCK_TOKENS)?.force_contiguous()?;
+            storage.slice_set(&rows, 0, into)?;
+        }
+        Ok(())
+    }
 }
 
 impl CandleCache {

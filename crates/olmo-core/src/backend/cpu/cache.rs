@@ -101,6 +101,27 @@ impl Cache {
         Ok(())
     }
 
+    /// Makes a block hold what another does.
+    pub(super) fn copy_block(&mut self, from: u32, into: u32) -> Result<()> {
+        let (keys, values) = self.block_bytes();
+        for layer in 0..self.layers.len() {
+            self.check_block(layer, from)?;
+            self.check_block(layer, into)?;
+            let places = [self.shape.head_dim, self.stride]
+                .map(|width| [from, into].map(|block| self.offset(block, 0, width)));
+            let LayerCache { keys: of_keys, values: of_values } = &mut self.layers[layer];
+            for (buffer, [from, into], bytes) in
+                [(of_keys, places[0], keys), (of_values, places[1], values)]
+            {
+                let start = buffer.as_mut_ptr();
+                // SAFETY: both blocks are inside the storage, which nobody else has while it is borrowed; `copy`
+                // lets them be one.
+                unsafe { start.add(into).copy_from(start.add(from), bytes) };
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes of the keys and of the values of a block in one layer.
     fn block_bytes(&self) -> (usize, usize) {
         let of = |width: usize| self.shape.kv_heads * self.dtype.bytes(BLOCK_TOKENS * width);

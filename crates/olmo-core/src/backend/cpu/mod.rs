@@ -261,4 +261,8 @@ impl Study for CpuOps {
     fn write_block(&self, cache: &mut Cache, block: u32, bytes: &[u8]) -> Result<()> {
         cache.write_block(block, bytes)
     }
+
+    fn copy_block(&self, cache: &mut Cache, from: u32, into: u32) -> Result<()> {
+        cache.copy_block(from, into)
+    }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{QueuedCall, Scheduler};
+use crate::cache::BLOCK_TOKENS;
 use crate::engine::call::Call;
 use crate::engine::sequence::Sequence;
 
@@ -164,11 +165,30 @@ impl Scheduler {
         self.running.iter().chain(&self.preempted).any(|sequence| sequence.is_of(call))
     }
 
-    /// Whether a running sequence is about to compute blocks that an answer could share: it comes
+    /// Whether a running sequence is about to compute so much that an answer could share that it comes
     /// cheaper later. This is how the answers to one prompt read it only once.
     fn is_worth_waiting(&self, call: &Call, index: usize) -> bool {
         let shareable = &call.prompt(index)[..call.first_output(index)];
-        let soon = self.running.iter().map(|other| other.will_share(shareable)).max().unwrap_or(0);
-        soon > 0 && soon > self.pool.count_shared(shareable)
+        let copies = call.goal.copies_blocks();
+        let will_share = |other: &Sequence| {
+            let common = other.will_share(shareable);
+            let is_copied = copies && other.call().goal.copies_blocks();
+            if is_copied {
+                common
+            } else {
+                common - common % BLOCK_TOKENS
+            }
+        };
+        let soon = self.running.iter().map(will_share).max().unwrap_or(0);
+        if soon == 0 {
+            return false;
+        }
+        let (blocks, name) = self.pool.count_shared(shareable);
+        let now = blocks * BLOCK_TOKENS;
+        let next = if copies { self.pool.most_alike(name, &shareable[now..]) } else { None };
+        let now = now + next.map_or(0, |(_, count)| count);
+        let (gain, rest) = (soon.saturating_sub(now), shareable.len() - now);
+        // A few tokens are not worth it, beside the place that the answer could have in this pass.
+        gain >= BLOCK_TOKENS || gain > 0 && gain * 4 >= rest
     }
 }

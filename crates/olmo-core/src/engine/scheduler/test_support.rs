@@ -43,13 +43,17 @@ pub struct Repetitive {
     /// Whether now and then the whole text counts, and not its last two tokens.
     pub reads_all: bool,
     pub passes: Arc<AtomicUsize>,
+    /// Rows of logits of the largest pass.
     pub rows: Arc<AtomicUsize>,
+    /// Rows of all passes.
+    pub read: Arc<AtomicUsize>,
 }
 
 impl Model for Repetitive {
     fn forward(&mut self, batch: &Batch, _: &mut dyn Probe, logits: &mut Vec<f32>) -> Result<()> {
         self.passes.fetch_add(1, Ordering::Relaxed);
         self.rows.fetch_max(batch.outputs.len(), Ordering::Relaxed);
+        self.read.fetch_add(batch.rows(), Ordering::Relaxed);
         logits.clear();
         for span in &batch.spans {
             for row in span.rows.clone() {

@@ -118,7 +118,7 @@ fn outcome(prompts: &[Vec<u32>], options: &GenerationOptions) -> (Outcome, usize
     assert_eq!(bench.scheduler.pool.available(), bench.scheduler.pool.len());
     let shared = prompts.iter().zip(&events).map(|(prompt, events)| {
         let text = [prompt.as_slice(), &ids(events)].concat();
-        bench.scheduler.pool.count_shared(&text)
+        bench.scheduler.pool.count_shared(&text).0
     });
     let shared = shared.collect();
     (Outcome { events, shared }, passes.load(Ordering::Relaxed), rows.load(Ordering::Relaxed))
