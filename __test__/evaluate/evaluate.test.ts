@@ -179,6 +179,12 @@ test('a document that cannot be scored is counted, and the others go on', async 
   t.deepEqual([tasks.piqa?.documents, tasks.piqa?.failed], [0, 3])
   t.deepEqual([tasks.boolq?.documents, tasks.boolq?.failed], [3, 0])
   t.regex(documents[0]?.error ?? '', /a continuation has \d+ tokens, but with one before it 8 fit/)
+
+  const { stdout, exitCode } = await olmo2(
+    ['eval', short, '--tasks', 'piqa,boolq', '--limit', '3'].concat('--data', data),
+  )
+  t.is(exitCode, 1)
+  t.regex(stdout, /^piqa +len_norm +0 +3$/m, 'a task without numbers has a line too')
 })
 
 test('questions are answered with text, and TruthfulQA is read from a file', async (t) => {

@@ -8,9 +8,11 @@ export function resultsTable({ tasks }: EvaluationResults): string {
     const { primary, metrics, stderr, ours, documents, failed } = task
     const names = [...Object.keys(metrics), ...Object.keys(ours)]
     const ordered = names.toSorted((a, b) => Number(b === primary) - Number(a === primary))
+    // A task of which every document failed has no numbers, but is not passed over.
+    if (ordered.length === 0) ordered.push(primary)
     return ordered.map((name, index) => [
       index === 0 ? label : '',
-      Object.hasOwn(metrics, name) ? name : `${name} (ours)`,
+      Object.hasOwn(ours, name) && !Object.hasOwn(metrics, name) ? `${name} (ours)` : name,
       decimal(metrics[name] ?? ours[name]),
       stderr[name] === undefined ? '' : `± ${decimal(stderr[name])}`,
       index === 0 ? count(documents) : '',

