@@ -63,7 +63,7 @@ fn damage(name: &str, good: &[u8], read: &dyn Fn(&Path) -> Result<()>) {
             content[at] = match random.next_u32() % 4 {
                 0 => 0xFF,
                 1 => 0,
-                2 => content[at] ^ 1 << (random.next_u32() % 8),
+                2 => content[at] ^ (1 << (random.next_u32() % 8)),
                 _ => random.next_u32() as u8,
             };
         }

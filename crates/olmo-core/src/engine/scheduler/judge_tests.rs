@@ -136,7 +136,7 @@ impl Model for Broken {
 #[test]
 fn a_text_without_finite_logits_ends_alone() {
     let mut bench = Bench::with(Broken(everything()), 64, Limits::default());
-    let texts = vec![vec![1, 2, 3, 4], vec![1, 2, BROKEN, 4], vec![1, 2, 3, 5]];
+    let texts = [vec![1, 2, 3, 4], vec![1, 2, BROKEN, 4], vec![1, 2, 3, 5]];
     let call = judge(&mut bench, &texts, &vec![(2, vec![6]); 3]);
     let found = outcomes(&mut bench, &call);
     let counts: Vec<usize> = found.iter().map(|(logprobs, _)| logprobs.len()).collect();
@@ -171,7 +171,7 @@ impl Model for Uncopying {
 #[test]
 fn a_copy_that_fails_fails_the_call_and_leaves_nothing_taken() {
     let mut bench = Bench::with(Uncopying(everything()), 64, Limits::default());
-    let texts = vec![vec![1, 2, 3, 4], vec![1, 2, 3, 5]];
+    let texts = [vec![1, 2, 3, 4], vec![1, 2, 3, 5]];
     let call = judge(&mut bench, &texts, &vec![(3, vec![6]); 2]);
     bench.run();
     let failed = std::iter::from_fn(|| call.next_blocking()).find_map(|events| events.err());
