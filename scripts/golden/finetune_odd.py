@@ -73,6 +73,9 @@ def twice(name, value):
     return with_text(lambda r, text: text.replace(f'"{name}":', f'"{name}": {value}, "{name}":', r.randint(1, 2)))
 
 
+# What ours refuses wherever it is, though templates of theirs print it as Python does.
+REFUSED = {"content list", "content object"}
+
 FUNCTION = {"name": "f", "parameters": {"type": "object", "properties": {"x": {"type": "number"}}}}
 
 KINDS = {
