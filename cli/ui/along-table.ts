@@ -25,7 +25,7 @@ export class AlongTable {
 
 /** Columns that later lines keep to, as long as names are no longer than most. */
 function line([revision = '', task = '', metric = '', value = '']: readonly string[]): string {
-  return [revision.padEnd(34), task.padEnd(24), metric.padEnd(10), value.padStart(NUMBER)]
+  return [revision.padEnd(34), task.padEnd(29), metric.padEnd(11), value.padStart(NUMBER)]
     .join('  ')
     .trimEnd()
 }

@@ -225,6 +225,8 @@ function xAxisParts(x: Scale, panels: readonly Panel[], bottom: number, title: s
 function legendEntry({ name, color, dash }: Chart['legend'][number], index: number): string {
   const x = LEFT + (index % 2) * 430
   const y = 74 + Math.floor(index / 2) * LEGEND_ROW
-  const sample = `<path d="M${x} ${y - 4}h22" stroke="${color}" stroke-width="3"${dashes(dash)}/><circle cx="${x + 11}" cy="${y - 4}" r="4" fill="${color}"/>`
+  // So short that gaps show on both sides of the dot.
+  const short = dash && '4 3'
+  const sample = `<path d="M${x} ${y - 4}h22" stroke="${color}" stroke-width="3"${dashes(short)}/><circle cx="${x + 11}" cy="${y - 4}" r="4" fill="${color}"/>`
   return `${sample}${text(x + 30, y, name, 'label')}`
 }
