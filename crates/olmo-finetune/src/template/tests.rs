@@ -62,7 +62,7 @@ fn message() -> impl Strategy<Value = Message> {
 
 fn conversation(messages: Vec<Message>) -> Conversation {
     let raw = messages.iter().map(Message::to_data).collect();
-    Conversation { messages, raw, tools: None, shape: Shape::Messages }
+    Conversation { messages, raw, tools: None, wrong_tools: None, shape: Shape::Messages }
 }
 
 proptest! {
