@@ -102,7 +102,10 @@ export function addComputeOptions(command: Command): Command {
         dtypes,
       ),
     )
-    .option('--device <name>', 'auto, cpu, cuda, cuda:N or metal (default: auto)')
+    .option(
+      '--device <name>',
+      'auto, cpu, cuda, cuda:N, metal, gpu, gpu:N, vulkan or dx12 (default: auto)',
+    )
     .option('--threads <n>', 'compute threads (default: one per core)', toNumber)
 }
 

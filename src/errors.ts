@@ -23,6 +23,7 @@ export const errorClasses = {
   NO_BINARY: 'ResourceError',
   NO_SPACE: 'ResourceError',
   NO_PYTHON: 'ResourceError',
+  DEVICE_FAILED: 'EngineError',
   NON_FINITE_LOGITS: 'EngineError',
   DIVERGED: 'EngineError',
   CANCELLED: 'CancelledError',
@@ -68,6 +69,7 @@ export const httpStatuses = {
   NO_BINARY: 500,
   NO_SPACE: 507,
   NO_PYTHON: 500,
+  DEVICE_FAILED: 503,
   NON_FINITE_LOGITS: 500,
   DIVERGED: 500,
   // Nobody reads it: the client has gone.

@@ -14,7 +14,7 @@ export interface ModelInfo {
   dtype: DType
   /** The type of keys and values. */
   cacheDtype: CacheDType
-  /** Where it runs: `cpu`, `cuda:N` or `metal`. */
+  /** Where it runs, such as `cpu`, `cuda:0` or `gpu:0`. */
   device: string
   /** Compute threads on the CPU; 0 on another device. */
   threads: number

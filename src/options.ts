@@ -40,10 +40,21 @@ export interface LoadOptions {
   cacheDtype?: CacheDType
 
   /**
-   * Where the model runs: `cpu`, `cuda`, `cuda:N` (the GPU number N) or `metal`; `auto` picks the best that
-   * this build and machine have. Default `auto`.
+   * Where the model runs: `cpu`, `cuda`, `cuda:N` (the GPU number N) or `metal`; `auto` picks the best of these that
+   * this build and machine have. A build with the feature `wgpu` also knows `gpu`, `gpu:N`, `vulkan` and `dx12`, a GPU
+   * of any maker, and `software-gpu`, a driver that computes on the CPU. Default `auto`.
    */
-  device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}` | 'metal'
+  device?:
+    | 'auto'
+    | 'cpu'
+    | 'cuda'
+    | `cuda:${number}`
+    | 'metal'
+    | 'gpu'
+    | `gpu:${number}`
+    | 'vulkan'
+    | 'dx12'
+    | 'software-gpu'
 
   /**
    * Compute threads on the CPU. The text does not depend on their number. Default: one per physical core.

@@ -5,13 +5,14 @@ mod cpu_support;
 use half::{bf16, f16};
 
 use cpu_support::{
-    max_difference, random_model, random_weights, write_weights, Folder, Random, Shape, Weight,
+    forward, in_chunks, max_difference, random_model, random_weights, rounded, write_weights,
+    Folder, Random, Shape, Weight,
 };
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::{CpuOps, Variant};
 use olmo_core::config::ModelConfig;
-use olmo_core::dtype::{DType, TensorType};
-use olmo_core::model::{Model, NoProbe, Probe, Runtime};
+use olmo_core::dtype::DType;
+use olmo_core::model::{Model, Probe, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::precision::Precision;
 use olmo_core::precision::Scheme;
@@ -30,35 +31,6 @@ const BLOCKS: usize = 32;
 
 /// Rows of whole blocks of every format, so that a mix is what its name says.
 const QUANTIZED: Shape = Shape { hidden: 256, intermediate: 768, layers: 3, heads: 4, ..SHAPE };
-
-/// The numbers that a weight quantised in a scheme stands for.
-fn rounded(weight: Weight, scheme: Scheme, config: &ModelConfig) -> Weight {
-    let TensorType::Block(kind) = scheme.tensor_type(&weight.name, &weight.shape, config) else {
-        return weight;
-    };
-    let mut values = weight.values;
-    let mut blocks = vec![0; kind.bytes(values.len()).unwrap()];
-    kind.quantize(&values, None, &mut blocks).unwrap();
-    kind.dequantize(&blocks, &mut values);
-    Weight { values, ..weight }
-}
-
-fn forward(model: &mut dyn Model, batch: &Batch) -> Vec<f32> {
-    let mut logits = Vec::new();
-    model.forward(batch, &mut NoProbe, &mut logits).unwrap();
-    logits
-}
-
-/// Logits of all tokens of one sequence that comes in chunks of a size.
-fn in_chunks(model: &mut dyn Model, tokens: &[u32], blocks: &[u32], chunk: usize) -> Vec<f32> {
-    let mut logits = Vec::new();
-    for (i, chunk_tokens) in tokens.chunks(chunk).enumerate() {
-        let mut batch = Batch::default();
-        batch.push(chunk_tokens, i * chunk, blocks, 0..chunk_tokens.len());
-        logits.extend(forward(model, &batch));
-    }
-    logits
-}
 
 fn bits(x: &[f32]) -> Vec<u32> {
     assert!(x.iter().all(|x| x.is_finite()));

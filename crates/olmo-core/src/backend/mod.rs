@@ -4,3 +4,5 @@
 pub mod candle;
 pub mod cpu;
 pub mod fused;
+#[cfg(feature = "wgpu")]
+pub mod wgpu;

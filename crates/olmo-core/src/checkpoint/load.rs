@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use super::ModelSource;
 use crate::backend::cpu::CpuOps;
+#[cfg(feature = "wgpu")]
+use crate::backend::wgpu::WgpuOps;
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
-use crate::device::Device;
+use crate::device::{Device, Engine};
 use crate::dtype::{DType, TensorType};
 use crate::limits::Limits;
 use crate::memory::{available_memory, MemoryPlan};
@@ -130,9 +132,9 @@ pub(crate) fn load(
         (device, _) => device.resolve(),
     };
     let stored = checkpoint.dtype();
-    let dtype = options.dtype.unwrap_or(match device {
-        Device::Cuda(_) | Device::Metal => stored.float().into(),
-        _ => Precision::of_stored(stored),
+    let dtype = options.dtype.unwrap_or(match device.engine() {
+        Engine::Candle => stored.float().into(),
+        Engine::Cpu | Engine::Wgpu => Precision::of_stored(stored),
     });
     let cache_dtype = options.cache_dtype.unwrap_or(dtype.cache_dtype().into());
     cache_dtype.check(config.head_dim)?;
@@ -167,11 +169,13 @@ fn load_weights(
         |loaded: usize| progress(LoadProgress { loaded: total * loaded as u64 / layers, total });
     report(0)?;
     let blocks = memory.cache_tokens / BLOCK_TOKENS;
-    if device != Device::Cpu {
-        #[cfg(not(feature = "candle"))]
-        return Err(device.left_out());
+    // A file in blocks keeps its own mix, which may be another than the one of that name.
+    let keeps = options.dtype.is_none() && matches!(dtype, Precision::Mix(_));
+    let precision = (!keeps).then_some(dtype);
+    match device.engine() {
+        Engine::Cpu => {}
         #[cfg(feature = "candle")]
-        {
+        Engine::Candle => {
             let Precision::Float(dtype) = dtype else {
                 let expected =
                     Message::from(format!("device {device} runs f32, f16 and bf16; use "))
@@ -181,11 +185,18 @@ fn load_weights(
             let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
             return Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut report)?));
         }
+        #[cfg(not(feature = "candle"))]
+        Engine::Candle => return Err(device.left_out()),
+        #[cfg(feature = "wgpu")]
+        Engine::Wgpu => {
+            let ops = WgpuOps::new(&device.adapter()?, precision, config, cache_dtype)?;
+            return Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut report)?));
+        }
+        #[cfg(not(feature = "wgpu"))]
+        Engine::Wgpu => return Err(device.left_out()),
     }
-    // A file in blocks keeps its own mix, which may be another than the one of that name.
-    let keeps = options.dtype.is_none() && matches!(dtype, Precision::Mix(_));
     let ops = CpuOps::new(DType::F32, options.threads)?
-        .in_precision((!keeps).then_some(dtype), config)
+        .in_precision(precision, config)
         .with_cache(cache_dtype);
     let threads = ops.threads();
     let model = Runtime::load(ops, config, checkpoint, blocks, &mut report)?;
@@ -193,7 +204,7 @@ fn load_weights(
     Ok(Box::new(model))
 }
 
-/// On a GPU the numbers are the same, but candle cannot say how much memory is free.
+/// On a GPU the numbers are the same, but neither candle nor wgpu can say how much memory is free.
 fn plan_memory(
     config: &ModelConfig,
     dtype: Precision,

@@ -36,7 +36,9 @@ impl Error {
                 let first = options.first().copied().unwrap_or_default();
                 vec![("option", text(first)), ("options", Fact::List(options.clone()))]
             }
-            Error::DeviceUnavailable { device, .. } => vec![("device", text(device))],
+            Error::DeviceUnavailable { device, .. } | Error::DeviceFailed { device, .. } => {
+                vec![("device", text(device))]
+            }
             Error::NotEnoughMemory { need, have, .. } => {
                 let have = have.map(|have| ("have", Fact::Number(have.number() as f64)));
                 let need_and_unit =

@@ -60,6 +60,10 @@ pub enum Error {
     #[error("{}", unavailable(device, reason))]
     DeviceUnavailable { device: String, reason: Message },
 
+    /// A GPU or its driver gave up while it ran the model.
+    #[error("{device} failed: {reason}; load the model again, or use another device")]
+    DeviceFailed { device: String, reason: String },
+
     /// Loading or running would need more memory than there is.
     ///
     /// `have` is None where the system said no without a number.
@@ -129,6 +133,7 @@ impl Error {
             Error::InvalidGrammar { .. } => "INVALID_GRAMMAR",
             Error::NoTokenLeft { .. } => "NO_TOKEN_LEFT",
             Error::DeviceUnavailable { .. } => "DEVICE_UNAVAILABLE",
+            Error::DeviceFailed { .. } => "DEVICE_FAILED",
             Error::NotEnoughMemory { .. } => "NOT_ENOUGH_MEMORY",
             Error::QueueFull { .. } => "QUEUE_FULL",
             Error::EmptyPrompt { .. } => "EMPTY_PROMPT",

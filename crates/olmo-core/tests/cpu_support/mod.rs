@@ -10,7 +10,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use half::{bf16, f16};
 use olmo_core::config::ModelConfig;
-use olmo_core::dtype::DType;
+use olmo_core::dtype::{DType, TensorType};
+use olmo_core::model::{Model, NoProbe};
+use olmo_core::ops::Batch;
+use olmo_core::precision::Scheme;
 use olmo_core::shapes::weight_shapes;
 use olmo_core::weights::Checkpoint;
 use safetensors::tensor::{Dtype, TensorView};
@@ -153,4 +156,34 @@ pub fn random_weights(config: &ModelConfig, seed: u64) -> Vec<Weight> {
             Weight { name, shape, values }
         })
         .collect()
+}
+
+/// The numbers that a weight quantised in a scheme stands for.
+pub fn rounded(weight: Weight, scheme: Scheme, config: &ModelConfig) -> Weight {
+    let TensorType::Block(kind) = scheme.tensor_type(&weight.name, &weight.shape, config) else {
+        return weight;
+    };
+    let mut values = weight.values;
+    let mut blocks = vec![0; kind.bytes(values.len()).unwrap()];
+    kind.quantize(&values, None, &mut blocks).unwrap();
+    kind.dequantize(&blocks, &mut values);
+    Weight { values, ..weight }
+}
+
+/// The logits of a batch.
+pub fn forward(model: &mut dyn Model, batch: &Batch) -> Vec<f32> {
+    let mut logits = Vec::new();
+    model.forward(batch, &mut NoProbe, &mut logits).unwrap();
+    logits
+}
+
+/// Logits of all tokens of one sequence that comes in chunks of a size.
+pub fn in_chunks(model: &mut dyn Model, tokens: &[u32], blocks: &[u32], chunk: usize) -> Vec<f32> {
+    let mut logits = Vec::new();
+    for (i, chunk_tokens) in tokens.chunks(chunk).enumerate() {
+        let mut batch = Batch::default();
+        batch.push(chunk_tokens, i * chunk, blocks, 0..chunk_tokens.len());
+        logits.extend(forward(model, &batch));
+    }
+    logits
 }

@@ -44,6 +44,7 @@ fn options(path: &Path) -> LoadOptions {
         path: path.to_owned(),
         device: device(),
         threads: Some(2),
+        cache_tokens: Some(4 * 128), // four contexts, the default of the CPU alone
         ..LoadOptions::default()
     }
 }
@@ -135,6 +136,17 @@ fn sampled(seed: u64) -> GenerationOptions {
         logprobs: true,
         ..GenerationOptions::default()
     }
+}
+
+/// The same numbers: to the bit on the CPU, and nearly on a GPU.
+#[track_caller]
+fn assert_same_numbers(ours: &[f32], expected: &[f32], what: &str) {
+    if device() == Device::Cpu {
+        assert_eq!(ours, expected, "{what}");
+    }
+    assert_eq!(ours.len(), expected.len(), "{what}");
+    let difference = max_difference(ours, expected);
+    assert!(difference <= 1e-4, "{what}: {difference}");
 }
 
 /// The same text, and numbers: to the bit on the CPU, which promises that. A GPU sums in another order

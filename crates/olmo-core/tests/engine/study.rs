@@ -1,11 +1,11 @@
 //! What `forward` and `score` give of what is asked, answers of no tokens, and answers that are stopped.
 
-use olmo_core::engine::{Engine, Event, FinishReason, ForwardOptions};
+use olmo_core::engine::{Engine, Event, FinishReason, ForwardOptions, Score};
 use olmo_core::sampling::GenerationOptions;
 use pollster::block_on;
 
 use super::support::{golden, max_difference, Reference};
-use super::{collect, engine, greedy, limited, load, one, options, VOCAB};
+use super::{assert_same_numbers, collect, engine, greedy, limited, load, one, options, VOCAB};
 use olmo_core::checkpoint::LoadOptions;
 use olmo_core::limits::Limits;
 
@@ -55,11 +55,8 @@ fn forward_keeps_what_is_asked_for_and_nothing_else() {
         for from in [0, 1, 20, 32, 33] {
             let options = ForwardOptions { logits_from: from, ..ForwardOptions::default() };
             let output = forward(&engine, &ids, options);
-            assert_eq!(
-                output.logits,
-                whole.logits[from * VOCAB..],
-                "from {from}, chunks of {chunk}"
-            );
+            let expected = &whole.logits[from * VOCAB..];
+            assert_same_numbers(&output.logits, expected, &format!("from {from}, by {chunk}"));
             assert_eq!(output.logits.capacity(), output.logits.len(), "no room for more");
             assert!(output.hidden_states.is_empty() && output.attentions.is_empty());
         }
@@ -70,8 +67,9 @@ fn forward_keeps_what_is_asked_for_and_nothing_else() {
         };
         let output = forward(&engine, &ids, some);
         assert!(output.logits.is_empty());
-        assert_eq!(output.hidden_states[0], whole.hidden_states[2]);
-        assert_eq!(output.hidden_states[1], whole.hidden_states[0]);
+        for (ours, layer) in output.hidden_states.iter().zip([2, 0]) {
+            assert_same_numbers(ours, &whole.hidden_states[layer], &format!("layer {layer}"));
+        }
     }
     let none = ForwardOptions { hidden_states: vec![3], ..ForwardOptions::default() };
     let error = block_on(engine().forward(ids, none)).unwrap_err();
@@ -91,7 +89,11 @@ fn continuations_are_scored_together_as_each_alone() {
     assert_eq!(greedy[..4], [true, false, false, true]);
     for (continuation, score) in continuations.iter().zip(&scores) {
         let alone = block_on(engine.score(prompt.clone(), continuation.clone())).unwrap();
-        assert_eq!(&alone, score);
+        let numbers = |score: &Score| -> Vec<f32> {
+            score.tokens.iter().filter_map(|token| token.logprob).collect()
+        };
+        assert_same_numbers(&numbers(&alone), &numbers(score), "log-probabilities");
+        assert_eq!(alone.is_greedy, score.is_greedy);
         let ids: Vec<u32> = score.tokens.iter().map(|token| token.id).collect();
         assert_eq!(&ids, continuation);
         assert!(score.tokens.iter().all(|token| token.top.is_empty()));

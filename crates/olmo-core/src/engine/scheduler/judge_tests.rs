@@ -9,8 +9,11 @@ use crate::engine::call::{End, Goal};
 use crate::engine::{Event, FinishReason, Generation};
 use crate::model::Probe;
 
+/// The text that a continuation belongs to, and its tokens.
+type Continuation = (usize, Vec<u32>);
+
 /// Texts and their ends: questions with some choices each, of which many begin alike.
-fn texts() -> (Vec<Vec<u32>>, Vec<(usize, Vec<u32>)>) {
+fn texts() -> (Vec<Vec<u32>>, Vec<Continuation>) {
     let (mut texts, mut ends) = (Vec::new(), Vec::new());
     for question in 0..12_u32 {
         let shared = (0..question % 3 * 20).map(|token| token % 23);

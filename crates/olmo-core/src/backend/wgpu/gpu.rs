@@ -1,0 +1,379 @@
+//! A device with its queue: buffers, kernels and the commands that wait to be sent.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{mpsc, Arc, Mutex, PoisonError};
+
+use pollster::block_on;
+use wgpu::{
+    BindGroupDescriptor, BindGroupEntry, BufferBinding, BufferDescriptor, BufferUsages,
+    ComputePipeline, DeviceDescriptor, ExperimentalFeatures, Features, MapMode, MemoryHints,
+    PollType, SubmissionIndex, Trace,
+};
+
+use super::buffers::{Pool, Pooled};
+use super::kernels::Kernel;
+use super::recording::Recording;
+use crate::device::Adapter;
+use crate::error::{Amount, Hint};
+use crate::{Error, Result};
+
+/// Bytes of the numbers that a dispatch is given, and how far apart those of two lie: the alignment that every
+/// device takes.
+const PARAMS: usize = 64;
+const PARAMS_STRIDE: usize = 256;
+
+/// Dispatches that are sent together at most.
+const MOST_DISPATCHES: usize = 1024;
+
+/// Submissions that may be on their way. The host waits for the oldest before it sends another.
+const MOST_IN_FLIGHT: usize = 4;
+
+/// Bytes that are on their way to the device at once.
+const UPLOAD_BYTES: usize = 64 << 20;
+
+/// Workgroups in one dimension of a dispatch: the number that every device takes.
+pub(super) const MOST_GROUPS: u32 = 65535;
+
+/// What went wrong on the device since it was opened: the first of it.
+type Failure = Arc<Mutex<Option<Error>>>;
+
+pub(super) struct Gpu {
+    name: String,
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    failure: Failure,
+    pool: Arc<Pool>,
+    params: wgpu::Buffer,
+    kernels: RefCell<HashMap<Kernel, ComputePipeline>>,
+    recording: RefCell<Recording>,
+    in_flight: RefCell<VecDeque<SubmissionIndex>>,
+    /// Bytes that were written and not sent.
+    uploading: Cell<usize>,
+    /// Where numbers come back to.
+    staging: RefCell<Option<wgpu::Buffer>>,
+}
+
+impl Gpu {
+    pub fn open(adapter: &Adapter) -> Result<Gpu> {
+        let descriptor = DeviceDescriptor {
+            label: Some("olmo2"),
+            required_features: Features::empty(),
+            required_limits: adapter.inner().limits(),
+            experimental_features: ExperimentalFeatures::disabled(),
+            memory_hints: MemoryHints::Performance,
+            trace: Trace::Off,
+        };
+        let (device, queue) =
+            block_on(adapter.inner().request_device(&descriptor)).map_err(|error| {
+                Error::DeviceUnavailable {
+                    device: adapter.name.clone(),
+                    reason: format!("its driver does not open it ({error})").into(),
+                }
+            })?;
+        let failure = Failure::default();
+        watch(&device, &adapter.name, &failure);
+        let params = device.create_buffer(&BufferDescriptor {
+            label: Some("params"),
+            size: (MOST_DISPATCHES * PARAMS_STRIDE) as u64,
+            usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Ok(Gpu {
+            name: adapter.name.clone(),
+            device,
+            queue,
+            failure,
+            pool: Arc::default(),
+            params,
+            kernels: RefCell::default(),
+            recording: RefCell::default(),
+            in_flight: RefCell::default(),
+            uploading: Cell::default(),
+            staging: RefCell::default(),
+        })
+    }
+
+    /// Fails if anything on the device has.
+    pub fn check(&self) -> Result<()> {
+        match &*self.failure.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// The most bytes that a kernel can see of one buffer.
+    pub fn most_bytes(&self) -> usize {
+        let limits = self.device.limits();
+        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        usize::try_from(most).unwrap_or(usize::MAX) / 4 * 4
+    }
+
+    /// A buffer that stays, filled with zeros.
+    pub fn buffer(&self, words: usize, what: &str) -> Result<wgpu::Buffer> {
+        let bytes = self.checked_bytes(words, what)?;
+        let buffer = self.device.create_buffer(&BufferDescriptor {
+            label: Some(what),
+            size: bytes,
+            usage: BufferUsages::STORAGE | BufferUsages::COPY_DST | BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        self.check()?;
+        Ok(buffer)
+    }
+
+    /// A buffer of a pass, with any content.
+    pub fn scratch(&self, words: usize) -> Result<Pooled> {
+        let bytes = self.checked_bytes(words, "the activations of a batch")?;
+        Ok(Pool::take(&self.pool, &self.device, bytes))
+    }
+
+    fn checked_bytes(&self, words: usize, what: &str) -> Result<u64> {
+        let bytes = words.max(1).saturating_mul(4);
+        match bytes <= self.most_bytes() {
+            true => Ok(bytes as u64),
+            false => Err(Error::NotEnoughMemory {
+                what: format!("{what} on {}", self.name),
+                need: Amount::Bytes(bytes as u64),
+                have: Some(Amount::Bytes(self.most_bytes() as u64)),
+                hint: Hint::FewerSequences,
+            }),
+        }
+    }
+
+    /// Puts words into a buffer, before anything that is recorded from now on.
+    ///
+    /// Nothing may be recorded that uses the buffer and has not been sent.
+    pub fn write(&self, buffer: &wgpu::Buffer, offset: usize, words: &[u32]) -> Result<()> {
+        for (index, part) in words.chunks(UPLOAD_BYTES / 4).enumerate() {
+            let bytes: Vec<u8> = part.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let place = offset + index * UPLOAD_BYTES;
+            self.queue.write_buffer(buffer, place as u64, &bytes);
+            self.uploading.set(self.uploading.get() + bytes.len());
+            // Until it is sent, it is in memory a second time.
+            if self.uploading.get() >= UPLOAD_BYTES {
+                self.uploading.set(0);
+                self.queue.submit([]);
+                self.wait()?;
+            }
+        }
+        self.check()
+    }
+
+    /// Words of a batch on the device, as scratch.
+    pub fn upload(&self, words: &[u32]) -> Result<Pooled> {
+        let buffer = self.scratch(words.len())?;
+        self.write(buffer.buffer(), 0, words)?;
+        Ok(buffer)
+    }
+
+    /// Records a kernel. `params` are the fields of its `Params`, `buffers` its bindings from 1 on.
+    pub fn dispatch(
+        &self,
+        kernel: Kernel,
+        params: &[u32],
+        buffers: &[&wgpu::Buffer],
+        groups: [u32; 3],
+    ) -> Result<()> {
+        if groups.contains(&0) {
+            return Ok(());
+        }
+        if groups.iter().any(|&groups| groups > MOST_GROUPS) || params.len() * 4 > PARAMS {
+            return Err(Error::Internal(format!("{kernel:?} over {groups:?} workgroups")));
+        }
+        if self.recording.borrow().params.len() == MOST_DISPATCHES * PARAMS_STRIDE {
+            self.submit()?;
+        }
+        let pipeline = self.pipeline(kernel);
+        let mut recording = self.recording.borrow_mut();
+        let offset = recording.params.len();
+        recording.params.extend(params.iter().flat_map(|word| word.to_le_bytes()));
+        recording.params.resize(offset + PARAMS_STRIDE, 0);
+        let params = wgpu::BindingResource::Buffer(BufferBinding {
+            buffer: &self.params,
+            offset: offset as u64,
+            size: std::num::NonZero::new(PARAMS as u64),
+        });
+        let mut entries = vec![BindGroupEntry { binding: 0, resource: params }];
+        entries.extend((1..).zip(buffers).map(|(binding, buffer)| BindGroupEntry {
+            binding,
+            resource: buffer.as_entire_binding(),
+        }));
+        let group = self.device.create_bind_group(&BindGroupDescriptor {
+            label: None,
+            layout: &pipeline.get_bind_group_layout(0),
+            entries: &entries,
+        });
+        let pass = recording.pass(&self.device);
+        pass.set_pipeline(&pipeline);
+        pass.set_bind_group(0, &group, &[]);
+        pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+        Ok(())
+    }
+
+    /// Compiled when it is first asked for.
+    fn pipeline(&self, kernel: Kernel) -> ComputePipeline {
+        let mut kernels = self.kernels.borrow_mut();
+        kernels.entry(kernel).or_insert_with(|| kernel.compile(&self.device)).clone()
+    }
+
+    /// Sends what is recorded.
+    pub fn submit(&self) -> Result<()> {
+        let mut recording = std::mem::take(&mut *self.recording.borrow_mut());
+        recording.pass = None; // ends it
+        if let Some(encoder) = recording.encoder {
+            if !recording.params.is_empty() {
+                self.queue.write_buffer(&self.params, 0, &recording.params);
+            }
+            self.uploading.set(0);
+            let mut in_flight = self.in_flight.borrow_mut();
+            in_flight.push_back(self.queue.submit([encoder.finish()]));
+            if in_flight.len() > MOST_IN_FLIGHT {
+                let oldest = in_flight.pop_front();
+                self.poll(PollType::Wait { submission_index: oldest, timeout: None })?;
+            }
+        }
+        self.check()
+    }
+
+    /// Waits until all that was sent is done.
+    fn wait(&self) -> Result<()> {
+        self.in_flight.borrow_mut().clear();
+        self.poll(PollType::wait_indefinitely())
+    }
+
+    fn poll(&self, wait: PollType) -> Result<()> {
+        let polled = self.device.poll(wait);
+        self.check()?;
+        polled.map(drop).map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, reason: impl std::fmt::Display) -> Error {
+        Error::DeviceFailed { device: self.name.clone(), reason: reason.to_string() }
+    }
+
+    /// Records a copy of words within a buffer, through another one: the two places must not be one command's.
+    pub fn copy(
+        &self,
+        buffer: &wgpu::Buffer,
+        [from, into]: [usize; 2],
+        words: usize,
+    ) -> Result<()> {
+        let between = self.scratch(words)?;
+        let [from, into, bytes] = [from, into, words].map(|words| 4 * words as u64);
+        let mut recording = self.recording.borrow_mut();
+        let encoder = recording.encoder(&self.device);
+        encoder.copy_buffer_to_buffer(buffer, from, between.buffer(), 0, bytes);
+        encoder.copy_buffer_to_buffer(between.buffer(), 0, buffer, into, bytes);
+        Ok(())
+    }
+
+    /// Words of a buffer, after all that was recorded.
+    pub fn read(&self, buffer: &wgpu::Buffer, offset: usize, words: usize) -> Result<Vec<u32>> {
+        let bytes = 4 * words as u64;
+        if bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let mut kept = self.staging.borrow_mut();
+        let staging = kept.take().filter(|staging| staging.size() >= bytes).unwrap_or_else(|| {
+            self.device.create_buffer(&BufferDescriptor {
+                label: Some("staging"),
+                size: bytes.next_power_of_two(),
+                usage: BufferUsages::MAP_READ | BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        });
+        self.recording.borrow_mut().encoder(&self.device).copy_buffer_to_buffer(
+            buffer,
+            4 * offset as u64,
+            &staging,
+            0,
+            bytes,
+        );
+        self.submit()?;
+        let (sender, receiver) = mpsc::channel();
+        staging.map_async(MapMode::Read, 0..bytes, move |mapped| drop(sender.send(mapped)));
+        self.wait()?;
+        match receiver.try_recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Err(self.failed(error)),
+            Err(error) => return Err(self.failed(error)),
+        }
+        let view = staging.get_mapped_range(0..bytes).map_err(|error| self.failed(error))?;
+        let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+        let found = view.chunks_exact(4).map(word).collect();
+        drop(view);
+        staging.unmap();
+        *kept = Some(staging);
+        Ok(found)
+    }
+
+    /// Loses the device on purpose.
+    #[cfg(test)]
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+}
+
+/// Keeps the first thing that goes wrong on a device; without a watcher wgpu would end the process.
+fn watch(device: &wgpu::Device, name: &str, failure: &Failure) {
+    let keep = |failure: &Failure, name: &str, reason: String| {
+        let mut first = failure.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(Error::DeviceFailed { device: name.to_owned(), reason });
+    };
+    let (named, kept) = (name.to_owned(), failure.clone());
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        keep(&kept, &named, error.to_string());
+    }));
+    let (named, kept) = (name.to_owned(), failure.clone());
+    device.set_device_lost_callback(move |_, reason| {
+        keep(&kept, &named, format!("the device was lost: {reason}"));
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::Device;
+
+    fn software_gpu(test: &str) -> Option<Gpu> {
+        match Device::SoftwareGpu.adapter() {
+            Ok(adapter) => Some(Gpu::open(&adapter).expect("a device")),
+            Err(error) => {
+                println!("not run: {test}: {error}");
+                None
+            }
+        }
+    }
+
+    #[test]
+    fn words_go_and_come_back() {
+        let Some(gpu) = software_gpu("words_go_and_come_back") else { return };
+        let words: Vec<u32> = (0..1000).collect();
+        let buffer = gpu.upload(&words).expect("room");
+        assert_eq!(gpu.read(buffer.buffer(), 0, 1000).expect("words"), words);
+        assert_eq!(gpu.read(buffer.buffer(), 10, 3).expect("words"), [10, 11, 12]);
+        assert!(gpu.read(buffer.buffer(), 0, 0).expect("nothing").is_empty());
+    }
+
+    #[test]
+    fn a_buffer_beyond_the_device_is_an_error() {
+        let Some(gpu) = software_gpu("a_buffer_beyond_the_device_is_an_error") else { return };
+        for words in [gpu.most_bytes() / 4 + 1, usize::MAX] {
+            let error = gpu.scratch(words).err().expect("too large");
+            assert_eq!(error.code(), "NOT_ENOUGH_MEMORY");
+        }
+    }
+
+    /// What is asked of it afterwards fails, with the reason, and nothing hangs or panics.
+    #[test]
+    fn a_lost_device_is_an_error() {
+        let Some(gpu) = software_gpu("a_lost_device_is_an_error") else { return };
+        let buffer = gpu.upload(&[1, 2, 3]).expect("room");
+        gpu.destroy();
+        let error = gpu.read(buffer.buffer(), 0, 3).expect_err("it is gone");
+        assert_eq!(error.code(), "DEVICE_FAILED", "{error}");
+        let again = gpu.upload(&[4]).err().map(|error| error.code());
+        assert_eq!(again, Some("DEVICE_FAILED"));
+    }
+}
