@@ -108,6 +108,11 @@ impl Device {
         }
     }
 
+    /// Whether there is a backward pass for the device, in some build.
+    pub(crate) fn can_train(self) -> bool {
+        !matches!(self, Device::Gpu(_) | Device::Vulkan | Device::Dx12 | Device::SoftwareGpu)
+    }
+
     /// Fails with the reason if a model cannot run there.
     pub fn check(self) -> Result<()> {
         match self.engine() {

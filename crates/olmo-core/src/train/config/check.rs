@@ -28,7 +28,7 @@ impl TrainConfig {
                 "checkpoint.dtype",
                 &|| format!("is `{}`, but float32 or bfloat16 is needed", self.checkpoint.dtype),
             ),
-            wrong(self.device.parse::<Device>().is_err(), "device", &|| {
+            wrong(!self.device.parse().is_ok_and(Device::can_train), "device", &|| {
                 format!("is `{}`, but cpu, cuda, cuda:N, metal or auto is needed", self.device)
             }),
             counted("batch_size", self.batch_size as u64, MOST_INSTANCES),
