@@ -93,6 +93,14 @@ test('there are all labels of both harnesses, and what is missing is named', asy
     await failing({ tasks: ['piqa'], limit: undefined, documents })
   await failing({ tasks: ['piqa'], documents: '0-1' })
   await failing({ tasks: ['piqa'], metric: 'mc2' })
+  const beyond = await failing({ tasks: ['copa'], limit: undefined, documents: '100-119' })
+  t.regex(beyond?.message ?? '', /is 100-119, but copa ends at 99/)
+})
+
+test('a task that ends before the wanted documents says so beside those that have them', async (t) => {
+  const tasks = ['copa', 'arc_easy']
+  const { results } = await gather({ tasks, limit: undefined, documents: '100-101' })
+  t.true(results.notes?.includes('copa ends at 99: it has none of the documents 100-101'))
 })
 
 test('prompts take another number of examples where they are not finished', async (t) => {

@@ -122,6 +122,7 @@ export async function evaluate(model: Olmo2, options: EvaluateOptions): Promise<
   const range = rangeOf(options)
   const chosen = await chooseTasks(options.tasks, { harness, shots, hub, signal })
   const { tasks, notes } = await withData(chosen, data)
+  notes.push(...beyondTheEnd(tasks, options.documents))
   if (!knowsDolma2(model)) notes.push(OTHER_VOCABULARY)
   const head = {
     model: options.name ?? 'model',
@@ -198,6 +199,17 @@ function rangeOf({ limit, documents, shard }: EvaluateOptions): Range {
     const at = (n: number) => from + Math.floor((size * n) / count)
     return { from: at(index - 1), to: at(index) }
   }
+}
+
+/** What tasks say that have none of the wanted documents. */
+function beyondTheEnd(tasks: readonly Task[], wanted: string | undefined): string[] {
+  if (wanted === undefined) return []
+  const first = Number.parseInt(wanted, 10)
+  const short = tasks.filter(({ documents }) => documents <= first)
+  const ends = short.map(({ label, documents }) => `${label} ends at ${documents - 1}`)
+  if (short.length > 0 && short.length === tasks.length)
+    throw new OptionError('documents', `is ${wanted}, but ${ends.join(', ')}`)
+  return ends.map((end) => `${end}: it has none of the documents ${wanted}`)
 }
 
 interface Scoring {
