@@ -2,6 +2,7 @@
 //! Without one each test says so and passes; `OLMO2_TEST_GPU` names another device, such as `gpu`, to hold to the same.
 
 mod cpu_support;
+mod wgpu_support;
 
 use cpu_support::{
     forward, in_chunks, max_difference, random_model, random_weights, rounded, write_weights,
@@ -11,12 +12,13 @@ use olmo_core::backend::cpu::{CpuOps, Variant};
 use olmo_core::backend::wgpu::WgpuOps;
 use olmo_core::cache::CacheDType;
 use olmo_core::config::ModelConfig;
-use olmo_core::device::{Adapter, Device};
+use olmo_core::device::Adapter;
 use olmo_core::dtype::DType;
 use olmo_core::model::{Model, Probe, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::precision::{Precision, Scheme};
 use olmo_core::weights::Checkpoint;
+use wgpu_support::adapter;
 
 const SHAPE: Shape = Shape {
     hidden: 100, // no whole units of weights
@@ -32,18 +34,6 @@ const BLOCKS: usize = 32;
 /// Rows of whole blocks of every format, and heads of whole groups of a cache.
 const QUANTIZED: Shape =
     Shape { hidden: 256, intermediate: 768, layers: 3, heads: 4, kv_heads: 2, ..SHAPE };
-
-fn adapter(test: &str) -> Option<Adapter> {
-    let name = std::env::var("OLMO2_TEST_GPU").unwrap_or_else(|_| "software-gpu".to_owned());
-    let adapter = name.parse::<Device>().unwrap().adapter();
-    match adapter {
-        Ok(adapter) => Some(adapter),
-        Err(error) => {
-            println!("not run: {test}: {error}");
-            None
-        }
-    }
-}
 
 fn on_gpu(
     adapter: &Adapter,

@@ -1,10 +1,10 @@
 //! One decoder layer: attention and MLP, each normed *after* it ran and then added to the stream
 //! ("2 OLMo 2 Furious", 2025, section 3.2).
 
-use super::linear::{project, Linear};
+use super::linear::{project, swiglu, Linear};
 use super::{Input, Observe};
 use crate::config::ModelConfig;
-use crate::ops::{LayerSpec, Ops};
+use crate::ops::{LayerSpec, Ops, QkNorm};
 use crate::weights::Checkpoint;
 use crate::Result;
 
@@ -45,24 +45,29 @@ impl<O: Ops> Layer<O> {
         let layer = LayerSpec { index, kind: kind.expect("the kinds are those of the layers") };
         let eps = config.rms_norm_eps as f32;
         let mut weights = Weights { ops, checkpoint, index };
+        let [q_proj, k_proj, v_proj] = weights.linears([
+            "self_attn.q_proj.weight",
+            "self_attn.k_proj.weight",
+            "self_attn.v_proj.weight",
+        ])?;
+        let attention = Attention {
+            layer,
+            q_proj,
+            k_proj,
+            v_proj,
+            o_proj: weights.linear("self_attn.o_proj.weight")?,
+            q_norm: weights.vector("self_attn.q_norm.weight")?,
+            k_norm: weights.vector("self_attn.k_norm.weight")?,
+            eps,
+        };
+        let post_attention_norm = weights.vector("post_attention_layernorm.weight")?;
+        let [gate_proj, up_proj] =
+            weights.linears(["mlp.gate_proj.weight", "mlp.up_proj.weight"])?;
+        let down_proj = weights.linear("mlp.down_proj.weight")?;
         Ok(Layer {
-            attention: Attention {
-                layer,
-                q_proj: weights.linear("self_attn.q_proj.weight")?,
-                k_proj: weights.linear("self_attn.k_proj.weight")?,
-                v_proj: weights.linear("self_attn.v_proj.weight")?,
-                o_proj: weights.linear("self_attn.o_proj.weight")?,
-                q_norm: weights.vector("self_attn.q_norm.weight")?,
-                k_norm: weights.vector("self_attn.k_norm.weight")?,
-                eps,
-            },
-            post_attention_norm: weights.vector("post_attention_layernorm.weight")?,
-            mlp: Mlp {
-                layer,
-                gate_proj: weights.linear("mlp.gate_proj.weight")?,
-                up_proj: weights.linear("mlp.up_proj.weight")?,
-                down_proj: weights.linear("mlp.down_proj.weight")?,
-            },
+            attention,
+            post_attention_norm,
+            mlp: Mlp { layer, gate_proj, up_proj, down_proj },
             post_mlp_norm: weights.vector("post_feedforward_layernorm.weight")?,
             eps,
         })
@@ -92,12 +97,9 @@ impl<O: Ops> Layer<O> {
         observer: &mut impl Observe<O>,
     ) -> Result<O::Tensor> {
         let h = self.attention.forward(ops, &x, cache, pass, observer)?; // [rows, hidden]
-        let h = ops.rms_norm(h, &self.post_attention_norm, self.eps)?;
-        let x = ops.add(h, &x)?;
-
+        let x = ops.norm_add(&x, h, &self.post_attention_norm, self.eps)?;
         let h = self.mlp.forward(ops, &x, observer)?; // [rows, hidden]
-        let h = ops.rms_norm(h, &self.post_mlp_norm, self.eps)?;
-        ops.add(h, &x)
+        ops.norm_add(&x, h, &self.post_mlp_norm, self.eps)
     }
 }
 
@@ -114,12 +116,10 @@ impl<O: Ops> Attention<O> {
         let layer = self.layer;
         observer.input(ops, layer.index, Input::Attention, x)?;
         // q [rows, heads · head_dim]; k, v [rows, kv_heads · head_dim]
-        let [q, k, v] = project(ops, x, [&self.q_proj, &self.k_proj, &self.v_proj])?;
-        let q = ops.rms_norm(q, &self.q_norm, self.eps)?;
-        let k = ops.rms_norm(k, &self.k_norm, self.eps)?;
-        let q = ops.rope(q, layer, pass)?;
-        let k = ops.rope(k, layer, pass)?;
-        let h = ops.attention(&q, &k, &v, cache, layer, pass)?; // [rows, heads · head_dim]
+        let qkv = project(ops, x, [&self.q_proj, &self.k_proj, &self.v_proj])?;
+        let norms = QkNorm { q: &self.q_norm, k: &self.k_norm, eps: self.eps };
+        // Both [rows, heads · head_dim].
+        let [q, h] = ops.normed_attention(qkv, norms, cache, layer, pass)?;
         observer.queries(ops, &q, cache, layer, pass)?;
         observer.input(ops, layer.index, Input::AttentionOutput, &h)?;
         self.o_proj.forward(ops, &h) // [rows, hidden]
@@ -130,8 +130,7 @@ impl<O: Ops> Mlp<O> {
     /// `[rows, hidden]` → `[rows, hidden]`.
     fn forward(&self, ops: &O, x: &O::Tensor, observer: &mut impl Observe<O>) -> Result<O::Tensor> {
         observer.input(ops, self.layer.index, Input::Mlp, x)?;
-        let [gate, up] = project(ops, x, [&self.gate_proj, &self.up_proj])?; // [rows, intermediate]
-        let h = ops.silu_mul(gate, &up)?; // [rows, intermediate]
+        let h = swiglu(ops, x, &self.gate_proj, &self.up_proj)?; // [rows, intermediate]
         observer.input(ops, self.layer.index, Input::MlpOutput, &h)?;
         self.down_proj.forward(ops, &h) // [rows, hidden]
     }
@@ -147,6 +146,14 @@ struct Weights<'a, O> {
 impl<O: Ops> Weights<'_, O> {
     fn linear(&mut self, name: &str) -> Result<Linear<O>> {
         Ok(Linear::new(self.ops.matrix(self.checkpoint.get(&self.full(name))?)?))
+    }
+
+    /// Maps that share their input.
+    fn linears<const N: usize>(&mut self, names: [&str; N]) -> Result<[Linear<O>; N]> {
+        let weights = names.iter().map(|name| self.checkpoint.get(&self.full(name)));
+        let weights = weights.collect::<Result<Vec<_>>>()?;
+        let weights = weights.try_into().unwrap_or_else(|_| unreachable!("a weight a name"));
+        Ok(self.ops.matrices(weights)?.map(Linear::new))
     }
 
     fn vector(&mut self, name: &str) -> Result<O::Vector> {

@@ -57,3 +57,17 @@ pub(super) fn project<O: Ops, const N: usize>(
     let adapted = adapted.collect::<Result<Vec<_>>>()?;
     Ok(adapted.try_into().unwrap_or_else(|_| unreachable!("one output a map")))
 }
+
+/// `silu(gate(x)) · up(x)`: `[rows, in]` → `[rows, out]`.
+pub(super) fn swiglu<O: Ops>(
+    ops: &O,
+    x: &O::Tensor,
+    gate: &Linear<O>,
+    up: &Linear<O>,
+) -> Result<O::Tensor> {
+    if gate.adapter.is_none() && up.adapter.is_none() {
+        return ops.swiglu(x, &gate.weight, &up.weight);
+    }
+    let [gate, up] = project(ops, x, [gate, up])?;
+    ops.silu_mul(gate, &up)
+}

@@ -18,3 +18,11 @@ pub struct LayerSpec {
     /// Its kind, as an index into the kinds its pass began with.
     pub kind: usize,
 }
+
+/// The norms of a layer's queries and keys, each over a whole projection.
+#[derive(Debug, Clone, Copy)]
+pub struct QkNorm<'a, V> {
+    pub q: &'a V,
+    pub k: &'a V,
+    pub eps: f32,
+}

@@ -2,7 +2,8 @@
 //!
 //! [`model`](crate::model) is written over this trait; [`backend`](crate::backend) implements it: on
 //! the CPU engine's own buffers, on candle tensors, and for training on each of the two with a way
-//! back. An operation that may reuse its input's memory takes it by value.
+//! back. An operation that may reuse its input's memory takes it by value. Some operations are others in a row: their
+//! bodies here are their meaning, and a backend has its own where it can do them together.
 //!
 //! Two promises:
 //! - a row's result depends on that row alone (and, in attention, on its sequence's cache),
@@ -16,7 +17,7 @@ mod rope;
 mod train;
 
 pub use batch::{Batch, BlockTable, Span};
-pub use layers::{LayerKind, LayerSpec};
+pub use layers::{LayerKind, LayerSpec, QkNorm};
 pub use rope::RopeTable;
 pub use train::{LossScale, LossSums, Parameter, TrainOps};
 
@@ -40,6 +41,13 @@ pub trait Ops {
     /// Takes a weight over from its file, converting it to the dtype this backend runs in.
     fn matrix(&mut self, weight: &TensorData) -> Result<Self::Matrix>;
     fn vector(&mut self, weight: &TensorData) -> Result<Self::Vector>;
+
+    /// Takes over weights that share their input, in order, so that [`Ops::project`] can multiply them together.
+    fn matrices<const N: usize>(&mut self, weights: [&TensorData; N]) -> Result<[Self::Matrix; N]> {
+        let matrices = weights.into_iter().map(|weight| self.matrix(weight));
+        let matrices = matrices.collect::<Result<Vec<_>>>()?;
+        Ok(matrices.try_into().unwrap_or_else(|_| unreachable!("a matrix a weight")))
+    }
 
     /// Takes over an embedding table that is only for [`Ops::embed`].
     fn table(&mut self, weight: &TensorData) -> Result<Self::Matrix> {
@@ -92,11 +100,54 @@ pub trait Ops {
         pass: &Self::Pass<'_>,
     ) -> Result<Self::Tensor>;
 
+    /// Attention with normed queries and keys: norms both over their whole rows, rotates both and lets them attend.
+    /// `qkv` are the queries, keys and values of [`Ops::attention`] before that. Returns the queries as they
+    /// attended, and what they found.
+    fn normed_attention(
+        &self,
+        qkv: [Self::Tensor; 3],
+        norms: QkNorm<'_, Self::Vector>,
+        cache: &mut Self::Cache,
+        layer: LayerSpec,
+        pass: &Self::Pass<'_>,
+    ) -> Result<[Self::Tensor; 2]> {
+        let [q, k, v] = qkv;
+        let q = self.rms_norm(q, norms.q, norms.eps)?;
+        let k = self.rms_norm(k, norms.k, norms.eps)?;
+        let q = self.rope(q, layer, pass)?;
+        let k = self.rope(k, layer, pass)?;
+        let h = self.attention(&q, &k, &v, cache, layer, pass)?;
+        Ok([q, h])
+    }
+
     /// `silu(gate) · up`, element by element.
     fn silu_mul(&self, gate: Self::Tensor, up: &Self::Tensor) -> Result<Self::Tensor>;
 
+    /// `silu(x · gateᵀ) · (x · upᵀ)`: `[rows, in]` → `[rows, out]`.
+    fn swiglu(
+        &self,
+        x: &Self::Tensor,
+        gate: &Self::Matrix,
+        up: &Self::Matrix,
+    ) -> Result<Self::Tensor> {
+        let [gate, up] = self.project(x, [gate, up])?;
+        self.silu_mul(gate, &up)
+    }
+
     /// `x + y`, element by element.
     fn add(&self, x: Self::Tensor, y: &Self::Tensor) -> Result<Self::Tensor>;
+
+    /// `x + rms_norm(h)`.
+    fn norm_add(
+        &self,
+        x: &Self::Tensor,
+        h: Self::Tensor,
+        weight: &Self::Vector,
+        eps: f32,
+    ) -> Result<Self::Tensor> {
+        let h = self.rms_norm(h, weight, eps)?;
+        self.add(h, x)
+    }
 
     /// The batch's output rows, `[outputs, width]`.
     fn select_outputs(&self, x: &Self::Tensor, pass: &Self::Pass<'_>) -> Result<Self::Tensor>;

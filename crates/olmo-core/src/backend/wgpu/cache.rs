@@ -1,6 +1,7 @@
 //! Storage for keys and values.
 
 use super::gpu::Gpu;
+use super::slice::{Role, Slice};
 use crate::cache::{CacheDType, CacheShape, BLOCK_TOKENS, CACHE_GROUP};
 use crate::dtype::DType;
 use crate::{Error, Result};
@@ -26,6 +27,10 @@ impl Cache {
 
     pub(super) fn layer(&self, index: usize) -> &wgpu::Buffer {
         &self.layers[index]
+    }
+
+    pub(super) fn slice(&self, layer: usize) -> Slice {
+        Slice::whole(&self.layers[layer], Role::Cache)
     }
 
     /// Numbers of one token's keys.

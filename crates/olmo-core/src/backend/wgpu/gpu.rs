@@ -6,52 +6,46 @@ use std::sync::{mpsc, Arc, Mutex, PoisonError};
 
 use pollster::block_on;
 use wgpu::{
-    BindGroupDescriptor, BindGroupEntry, BufferBinding, BufferDescriptor, BufferUsages,
-    ComputePipeline, DeviceDescriptor, ExperimentalFeatures, Features, MapMode, MemoryHints,
-    PollType, SubmissionIndex, Trace,
+    BufferDescriptor, BufferUsages, DeviceDescriptor, ExperimentalFeatures, Features, MapMode,
+    MemoryHints, PollType, SubmissionIndex, Trace as ApiTrace,
 };
 
 use super::buffers::{Pool, Pooled};
 use super::kernels::Kernel;
-use super::recording::Recording;
+use super::program::Program;
+use super::recording::{BindGroups, Recording, MOST_DISPATCHES, PARAMS_STRIDE};
+use super::slice::Tensor;
+use super::trace::Trace;
 use crate::device::Adapter;
 use crate::error::{Amount, Hint};
 use crate::{Error, Result};
 
-/// Bytes of the numbers that a dispatch is given, and how far apart those of two lie: the alignment that every
-/// device takes.
-const PARAMS: usize = 64;
-const PARAMS_STRIDE: usize = 256;
-
-/// Dispatches that are sent together at most.
-const MOST_DISPATCHES: usize = 1024;
-
-/// Submissions that may be on their way. The host waits for the oldest before it sends another.
-const MOST_IN_FLIGHT: usize = 4;
-
 /// Bytes that are on their way to the device at once.
 const UPLOAD_BYTES: usize = 64 << 20;
-
-/// Workgroups in one dimension of a dispatch: the number that every device takes.
-pub(super) const MOST_GROUPS: u32 = 65535;
 
 /// What went wrong on the device since it was opened: the first of it.
 type Failure = Arc<Mutex<Option<Error>>>;
 
 pub(super) struct Gpu {
     name: String,
-    device: wgpu::Device,
-    queue: wgpu::Queue,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
     failure: Failure,
     pool: Arc<Pool>,
-    params: wgpu::Buffer,
-    kernels: RefCell<HashMap<Kernel, ComputePipeline>>,
-    recording: RefCell<Recording>,
-    in_flight: RefCell<VecDeque<SubmissionIndex>>,
+    pub(super) params: wgpu::Buffer,
+    pub(super) programs: RefCell<HashMap<Kernel, Program>>,
+    pub(super) bind_groups: RefCell<BindGroups>,
+    pub(super) recording: RefCell<Recording>,
+    /// Dispatches after which commands are sent.
+    pub(super) enough: Cell<usize>,
+    /// Floating-point operations that were recorded and not sent.
+    pub(super) work: Cell<usize>,
+    pub(super) in_flight: RefCell<VecDeque<SubmissionIndex>>,
     /// Bytes that were written and not sent.
-    uploading: Cell<usize>,
+    pub(super) uploading: Cell<usize>,
     /// Where numbers come back to.
     staging: RefCell<Option<wgpu::Buffer>>,
+    pub(super) trace: RefCell<Option<Trace>>,
 }
 
 impl Gpu {
@@ -62,7 +56,7 @@ impl Gpu {
             required_limits: adapter.inner().limits(),
             experimental_features: ExperimentalFeatures::disabled(),
             memory_hints: MemoryHints::Performance,
-            trace: Trace::Off,
+            trace: ApiTrace::Off,
         };
         let (device, queue) =
             block_on(adapter.inner().request_device(&descriptor)).map_err(|error| {
@@ -86,11 +80,15 @@ impl Gpu {
             failure,
             pool: Arc::default(),
             params,
-            kernels: RefCell::default(),
+            programs: RefCell::default(),
+            bind_groups: RefCell::default(),
             recording: RefCell::default(),
+            enough: Cell::new(MOST_DISPATCHES),
+            work: Cell::default(),
             in_flight: RefCell::default(),
             uploading: Cell::default(),
             staging: RefCell::default(),
+            trace: RefCell::default(),
         })
     }
 
@@ -125,7 +123,22 @@ impl Gpu {
     /// A buffer of a pass, with any content.
     pub fn scratch(&self, words: usize) -> Result<Pooled> {
         let bytes = self.checked_bytes(words, "the activations of a batch")?;
-        Ok(Pool::take(&self.pool, &self.device, bytes))
+        let before = self.pool.count();
+        let buffer = Pool::take(&self.pool, &self.device, bytes);
+        self.made(self.pool.count() - before);
+        Ok(buffer)
+    }
+
+    /// Activations of these widths, side by side in a buffer.
+    pub fn tensors<const N: usize>(&self, rows: usize, widths: [usize; N]) -> Result<[Tensor; N]> {
+        Ok(Tensor::of(self.scratch(Tensor::words(rows, &widths))?, rows, widths))
+    }
+
+    /// Tells the trace of buffers or bind groups.
+    pub(super) fn made(&self, count: usize) {
+        if let Some(trace) = &*self.trace.borrow() {
+            trace.made(count);
+        }
     }
 
     fn checked_bytes(&self, words: usize, what: &str) -> Result<u64> {
@@ -167,82 +180,13 @@ impl Gpu {
         Ok(buffer)
     }
 
-    /// Records a kernel. `params` are the fields of its `Params`, `buffers` its bindings from 1 on.
-    pub fn dispatch(
-        &self,
-        kernel: Kernel,
-        params: &[u32],
-        buffers: &[&wgpu::Buffer],
-        groups: [u32; 3],
-    ) -> Result<()> {
-        if groups.contains(&0) {
-            return Ok(());
-        }
-        if groups.iter().any(|&groups| groups > MOST_GROUPS) || params.len() * 4 > PARAMS {
-            return Err(Error::Internal(format!("{kernel:?} over {groups:?} workgroups")));
-        }
-        if self.recording.borrow().params.len() == MOST_DISPATCHES * PARAMS_STRIDE {
-            self.submit()?;
-        }
-        let pipeline = self.pipeline(kernel);
-        let mut recording = self.recording.borrow_mut();
-        let offset = recording.params.len();
-        recording.params.extend(params.iter().flat_map(|word| word.to_le_bytes()));
-        recording.params.resize(offset + PARAMS_STRIDE, 0);
-        let params = wgpu::BindingResource::Buffer(BufferBinding {
-            buffer: &self.params,
-            offset: offset as u64,
-            size: std::num::NonZero::new(PARAMS as u64),
-        });
-        let mut entries = vec![BindGroupEntry { binding: 0, resource: params }];
-        entries.extend((1..).zip(buffers).map(|(binding, buffer)| BindGroupEntry {
-            binding,
-            resource: buffer.as_entire_binding(),
-        }));
-        let group = self.device.create_bind_group(&BindGroupDescriptor {
-            label: None,
-            layout: &pipeline.get_bind_group_layout(0),
-            entries: &entries,
-        });
-        let pass = recording.pass(&self.device);
-        pass.set_pipeline(&pipeline);
-        pass.set_bind_group(0, &group, &[]);
-        pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
-        Ok(())
-    }
-
-    /// Compiled when it is first asked for.
-    fn pipeline(&self, kernel: Kernel) -> ComputePipeline {
-        let mut kernels = self.kernels.borrow_mut();
-        kernels.entry(kernel).or_insert_with(|| kernel.compile(&self.device)).clone()
-    }
-
-    /// Sends what is recorded.
-    pub fn submit(&self) -> Result<()> {
-        let mut recording = std::mem::take(&mut *self.recording.borrow_mut());
-        recording.pass = None; // ends it
-        if let Some(encoder) = recording.encoder {
-            if !recording.params.is_empty() {
-                self.queue.write_buffer(&self.params, 0, &recording.params);
-            }
-            self.uploading.set(0);
-            let mut in_flight = self.in_flight.borrow_mut();
-            in_flight.push_back(self.queue.submit([encoder.finish()]));
-            if in_flight.len() > MOST_IN_FLIGHT {
-                let oldest = in_flight.pop_front();
-                self.poll(PollType::Wait { submission_index: oldest, timeout: None })?;
-            }
-        }
-        self.check()
-    }
-
     /// Waits until all that was sent is done.
     fn wait(&self) -> Result<()> {
         self.in_flight.borrow_mut().clear();
         self.poll(PollType::wait_indefinitely())
     }
 
-    fn poll(&self, wait: PollType) -> Result<()> {
+    pub(super) fn poll(&self, wait: PollType) -> Result<()> {
         let polled = self.device.poll(wait);
         self.check()?;
         polled.map(drop).map_err(|error| self.failed(error))
@@ -276,6 +220,7 @@ impl Gpu {
         }
         let mut kept = self.staging.borrow_mut();
         let staging = kept.take().filter(|staging| staging.size() >= bytes).unwrap_or_else(|| {
+            self.made(1);
             self.device.create_buffer(&BufferDescriptor {
                 label: Some("staging"),
                 size: bytes.next_power_of_two(),

@@ -1,10 +1,5 @@
 //! The kernels: which there are, and what their sources are put together from.
 
-use wgpu::{
-    ComputePipeline, ComputePipelineDescriptor, Device, PipelineCompilationOptions,
-    ShaderModuleDescriptor, ShaderSource,
-};
-
 use crate::cache::CacheDType;
 use crate::dtype::{DType, TensorType};
 use crate::quant::BlockType;
@@ -12,20 +7,63 @@ use crate::quant::BlockType;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
     Embed(TensorType),
-    /// A product with a few rows, up to [`MOST_ROWS`].
-    ProjectRows(TensorType, u32),
-    ProjectTiles(TensorType),
+    /// Products of up to three matrices with a few rows.
+    ProjectRows(Lines),
+    SwigluRows(Lines),
+    /// The same for many rows; whether rows of activations are whole units.
+    ProjectTiles(TensorType, bool),
     RmsNorm,
+    NormAdd,
     Rope,
     Store(CacheDType),
-    Attention(CacheDType),
+    AttentionInput(CacheDType),
+    Attention(Heads),
+    AttentionCombine,
+    /// Attention of many rows of a text.
+    AttentionTiles(Heads),
     SiluMul,
     Add,
     Select,
 }
 
-/// Rows that [`Kernel::ProjectRows`] takes.
+/// The kind of products that `shaders/lines.wgsl` computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Lines {
+    /// The types of weights: twice the same, if there is one.
+    pub kinds: [TensorType; 2],
+    /// Rows of activations, up to [`MOST_ROWS`].
+    pub rows: usize,
+    /// Whether rows of activations are whole units.
+    pub is_wide: bool,
+}
+
+/// The kind of heads that `shaders/attention.wgsl` computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Heads {
+    pub cache: CacheDType,
+    pub head_dim: usize,
+    /// Query heads that a workgroup computes together; they have the same key head.
+    pub shared: usize,
+}
+
+/// Rows of activations in a product of lines.
 pub(super) const MOST_ROWS: usize = 8;
+
+/// Lines that a workgroup multiplies.
+pub(super) const LINES: usize = 4;
+
+/// Heads of a workgroup of [`Kernel::Attention`], and what their queries take of its shared memory.
+const MOST_SHARED: usize = 8;
+const MOST_SHARED_LANES: usize = 256;
+
+/// Rows of a workgroup of [`Kernel::AttentionTiles`].
+pub(super) const ATTENTION_TILE: usize = 32;
+
+/// Heads of more numbers do not fit its registers.
+pub(super) const MOST_TILE_HEAD_DIM: usize = 256;
+
+/// Matrices that are multiplied together.
+pub(super) const MOST_SEGMENTS: usize = 3;
 
 /// Rows and outputs of a workgroup of [`Kernel::ProjectTiles`].
 pub(super) const TILE: usize = 64;
@@ -34,94 +72,144 @@ pub(super) const TILE: usize = 64;
 pub(super) const SIZE: usize = 64;
 
 impl Kernel {
-    /// Parts of the source, one after the other.
-    fn source(self) -> Vec<&'static str> {
-        match self {
+    pub fn source(self) -> String {
+        let parts = match self {
             Kernel::Embed(kind) => with_weights(kind, include_str!("shaders/embed.wgsl")),
-            Kernel::ProjectRows(kind, _) => {
-                with_weights(kind, include_str!("shaders/project_rows.wgsl"))
+            Kernel::ProjectTiles(kind, is_wide) => {
+                let kernel = include_str!("shaders/project_tiles.wgsl");
+                vec![UNIT, BLOCKS, weights(kind), inputs(is_wide), kernel]
             }
-            Kernel::ProjectTiles(kind) => {
-                with_weights(kind, include_str!("shaders/project_tiles.wgsl"))
+            Kernel::ProjectRows(lines) => {
+                return lines.source(include_str!("shaders/project_rows.wgsl"))
             }
-            Kernel::RmsNorm => vec![include_str!("shaders/rms_norm.wgsl")],
+            Kernel::SwigluRows(lines) => {
+                return lines.source(include_str!("shaders/swiglu_rows.wgsl"))
+            }
+            Kernel::RmsNorm => vec![TOTAL, include_str!("shaders/rms_norm.wgsl")],
+            Kernel::NormAdd => vec![TOTAL, include_str!("shaders/norm_add.wgsl")],
             Kernel::Rope => vec![include_str!("shaders/rope.wgsl")],
             Kernel::Store(dtype) => {
-                let [read, write] = cache(dtype);
-                vec![read, write, include_str!("shaders/store.wgsl")]
+                vec![ROW, cache_writer(dtype), include_str!("shaders/store.wgsl")]
             }
-            Kernel::Attention(dtype) => {
-                vec![cache(dtype)[0], include_str!("shaders/attention.wgsl")]
+            Kernel::AttentionInput(dtype) => {
+                vec![TOTAL, cache_writer(dtype), include_str!("shaders/attention_input.wgsl")]
+            }
+            Kernel::Attention(heads) => {
+                return heads.source(include_str!("shaders/attention.wgsl"))
+            }
+            Kernel::AttentionTiles(heads) => {
+                return heads.source(include_str!("shaders/attention_tiles.wgsl"))
+            }
+            Kernel::AttentionCombine => {
+                vec![ROW, include_str!("shaders/attention_combine.wgsl")]
             }
             Kernel::SiluMul => vec![include_str!("shaders/silu_mul.wgsl")],
             Kernel::Add => vec![include_str!("shaders/add.wgsl")],
             Kernel::Select => vec![include_str!("shaders/select.wgsl")],
-        }
-    }
-
-    pub fn compile(self, device: &Device) -> ComputePipeline {
-        let name = format!("{self:?}");
-        let module = device.create_shader_module(ShaderModuleDescriptor {
-            label: Some(&name),
-            source: ShaderSource::Wgsl(self.source().join("\n").into()),
-        });
-        let rows = match self {
-            Kernel::ProjectRows(_, rows) => f64::from(rows),
-            _ => 0.0,
         };
-        let constants = [("ROWS", rows)];
-        let constants = if rows > 0.0 { &constants[..] } else { &[] };
-        device.create_compute_pipeline(&ComputePipelineDescriptor {
-            label: Some(&name),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: PipelineCompilationOptions { constants, ..Default::default() },
-            cache: None,
-        })
+        parts.join("\n")
     }
 }
 
-/// A kernel that reads weights, with what reads those of one type.
+const TOTAL: &str = include_str!("shaders/total.wgsl");
+const ROW: &str = include_str!("shaders/row.wgsl");
+const UNIT: &str = include_str!("shaders/weights/unit.wgsl");
+const BLOCKS: &str = include_str!("shaders/weights/blocks.wgsl");
+
+impl Lines {
+    /// A kernel for one type or two. What reads the second has names of its own.
+    fn source(self, kernel: &str) -> String {
+        let inputs = inputs(self.is_wide);
+        let multiply = include_str!("shaders/multiply.wgsl");
+        let [first, second] = self.kinds.map(|kind| format!("{}\n{multiply}", weights(kind)));
+        let (second, choice) = match self.kinds[0] == self.kinds[1] {
+            true => (String::new(), "pack_multiply(starts, lane);"),
+            false => {
+                let renamed = second.replace("Pack", "Other").replace("pack_", "other_");
+                let renamed = renamed.replace("PACK_", "OTHER_");
+                let choice = "if kind == 0u { pack_multiply(starts, lane); } \
+                              else { other_multiply(starts, lane); }";
+                (renamed, choice)
+            }
+        };
+        let rows = format!("const ROWS = {}u;", self.rows);
+        let choose = format!("fn multiply(kind: u32, starts: vec4u, lane: u32) {{ {choice} }}");
+        let lines = include_str!("shaders/lines.wgsl");
+        [&rows, UNIT, BLOCKS, inputs, lines, &first, &second, &choose, kernel].join("\n")
+    }
+}
+
+impl Heads {
+    /// As many heads together as have the same key head and fit.
+    pub fn new(cache: CacheDType, head_dim: usize, shared_by: usize) -> Heads {
+        let fits = |&shared: &usize| {
+            shared_by.is_multiple_of(shared) && shared * lanes(head_dim) <= MOST_SHARED_LANES
+        };
+        let shared = (1..=MOST_SHARED.min(shared_by)).rev().find(fits).unwrap_or(1);
+        Heads { cache, head_dim, shared }
+    }
+
+    fn source(self, kernel: &str) -> String {
+        let Heads { cache, head_dim, shared } = self;
+        let constants = format!(
+            "const HEAD_DIM = {head_dim}u; const SHARED = {shared}u; const LANES = {}u;",
+            lanes(head_dim)
+        );
+        let four = match head_dim.is_multiple_of(4) {
+            true => include_str!("shaders/heads/wide.wgsl"),
+            false => include_str!("shaders/heads/plain.wgsl"),
+        };
+        [&constants, ROW, cache_reader(cache), four, kernel].join("\n")
+    }
+}
+
+/// Invocations that share the numbers of a head out, four each.
+fn lanes(head_dim: usize) -> usize {
+    head_dim.div_ceil(4).next_power_of_two()
+}
+
+/// A kernel that reads units of weights of one type.
 fn with_weights(kind: TensorType, kernel: &'static str) -> Vec<&'static str> {
-    let unit = include_str!("shaders/weights/unit.wgsl");
-    let blocks = include_str!("shaders/weights/blocks.wgsl");
-    let block = |weights| vec![unit, blocks, weights, kernel];
+    vec![UNIT, BLOCKS, weights(kind), include_str!("shaders/weights/any.wgsl"), kernel]
+}
+
+/// What reads weights of one type.
+fn weights(kind: TensorType) -> &'static str {
     match kind {
-        TensorType::Float(DType::F32) => {
-            vec![unit, include_str!("shaders/weights/f32.wgsl"), kernel]
-        }
-        TensorType::Float(DType::F16) => {
-            vec![unit, include_str!("shaders/weights/f16.wgsl"), kernel]
-        }
-        TensorType::Float(DType::BF16) => {
-            vec![unit, include_str!("shaders/weights/bf16.wgsl"), kernel]
-        }
-        TensorType::Block(BlockType::Q8_0) => block(include_str!("shaders/weights/q8_0.wgsl")),
-        TensorType::Block(BlockType::Q6K) => block(include_str!("shaders/weights/q6_k.wgsl")),
-        TensorType::Block(BlockType::Q5K) => block(include_str!("shaders/weights/q5_k.wgsl")),
-        TensorType::Block(BlockType::Q5_0) => block(include_str!("shaders/weights/q5_0.wgsl")),
-        TensorType::Block(BlockType::Q4K) => block(include_str!("shaders/weights/q4_k.wgsl")),
-        TensorType::Block(BlockType::Q4_0) => block(include_str!("shaders/weights/q4_0.wgsl")),
+        TensorType::Float(DType::F32) => include_str!("shaders/weights/f32.wgsl"),
+        TensorType::Float(DType::F16) => include_str!("shaders/weights/f16.wgsl"),
+        TensorType::Float(DType::BF16) => include_str!("shaders/weights/bf16.wgsl"),
+        TensorType::Block(BlockType::Q8_0) => include_str!("shaders/weights/q8_0.wgsl"),
+        TensorType::Block(BlockType::Q6K) => include_str!("shaders/weights/q6_k.wgsl"),
+        TensorType::Block(BlockType::Q5K) => include_str!("shaders/weights/q5_k.wgsl"),
+        TensorType::Block(BlockType::Q5_0) => include_str!("shaders/weights/q5_0.wgsl"),
+        TensorType::Block(BlockType::Q4K) => include_str!("shaders/weights/q4_k.wgsl"),
+        TensorType::Block(BlockType::Q4_0) => include_str!("shaders/weights/q4_0.wgsl"),
     }
 }
 
-/// What reads a cache of this type, and what writes it.
-fn cache(dtype: CacheDType) -> [&'static str; 2] {
+/// What reads activations.
+fn inputs(is_wide: bool) -> &'static str {
+    match is_wide {
+        true => include_str!("shaders/inputs/wide.wgsl"),
+        false => include_str!("shaders/inputs/plain.wgsl"),
+    }
+}
+
+fn cache_reader(dtype: CacheDType) -> &'static str {
     match dtype {
-        CacheDType::Float(DType::F32) => {
-            [include_str!("shaders/caches/f32.wgsl"), include_str!("shaders/caches/f32_store.wgsl")]
-        }
-        CacheDType::Float(DType::F16) => {
-            [include_str!("shaders/caches/f16.wgsl"), include_str!("shaders/caches/f16_store.wgsl")]
-        }
-        CacheDType::Float(DType::BF16) => [
-            include_str!("shaders/caches/bf16.wgsl"),
-            include_str!("shaders/caches/bf16_store.wgsl"),
-        ],
-        CacheDType::Q8_0 => [
-            include_str!("shaders/caches/q8_0.wgsl"),
-            include_str!("shaders/caches/q8_0_store.wgsl"),
-        ],
+        CacheDType::Float(DType::F32) => include_str!("shaders/caches/f32.wgsl"),
+        CacheDType::Float(DType::F16) => include_str!("shaders/caches/f16.wgsl"),
+        CacheDType::Float(DType::BF16) => include_str!("shaders/caches/bf16.wgsl"),
+        CacheDType::Q8_0 => include_str!("shaders/caches/q8_0.wgsl"),
+    }
+}
+
+fn cache_writer(dtype: CacheDType) -> &'static str {
+    match dtype {
+        CacheDType::Float(DType::F32) => include_str!("shaders/caches/f32_store.wgsl"),
+        CacheDType::Float(DType::F16) => include_str!("shaders/caches/f16_store.wgsl"),
+        CacheDType::Float(DType::BF16) => include_str!("shaders/caches/bf16_store.wgsl"),
+        CacheDType::Q8_0 => include_str!("shaders/caches/q8_0_store.wgsl"),
     }
 }

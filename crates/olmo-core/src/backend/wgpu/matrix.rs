@@ -8,6 +8,7 @@ use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::gpu::Gpu;
+use super::slice::{Role, Slice};
 use crate::dtype::{DType, TensorType};
 use crate::quant::BlockType;
 use crate::weights::{read_f32, TensorData};
@@ -30,6 +31,8 @@ pub(super) struct Part {
     pub first: usize,
     pub outputs: usize,
     pub buffer: wgpu::Buffer,
+    /// The word at which they begin.
+    pub word: usize,
 }
 
 /// How a row of weights lies in words.
@@ -54,41 +57,86 @@ impl Layout {
             TensorType::Block(BlockType::Q5K) => units + units / 4 + units / 32 * 4,
             TensorType::Block(BlockType::Q6K) => units + units / 2 + units / 32 * 5,
         };
-        Layout { kind, units, row_words }
+        // Rows begin where sixteen bytes can be loaded at a time.
+        Layout { kind, units, row_words: row_words.next_multiple_of(4) }
     }
 }
 
 impl Matrix {
     /// Brings a weight to the device in this type, which it is converted to if it is stored in another.
     pub(super) fn new(gpu: &Gpu, weight: &TensorData, kind: TensorType) -> Result<Matrix> {
-        let [outputs, inputs] = weight.shape[..] else {
-            let problem = format!("has shape {:?}, but a matrix is needed", weight.shape);
-            return Err(weight.error(problem));
-        };
-        let bytes = weight.bytes().len();
-        if weight.dtype.bytes(inputs).and_then(|row| row.checked_mul(outputs)) != Some(bytes) {
-            return Err(weight.error(format!("has {bytes} bytes for {outputs} × {inputs}")));
-        }
-        if kind.bytes(inputs).is_none() {
-            let problem = "has rows of";
-            let of = kind.name();
-            return Err(
-                weight.error(format!("{problem} {inputs}, which are not whole blocks of {of}"))
-            );
-        }
-        let layout = Layout::new(kind, inputs);
+        let (outputs, inputs, layout) = checked(weight, kind)?;
         let at_once = (gpu.most_bytes() / 4 / layout.row_words.max(1)).max(1);
         let part = |first: usize| {
             let outputs = at_once.min(outputs - first);
             let words = packed(weight, layout, first..first + outputs)?;
             let buffer = gpu.buffer(words.len(), &format!("tensor `{}`", weight.name))?;
             gpu.write(&buffer, 0, &words)?;
-            Ok(Part { first, outputs, buffer })
+            Ok(Part { first, outputs, buffer, word: 0 })
         };
         let parts = (0..outputs).step_by(at_once).map(part).collect::<Result<_>>()?;
         weight.release();
         Ok(Matrix { outputs, inputs, layout, parts })
     }
+
+    /// Brings weights that share their input to the device: in one buffer if a kernel can see all of it, so that it
+    /// can multiply them together.
+    pub(super) fn together(
+        gpu: &Gpu,
+        weights: &[&TensorData],
+        kind: impl Fn(&TensorData) -> TensorType,
+    ) -> Result<Vec<Matrix>> {
+        let shapes = weights.iter().map(|weight| checked(weight, kind(weight)));
+        let shapes = shapes.collect::<Result<Vec<_>>>()?;
+        let words = shapes.iter().map(|(outputs, _, layout)| outputs * layout.row_words);
+        let words = words.fold(0, usize::saturating_add);
+        if words > gpu.most_bytes() / 4 {
+            let each = weights.iter().map(|weight| Matrix::new(gpu, weight, kind(weight)));
+            return each.collect();
+        }
+        let names: Vec<&str> = weights.iter().map(|weight| weight.name.as_str()).collect();
+        let buffer = gpu.buffer(words, &format!("tensors `{}`", names.join("`, `")))?;
+        let mut word = 0;
+        let bring = |(weight, (outputs, inputs, layout)): (&&TensorData, (_, _, Layout))| {
+            let words = packed(weight, layout, 0..outputs)?;
+            gpu.write(&buffer, 4 * word, &words)?;
+            weight.release();
+            let part = Part { first: 0, outputs, buffer: buffer.clone(), word };
+            word += words.len();
+            Ok(Matrix { outputs, inputs, layout, parts: Arc::new([part]) })
+        };
+        weights.iter().zip(shapes).map(bring).collect()
+    }
+}
+
+impl Part {
+    /// The words of a part of a matrix.
+    pub(super) fn words(&self, layout: Layout) -> usize {
+        self.outputs * layout.row_words
+    }
+
+    /// Its buffer, of which a kernel reads this part.
+    pub(super) fn slice(&self, layout: Layout) -> Slice {
+        Slice::whole(&self.buffer, Role::Weights).moving(self.words(layout))
+    }
+}
+
+/// Outputs, inputs and layout of a weight that can be brought to the device in this type.
+fn checked(weight: &TensorData, kind: TensorType) -> Result<(usize, usize, Layout)> {
+    let [outputs, inputs] = weight.shape[..] else {
+        let problem = format!("has shape {:?}, but a matrix is needed", weight.shape);
+        return Err(weight.error(problem));
+    };
+    let bytes = weight.bytes().len();
+    if weight.dtype.bytes(inputs).and_then(|row| row.checked_mul(outputs)) != Some(bytes) {
+        return Err(weight.error(format!("has {bytes} bytes for {outputs} × {inputs}")));
+    }
+    if kind.bytes(inputs).is_none() {
+        let problem = "has rows of";
+        let of = kind.name();
+        return Err(weight.error(format!("{problem} {inputs}, which are not whole blocks of {of}")));
+    }
+    Ok((outputs, inputs, Layout::new(kind, inputs)))
 }
 
 /// Some rows of a weight in their layout.

@@ -3,28 +3,33 @@
 //! Activations are f32. Weights are as the CPU has them in files, bit for bit, laid out for wide loads; the kernels widen
 //! them in registers. An operation only records its kernel: nothing waits for the device before [`Ops::read`].
 
+mod attention;
 mod buffers;
 mod cache;
 mod gpu;
 mod kernels;
 mod matrix;
 mod pass;
+mod program;
+mod project;
 mod recording;
+mod slice;
+mod trace;
 
 pub use cache::Cache;
 pub use matrix::Matrix;
 pub use pass::Pass;
+pub use slice::{Role, Tensor, Vector};
+pub use trace::{Binding, Dispatch, Trace};
 
-use std::sync::Arc;
-
-use self::buffers::Pooled;
-use self::gpu::{Gpu, MOST_GROUPS};
-use self::kernels::{Kernel, MOST_ROWS, SIZE, TILE};
+use self::gpu::Gpu;
+use self::kernels::{Kernel, SIZE};
+use self::recording::MOST_GROUPS;
 use crate::cache::{CacheDType, CacheShape};
 use crate::config::ModelConfig;
 use crate::device::Adapter;
 use crate::dtype::TensorType;
-use crate::ops::{Batch, LayerKind, LayerSpec, Ops, Study};
+use crate::ops::{Batch, LayerKind, LayerSpec, Ops, QkNorm, Study};
 use crate::precision::{Outline, Precision};
 use crate::weights::TensorData;
 use crate::{Error, Result};
@@ -38,13 +43,6 @@ pub struct WgpuOps {
     precision: Option<Precision>,
     outline: Outline,
     cache_dtype: CacheDType,
-}
-
-/// Activations `[rows, width]`.
-pub struct Tensor {
-    buffer: Pooled,
-    rows: usize,
-    width: usize,
 }
 
 impl WgpuOps {
@@ -67,80 +65,44 @@ impl WgpuOps {
         Ok(WgpuOps { gpu, precision, outline: config.into(), cache_dtype })
     }
 
+    /// Has every kernel that is recorded from now on put into a trace.
+    pub fn with_trace(self, trace: Trace) -> WgpuOps {
+        self.gpu.trace.replace(Some(trace));
+        self
+    }
+
     /// The type a weight runs in.
     fn type_of(&self, weight: &TensorData) -> TensorType {
         let of = |precision: Precision| precision.of(&weight.name, &weight.shape, self.outline);
         self.precision.map_or(weight.dtype, of)
     }
 
-    fn tensor(&self, rows: usize, width: usize) -> Result<Tensor> {
-        Ok(Tensor { buffer: self.gpu.scratch(rows.saturating_mul(width))?, rows, width })
-    }
-
-    fn project_one(&self, x: &Tensor, weight: &Matrix) -> Result<Tensor> {
-        if x.width != weight.inputs {
-            let problem = format!("rows of {} met a matrix of {}", x.width, weight.inputs);
-            return Err(Error::Internal(problem));
-        }
-        let y = self.tensor(x.rows, weight.outputs)?;
-        for part in weight.parts.iter() {
-            let params = [
-                x.rows,
-                x.width,
-                weight.layout.units,
-                weight.layout.row_words,
-                part.first,
-                part.outputs,
-                weight.outputs,
-            ];
-            let (kernel, groups) = if x.rows <= MOST_ROWS {
-                let kernel = Kernel::ProjectRows(weight.layout.kind, x.rows as u32);
-                (kernel, spread(part.outputs))
-            } else {
-                let tiles = [part.outputs.div_ceil(TILE) as u32, x.rows.div_ceil(TILE) as u32, 1];
-                (Kernel::ProjectTiles(weight.layout.kind), tiles)
-            };
-            let buffers = [&part.buffer, x.buffer.buffer(), y.buffer.buffer()];
-            self.gpu.dispatch(kernel, &words(params), &buffers, groups)?;
-        }
-        Ok(y)
-    }
-
-    fn each_pair(&self, kernel: Kernel, x: Tensor, y: &Tensor) -> Result<Tensor> {
-        if (x.rows, x.width) != (y.rows, y.width) {
-            let problem = format!("[{}, {}] met [{}, {}]", x.rows, x.width, y.rows, y.width);
-            return Err(Error::Internal(problem));
-        }
+    fn each_pair(&self, kernel: Kernel, x: &Tensor, y: &Tensor) -> Result<Tensor> {
+        same_shape(x, y)?;
+        let [z] = self.gpu.tensors(x.rows, [x.width])?;
         let count = x.rows * x.width;
-        let buffers = [y.buffer.buffer(), x.buffer.buffer()];
-        self.gpu.dispatch(kernel, &words([count]), &buffers, spread(count.div_ceil(SIZE)))?;
-        Ok(x)
+        let slices = [x.slice(), y.slice(), z.slice()];
+        self.gpu.dispatch(kernel, &words([count]), &slices, spread(count.div_ceil(SIZE)))?;
+        Ok(z)
     }
+}
 
-    fn store(
-        &self,
-        k: &Tensor,
-        v: &Tensor,
-        cache: &Cache,
-        layer: LayerSpec,
-        pass: &Pass,
-    ) -> Result<()> {
-        let width = cache.width();
-        if [k.width, v.width, k.rows, v.rows] != [width, width, pass.rows, pass.rows] {
-            let problem = format!("keys [{}, {}] for a cache of {width}", k.rows, k.width);
-            return Err(Error::Internal(problem));
+fn same_shape(x: &Tensor, y: &Tensor) -> Result<()> {
+    match (x.rows, x.width) == (y.rows, y.width) {
+        true => Ok(()),
+        false => {
+            Err(Error::Internal(format!("[{}, {}] met [{}, {}]", x.rows, x.width, y.rows, y.width)))
         }
-        let group = match cache.dtype {
-            CacheDType::Float(crate::dtype::DType::F32) => 1,
-            CacheDType::Float(_) => 2,
-            CacheDType::Q8_0 => crate::cache::CACHE_GROUP,
-        };
-        let kind = &pass.kinds[layer.kind];
-        let params = [width, cache.row_words(), cache.values(layer.index)];
-        let buffers =
-            [kind.rows.buffer(), k.buffer.buffer(), v.buffer.buffer(), cache.layer(layer.index)];
-        let groups = [width.div_ceil(group).div_ceil(SIZE) as u32, pass.rows as u32, 2];
-        self.gpu.dispatch(Kernel::Store(cache.dtype), &words(params), &buffers, groups)
+    }
+}
+
+fn check_norm(x: &Tensor, weight: &Vector) -> Result<()> {
+    match weight.width == x.width {
+        true => Ok(()),
+        false => {
+            let problem = format!("rows of {} met a norm of {}", x.width, weight.width);
+            Err(Error::Internal(problem))
+        }
     }
 }
 
@@ -158,7 +120,7 @@ fn words<const N: usize>(numbers: [usize; N]) -> [u32; N] {
 impl Ops for WgpuOps {
     type Tensor = Tensor;
     type Matrix = Matrix;
-    type Vector = Arc<(wgpu::Buffer, usize)>;
+    type Vector = Vector;
     type Cache = Cache;
     type Pass<'a> = Pass;
 
@@ -166,11 +128,16 @@ impl Ops for WgpuOps {
         Matrix::new(&self.gpu, weight, self.type_of(weight))
     }
 
-    fn vector(&mut self, weight: &TensorData) -> Result<Self::Vector> {
+    fn matrices<const N: usize>(&mut self, weights: [&TensorData; N]) -> Result<[Matrix; N]> {
+        let matrices = Matrix::together(&self.gpu, &weights, |weight| self.type_of(weight))?;
+        Ok(matrices.try_into().unwrap_or_else(|_| unreachable!("a matrix a weight")))
+    }
+
+    fn vector(&mut self, weight: &TensorData) -> Result<Vector> {
         let numbers: Vec<u32> = weight.to_f32().into_iter().map(f32::to_bits).collect();
         let buffer = self.gpu.buffer(numbers.len(), &format!("tensor `{}`", weight.name))?;
         self.gpu.write(&buffer, 0, &numbers)?;
-        Ok(Arc::new((buffer, numbers.len())))
+        Ok(Vector { buffer, width: numbers.len() })
     }
 
     fn cache(&self, shape: &CacheShape) -> Result<Cache> {
@@ -183,42 +150,57 @@ impl Ops for WgpuOps {
     }
 
     fn embed(&self, table: &Matrix, pass: &Pass) -> Result<Tensor> {
-        let x = self.tensor(pass.rows, table.inputs)?;
+        let [x] = self.gpu.tensors(pass.rows, [table.inputs])?;
         let Matrix { layout, inputs, .. } = *table;
         for part in table.parts.iter() {
-            let params =
-                [pass.rows, inputs, layout.units, layout.row_words, part.first, part.outputs];
-            let buffers = [&part.buffer, pass.ids.buffer(), x.buffer.buffer()];
+            let params = [
+                pass.rows,
+                inputs,
+                layout.units,
+                layout.row_words,
+                part.first,
+                part.outputs,
+                part.word,
+            ];
+            let weights = part.slice(layout).moving(pass.rows * layout.row_words);
+            let slices = [weights, pass.slice(pass.ids), x.slice()];
             let groups = [layout.units.div_ceil(SIZE) as u32, pass.rows as u32, 1];
-            self.gpu.dispatch(Kernel::Embed(layout.kind), &words(params), &buffers, groups)?;
+            self.gpu.dispatch(Kernel::Embed(layout.kind), &words(params), &slices, groups)?;
         }
         Ok(x)
     }
 
     fn project<const N: usize>(&self, x: &Tensor, weights: [&Matrix; N]) -> Result<[Tensor; N]> {
-        let outputs: Vec<Tensor> =
-            weights.iter().map(|weight| self.project_one(x, weight)).collect::<Result<_>>()?;
-        Ok(outputs.try_into().unwrap_or_else(|_| unreachable!("one output a weight")))
+        self.project_all(x, weights)
     }
 
-    fn rms_norm(&self, x: Tensor, weight: &Self::Vector, eps: f32) -> Result<Tensor> {
-        if weight.1 != x.width {
-            let problem = format!("rows of {} met a norm of {}", x.width, weight.1);
-            return Err(Error::Internal(problem));
-        }
+    fn rms_norm(&self, x: Tensor, weight: &Vector, eps: f32) -> Result<Tensor> {
+        check_norm(&x, weight)?;
+        let [y] = self.gpu.tensors(x.rows, [x.width])?;
         let params = [x.width as u32, eps.to_bits()];
-        let buffers = [&weight.0, x.buffer.buffer()];
-        self.gpu.dispatch(Kernel::RmsNorm, &params, &buffers, [x.rows as u32, 1, 1])?;
-        Ok(x)
+        let slices = [weight.slice(), x.slice(), y.slice()];
+        self.gpu.dispatch(Kernel::RmsNorm, &params, &slices, [x.rows as u32, 1, 1])?;
+        Ok(y)
+    }
+
+    fn norm_add(&self, x: &Tensor, h: Tensor, weight: &Vector, eps: f32) -> Result<Tensor> {
+        same_shape(x, &h)?;
+        check_norm(&h, weight)?;
+        let [y] = self.gpu.tensors(x.rows, [x.width])?;
+        let params = [x.width as u32, eps.to_bits()];
+        let slices = [weight.slice(), h.slice(), x.slice(), y.slice()];
+        self.gpu.dispatch(Kernel::NormAdd, &params, &slices, [x.rows as u32, 1, 1])?;
+        Ok(y)
     }
 
     fn rope(&self, x: Tensor, layer: LayerSpec, pass: &Pass) -> Result<Tensor> {
         let kind = &pass.kinds[layer.kind];
-        let params = words([x.width, kind.half_dim, x.rows]);
+        let [y] = self.gpu.tensors(x.rows, [x.width])?;
+        let params = words([x.width, kind.half_dim, x.rows, kind.angles]);
         let groups = [(x.width / 2).div_ceil(SIZE) as u32, x.rows as u32, 1];
-        let buffers = [kind.angles.buffer(), x.buffer.buffer()];
-        self.gpu.dispatch(Kernel::Rope, &params, &buffers, groups)?;
-        Ok(x)
+        let slices = [pass.slice(kind.places), x.slice(), y.slice()];
+        self.gpu.dispatch(Kernel::Rope, &params, &slices, groups)?;
+        Ok(y)
     }
 
     fn attention(
@@ -230,56 +212,52 @@ impl Ops for WgpuOps {
         layer: LayerSpec,
         pass: &Pass,
     ) -> Result<Tensor> {
-        let kind = &pass.kinds[layer.kind];
-        let blocks = cache.shape.blocks.get(layer.index).copied().unwrap_or(0);
-        if kind.most_blocks > blocks || q.rows != pass.rows {
-            let problem = format!("{layer:?} needs {} blocks of {blocks}", kind.most_blocks);
-            return Err(Error::Internal(problem));
-        }
         self.store(k, v, cache, layer, pass)?;
-        let out = self.tensor(q.rows, q.width)?;
-        let (head_dim, kv_heads) = (cache.shape.head_dim, cache.shape.kv_heads);
-        let heads = q.width / head_dim;
-        let sizes = words([
-            cache.width(),
-            cache.row_words(),
-            cache.values(layer.index),
-            heads,
-            head_dim,
-            heads / kv_heads,
-        ]);
-        let scale = 1.0 / (head_dim as f32).sqrt();
-        let params = [&sizes[..], &[scale.to_bits()]].concat();
-        let buffers = [
-            kind.rows.buffer(),
-            kind.blocks.buffer(),
-            q.buffer.buffer(),
-            cache.layer(layer.index),
-            out.buffer.buffer(),
-        ];
-        let groups = [heads as u32, q.rows as u32, 1];
-        self.gpu.dispatch(Kernel::Attention(cache.dtype), &params, &buffers, groups)?;
-        Ok(out)
+        self.attend(q, cache, layer, pass)
+    }
+
+    fn normed_attention(
+        &self,
+        [q, k, v]: [Tensor; 3],
+        norms: QkNorm<'_, Vector>,
+        cache: &mut Cache,
+        layer: LayerSpec,
+        pass: &Pass,
+    ) -> Result<[Tensor; 2]> {
+        let q = self.attention_input([&q, &k, &v], norms, cache, layer, pass)?;
+        let h = self.attend(&q, cache, layer, pass)?;
+        Ok([q, h])
     }
 
     fn silu_mul(&self, gate: Tensor, up: &Tensor) -> Result<Tensor> {
-        self.each_pair(Kernel::SiluMul, gate, up)
+        self.each_pair(Kernel::SiluMul, &gate, up)
+    }
+
+    fn swiglu(&self, x: &Tensor, gate: &Matrix, up: &Matrix) -> Result<Tensor> {
+        if let Some(y) = self.swiglu_together(x, gate, up)? {
+            return Ok(y);
+        }
+        let [gate, up] = self.project_all(x, [gate, up])?;
+        self.silu_mul(gate, &up)
     }
 
     fn add(&self, x: Tensor, y: &Tensor) -> Result<Tensor> {
-        self.each_pair(Kernel::Add, x, y)
+        self.each_pair(Kernel::Add, &x, y)
     }
 
     fn select_outputs(&self, x: &Tensor, pass: &Pass) -> Result<Tensor> {
-        let out = self.tensor(pass.outputs, x.width)?;
-        let buffers = [pass.chosen.buffer(), x.buffer.buffer(), out.buffer.buffer()];
+        if pass.chooses_all {
+            return Ok(x.share());
+        }
+        let [out] = self.gpu.tensors(pass.outputs, [x.width])?;
+        let slices = [pass.slice(pass.chosen), x.slice(), out.slice()];
         let groups = [x.width.div_ceil(SIZE) as u32, pass.outputs as u32, 1];
-        self.gpu.dispatch(Kernel::Select, &words([x.width]), &buffers, groups)?;
+        self.gpu.dispatch(Kernel::Select, &words([x.width]), &slices, groups)?;
         Ok(out)
     }
 
     fn read(&self, x: &Tensor, out: &mut Vec<f32>) -> Result<()> {
-        let words = self.gpu.read(x.buffer.buffer(), 0, x.rows * x.width)?;
+        let words = self.gpu.read(x.buffer(), x.first, x.rows * x.width)?;
         out.clear();
         out.extend(words.into_iter().map(f32::from_bits));
         Ok(())

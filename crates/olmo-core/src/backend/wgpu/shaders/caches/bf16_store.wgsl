@@ -1,6 +1,9 @@
-// Writes one group of a row of numbers, from `start` on, to the row of the cache at `row`.
-fn put(row: u32, group: u32, start: u32) {
-    kv[row + group] = rounded(number(start)) | rounded(number(start + 1u)) << 16u;
+// Keys and values in bf16, two a word.
+const GROUP = 2u; // numbers that are stored together
+
+// Writes one group of a row of numbers to the row of the cache at `row`.
+fn put(row: u32, group: u32) {
+    kv[row + group] = rounded(number(2u * group)) | rounded(number(2u * group + 1u)) << 16u;
 }
 
 // To the nearest, of two to the even one; NaN stays NaN.

@@ -21,22 +21,23 @@ fn signed_bytes(word: u32) -> vec4f {
 
 // Number `i` of those that lie two a word from `at` on.
 fn halves(at: u32, i: u32) -> f32 {
-    return unpack2x16float(w[at + i / 2u])[i % 2u];
+    return unpack2x16float(word(at + i / 2u))[i % 2u];
 }
 
-fn byte(at: u32, i: u32) -> u32 {
-    return w[at + i / 4u] >> (8u * (i % 4u)) & 255u;
+// Byte `i` of the twelve behind the first word.
+fn byte(words: vec4u, i: u32) -> u32 {
+    return words[1u + i / 4u] >> (8u * (i % 4u)) & 255u;
 }
 
-// Of sub-block `j`, with d and dmin in the word at `at` and twelve bytes behind it, as llama.cpp packs them.
-fn scale_and_minimum(at: u32, j: u32) -> vec2f {
+// Of sub-block `j`: d and dmin are in the first word and twelve bytes behind it, as llama.cpp packs them.
+fn scale_and_minimum(words: vec4u, j: u32) -> vec2f {
     var packed: vec2u;
     if j < 4u {
-        packed = vec2u(byte(at + 1u, j), byte(at + 1u, j + 4u)) & vec2u(63u);
+        packed = vec2u(byte(words, j), byte(words, j + 4u)) & vec2u(63u);
     } else {
-        let low = byte(at + 1u, j + 4u);
-        let high = vec2u(byte(at + 1u, j - 4u), byte(at + 1u, j)) >> vec2u(6u);
+        let low = byte(words, j + 4u);
+        let high = vec2u(byte(words, j - 4u), byte(words, j)) >> vec2u(6u);
         packed = vec2u(low & 15u, low >> 4u) | high << vec2u(4u);
     }
-    return unpack2x16float(w[at]) * vec2f(packed);
+    return unpack2x16float(words.x) * vec2f(packed);
 }

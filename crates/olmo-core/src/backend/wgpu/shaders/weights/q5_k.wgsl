@@ -1,12 +1,19 @@
 // q5_k: the low four bits of integers, eight a word; then their fifth bits, 32 a word; then four words for each 256
 // weights, as those of q4_k.
-fn weights(row: u32, unit: u32) -> Unit {
-    let scales = row + p.units + p.units / 4u;
-    let affine = scale_and_minimum(scales + unit / 32u * 4u, unit / 4u % 8u);
-    let q = nibbles(w[row + unit]);
-    let high = w[row + p.units + unit / 4u] >> (8u * (unit % 4u));
+const PACK_UNITS = 4u;
+struct Pack { q: vec4u, high: u32, affine: vec2f }
+
+fn pack_load(row: u32, at: u32) -> Pack {
+    let high = row + p.units;
+    let scales = w[(high + p.units / 4u) / 4u + at / 8u];
+    return Pack(w[row / 4u + at], word(high + at), scale_and_minimum(scales, at % 8u));
+}
+
+fn pack_unit(pack: Pack, unit: u32) -> Unit {
+    let q = nibbles(pack.q[unit]);
+    let high = pack.high >> (8u * unit);
     return Unit(
-        affine.x * (q.a + 16.0 * bits(high)) - affine.y,
-        affine.x * (q.b + 16.0 * bits(high >> 4u)) - affine.y,
+        pack.affine.x * (q.a + 16.0 * bits(high)) - pack.affine.y,
+        pack.affine.x * (q.b + 16.0 * bits(high >> 4u)) - pack.affine.y,
     );
 }
