@@ -17,7 +17,6 @@ pub mod evaluate;
 pub mod export;
 pub mod files;
 pub mod host;
-pub mod jinja;
 pub mod limits;
 pub mod machine;
 pub mod memory;
@@ -36,4 +35,5 @@ pub mod train;
 pub mod weights;
 
 pub use error::{Error, Result};
+pub use olmo_jinja as jinja;
 pub use panics::panic_message;

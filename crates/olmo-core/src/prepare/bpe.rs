@@ -6,10 +6,10 @@ use std::str::FromStr;
 use serde_json::{json, Value};
 use tokenizers::decoders::byte_level::ByteLevel;
 use tokenizers::models::bpe::{BpeTrainer, BPE};
-use tokenizers::models::TrainerWrapper;
 use tokenizers::normalizer::SplitDelimiterBehavior;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{OffsetReferential, OffsetType, PreTokenizedString, PreTokenizer, Trainer};
 
 use super::documents::END_OF_TEXT;
 use super::pieces::pieces;
@@ -79,19 +79,23 @@ pub fn train<'a>(texts: impl Iterator<Item = &'a str> + Send, vocab_size: usize)
         let expected = format!("a vocabulary has {SMALLEST} to {LARGEST} tokens");
         return Err(Error::option("vocab_size", vocab_size, expected));
     }
-    let mut tokenizer = tokenizers::Tokenizer::new(BPE::default());
     let pattern = SplitPattern::Regex(GPT4_WORDS.to_owned());
     let words = Split::new(pattern, SplitDelimiterBehavior::Removed, true).map_err(failed)?;
     let bytes = ByteLevel::new(false, true, false);
-    tokenizer.with_pre_tokenizer(Some(Sequence::new(vec![words.into(), bytes.into()])));
-    tokenizer.with_decoder(Some(ByteLevel::default()));
-    let trainer = BpeTrainer::builder()
+    let words = Sequence::new(vec![words.into(), bytes.into()]);
+    // Not `Tokenizer::train`, which has the trainers of all kinds of models in it.
+    let mut trainer = BpeTrainer::builder()
         .vocab_size(vocab_size - ADDED.len())
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
         .show_progress(false)
         .build();
     let texts = texts.flat_map(|text| pieces(text, 1 << 14));
-    tokenizer.train(&mut TrainerWrapper::BpeTrainer(trainer), texts).map_err(failed)?;
+    trainer.feed(texts, |text| words_of(&words, text)).map_err(failed)?;
+    let mut model = BPE::default();
+    trainer.train(&mut model).map_err(failed)?;
+    let mut tokenizer = tokenizers::Tokenizer::new(model);
+    tokenizer.with_pre_tokenizer(Some(words));
+    tokenizer.with_decoder(Some(ByteLevel::default()));
 
     let learnt = tokenizer.get_vocab_size(false);
     if learnt + ADDED.len() < vocab_size {
@@ -101,6 +105,13 @@ pub fn train<'a>(texts: impl Iterator<Item = &'a str> + Send, vocab_size: usize)
     }
     let json = with_added_tokens(&tokenizer.to_string(false).map_err(failed)?, learnt)?;
     Ok(Bpe { json })
+}
+
+fn words_of(words: &Sequence, text: &str) -> Result<Vec<String>, tokenizers::Error> {
+    let mut text = PreTokenizedString::from(text);
+    words.pre_tokenize(&mut text)?;
+    let words = text.get_splits(OffsetReferential::Original, OffsetType::Byte);
+    Ok(words.into_iter().map(|(word, ..)| word.to_owned()).collect())
 }
 
 impl Bpe {

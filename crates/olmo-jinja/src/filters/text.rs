@@ -1,10 +1,10 @@
 //! Filters of texts.
 
-use crate::jinja::eval::Values;
-use crate::jinja::fault::{Fault, Outcome};
-use crate::jinja::lexer::is_space;
-use crate::jinja::render::Renderer;
-use crate::jinja::value::Value;
+use crate::eval::Values;
+use crate::fault::{Fault, Outcome};
+use crate::lexer::is_space;
+use crate::render::Renderer;
+use crate::value::Value;
 
 impl Renderer {
     pub(super) fn text_filter(

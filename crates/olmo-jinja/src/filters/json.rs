@@ -1,10 +1,10 @@
 //! `tojson`, as transformers has it: Python's `json.dumps`, without escapes for HTML.
 
-use crate::jinja::eval::Values;
-use crate::jinja::fault::{Fault, Outcome};
-use crate::jinja::print::float;
-use crate::jinja::render::Renderer;
-use crate::jinja::value::Value;
+use crate::eval::Values;
+use crate::fault::{Fault, Outcome};
+use crate::print::float;
+use crate::render::Renderer;
+use crate::value::Value;
 
 struct Layout {
     ascii: bool,

@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 use std::collections::HashSet;
 
-use crate::jinja::eval::Values;
-use crate::jinja::fault::{Fault, Outcome};
-use crate::jinja::render::Renderer;
-use crate::jinja::value::{Seq, Value};
+use crate::eval::Values;
+use crate::fault::{Fault, Outcome};
+use crate::render::Renderer;
+use crate::value::{Seq, Value};
 
 impl Renderer {
     pub(super) fn order_filter(

@@ -1,12 +1,12 @@
 //! Filters that lay a text out.
 
 use super::text::escape;
-use crate::jinja::eval::Values;
-use crate::jinja::fault::{Fault, Outcome};
-use crate::jinja::lexer::is_space;
-use crate::jinja::methods::lines;
-use crate::jinja::render::Renderer;
-use crate::jinja::value::Value;
+use crate::eval::Values;
+use crate::fault::{Fault, Outcome};
+use crate::lexer::is_space;
+use crate::methods::lines;
+use crate::render::Renderer;
+use crate::value::Value;
 
 impl Renderer {
     pub(super) fn layout_filter(

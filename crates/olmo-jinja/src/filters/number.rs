@@ -1,9 +1,9 @@
 //! Filters of numbers.
 
-use crate::jinja::eval::Values;
-use crate::jinja::fault::{wrong_type, Fault, Outcome};
-use crate::jinja::render::Renderer;
-use crate::jinja::value::Value;
+use crate::eval::Values;
+use crate::fault::{wrong_type, Fault, Outcome};
+use crate::render::Renderer;
+use crate::value::Value;
 
 impl Renderer {
     pub(super) fn number_filter(
@@ -152,7 +152,7 @@ fn parse_int(text: &str, base: u32) -> Option<i128> {
 
 /// A number's text without blanks around it and single `_` within it.
 fn digits(text: &str) -> Option<String> {
-    let text = text.trim_matches(crate::jinja::lexer::is_space);
+    let text = text.trim_matches(crate::lexer::is_space);
     let bad = text.starts_with('_') || text.ends_with('_') || text.contains("__");
     (!bad && text.len() < 1000).then(|| text.replace('_', ""))
 }

@@ -1,9 +1,9 @@
 //! Filters of lists and other things with items.
 
-use crate::jinja::eval::Values;
-use crate::jinja::fault::{wrong_type, Fault, Outcome};
-use crate::jinja::render::Renderer;
-use crate::jinja::value::{Seq, Value};
+use crate::eval::Values;
+use crate::fault::{wrong_type, Fault, Outcome};
+use crate::render::Renderer;
+use crate::value::{Seq, Value};
 
 impl Renderer {
     pub(super) fn sequence_filter(
@@ -135,7 +135,7 @@ impl Renderer {
                 Some(Value::None) | None => item.clone(),
                 Some(attribute) => self.attribute_path(item, attribute, None)?,
             };
-            sum = self.binary(crate::jinja::ast::Operator::Add, &sum, &item)?;
+            sum = self.binary(crate::ast::Operator::Add, &sum, &item)?;
         }
         Ok(sum)
     }
