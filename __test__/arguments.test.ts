@@ -165,6 +165,7 @@ const CALLS: Record<string, (name: string) => Call> = {
   scoreHeldOut: free([model, notThere, {}], ['object', 'required', 'options']),
   isPrepared: free([notThere], ['required']),
   diagnose: free([{ offline: true }], ['options']),
+  listGpus: free([1], ['drain']),
   bench: free([notThere, {}], ['path', 'options']),
   stepsBefore: free([config, { stage: 1, ingredient: 1, step: 0 }], ['config', 'object']),
   totalSteps: free([config], ['config']),

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 
 import test from 'ava'
 import { OptionError } from 'olmo2'
-import { type Diagnosis, diagnose } from 'olmo2/doctor'
+import { type Diagnosis, diagnose, listGpus } from 'olmo2/doctor'
 
 import { packageVersion } from '../src/package.js'
 import { MockHub } from './hub/mock-hub.js'
@@ -32,7 +32,7 @@ test('a machine on which all is well', async (t) => {
   t.regex(found.engine.file ?? '', /\.node$/)
   t.true((found.engine.size ?? 0) > 1e6)
   t.true((found.engine.milliseconds ?? 0) > 0)
-  const { cpu, memory, devices, models } = found.machine ?? t.fail() ?? ({} as never)
+  const { cpu, memory, devices, gpus, models } = found.machine ?? t.fail() ?? ({} as never)
   t.true(cpu.runnable.includes(cpu.kernels ?? ''))
   t.true(cpu.runnable.includes('scalar'))
   t.true(cpu.threads >= 1)
@@ -40,7 +40,11 @@ test('a machine on which all is well', async (t) => {
   t.deepEqual(devices[0], { name: 'cpu', reason: undefined })
   t.deepEqual(
     devices.map(({ name }) => name),
-    ['cpu', 'cuda:0', 'metal'],
+    ['cpu', 'gpu:0', 'cuda:0', 'metal'],
+  )
+  t.deepEqual(
+    gpus.map(({ device, name }) => [device, name]),
+    (await listGpus()).map(({ device, name }) => [device, name]),
   )
   t.is(models.length, 4)
   for (const { memory: needs } of models)

@@ -79,7 +79,7 @@ export async function modelFolder(
 
 /** Adds the flags that say which model to load and how. */
 export function addLoadOptions(command: Command): Command {
-  return addCacheDtype(addComputeOptions(addModelOption(command)))
+  return addGpuLayers(addCacheDtype(addComputeOptions(addModelOption(command))))
     .option('--cache-tokens <n>', 'tokens the cache holds (default: up to four contexts)', toNumber)
     .option('--no-mmap', 'read the weight files into memory instead of mapping them')
 }
@@ -104,20 +104,30 @@ export function addComputeOptions(command: Command): Command {
     )
     .option(
       '--device <name>',
-      'auto, cpu, cuda, cuda:N, metal, gpu, gpu:N, vulkan or dx12 (default: auto)',
+      'auto, cpu, gpu, gpu:N, vulkan, metal, dx12, software-gpu, cuda or cuda:N (default: auto)',
     )
     .option('--threads <n>', 'compute threads (default: one per core)', toNumber)
 }
 
+/** Adds the flag that says how much of a model runs on a GPU. */
+export function addGpuLayers(command: Command): Command {
+  return command.option(
+    '--gpu-layers <n>',
+    'layers that run on the GPU, the others on the CPU (default: as many as fit)',
+    toNumber,
+  )
+}
+
 /** Loads the model a command was asked for, with a bar on a terminal. */
 export async function loadModel(values: OptionValues, signal: AbortSignal): Promise<Olmo2> {
-  const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = values
+  const { dtype, cacheDtype, device, gpuLayers, threads, cacheTokens, mmap } = values
   const folder = await modelFolder(values, signal)
   const bar = progressBar('loading')
   const options: LoadOptions = {
     dtype,
     cacheDtype,
     device,
+    gpuLayers,
     threads,
     cacheTokens,
     mmap,

@@ -6,12 +6,13 @@
 
 import { cpus, release } from 'node:os'
 
-import type { Host as NativeHost } from '#native'
+import type { Gpu as NativeGpu, Host as NativeHost } from '#native'
 
+import { checkArgument } from './arguments.js'
 import { thisHost } from './engine/host.js'
 import { native, nativeFile } from './engine/native.js'
 import { checkSignal } from './engine/signal.js'
-import { Olmo2Error } from './errors.js'
+import { crossingAsync, Olmo2Error } from './errors.js'
 import { fileSize, freeSpace } from './files.js'
 import { checkCall } from './hub/arguments.js'
 import { scanCache } from './hub/cache/scan.js'
@@ -82,8 +83,27 @@ export interface Machine {
   memory: { total: number; available: number }
   /** Devices on which a model can run, and those on which it cannot, with the reason. */
   devices: { name: string; reason: string | undefined }[]
+  /** GPUs that its drivers offer. */
+  gpus: Gpu[]
   /** Memory that the published models need with a full context, for each type of weights. */
   models: { name: string; memory: { dtype: string; bytes: number; fits: boolean }[] }[]
+}
+
+/** A GPU as one of its drivers offers it. */
+export interface Gpu {
+  /** The `device` that takes it, such as `gpu:0`. */
+  device: string
+  /** The name that the driver gives. */
+  name: string
+  /** The driver and its version. */
+  driver: string
+  api: 'vulkan' | 'metal' | 'dx12'
+  /** Bytes; undefined if the driver does not say. */
+  memory: { total: number; available: number } | undefined
+  /** Features that kernels can use: `f16`, `subgroups`, `cooperative-matrices`, `timestamps`. */
+  features: string[]
+  /** Why `device: 'auto'` does not take it; undefined if it does. */
+  reason: string | undefined
 }
 
 /** The cache of models from the hub. Sizes are in bytes. */
@@ -93,6 +113,17 @@ export interface CacheCheck {
   size: number
   /** Free space on its disk; undefined if the system does not say. */
   free: number | undefined
+}
+
+/**
+ * Lists the GPUs that drivers of this machine offer, and why `device: 'auto'` does not take them.
+ *
+ * @param bytes Memory that a model needs, which a GPU has to have free. Default 0.
+ * @throws {EngineError} if the engine does not load
+ */
+export async function listGpus(bytes = 0): Promise<Gpu[]> {
+  checkArgument('bytes', bytes, 'amount')
+  return (await crossingAsync(() => native().gpus(bytes))).map(toGpu)
 }
 
 /** Tokens that the check generates. */
@@ -164,11 +195,16 @@ async function machine(): Promise<Machine | undefined> {
     cpu: { model, features: cpuFeatures, kernels: kernels ?? undefined, runnable, threads },
     memory: { total: totalMemory, available: availableMemory },
     devices: found.devices.map(({ name, reason }) => ({ name, reason: reason ?? undefined })),
+    gpus: found.gpus.map(toGpu),
     models: found.models.map(({ name, memory }) => ({
       name,
       memory: memory.map((need) => ({ ...need, fits: need.bytes <= availableMemory })),
     })),
   }
+}
+
+function toGpu({ memory, reason, ...gpu }: NativeGpu): Gpu {
+  return { ...gpu, memory: memory ?? undefined, reason: reason ?? undefined } as Gpu
 }
 
 async function checkCache({ cacheDir }: HubSettings): Promise<CacheCheck> {

@@ -16,12 +16,19 @@ export interface ModelInfo {
   cacheDtype: CacheDType
   /** Where it runs, such as `cpu`, `cuda:0` or `gpu:0`. */
   device: string
-  /** Compute threads on the CPU; 0 on another device. */
+  /** The name of the GPU; undefined on the CPU, and with candle. */
+  adapter: string | undefined
+  /** Layers that run on a GPU, counted from the last; 0 on the CPU. */
+  gpuLayers: number
+  /** Compute threads on the CPU; 0 if it runs no layer. */
   threads: number
   /** Its memory. */
   memory: MemoryPlan
   /** The default of each generation option, and where it comes from. */
   generation: GenerationInForce
-  /** Harmless oddities of the files, one per line, such as tensors that no OLMo 2 has. */
+  /**
+   * Harmless oddities of the files, one per line, such as tensors that no OLMo 2 has; and why `device: 'auto'` did not
+   * use a GPU that is there, or what it costs that some layers run on the CPU.
+   */
   warnings: string[]
 }

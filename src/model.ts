@@ -85,8 +85,8 @@ export class Olmo2 implements AsyncDisposable {
     this.#defaults = defaults
     this.cache = new PrefixCache(model)
     this.tokenizer = new Tokenizer(model.tokenizer())
-    const { generation, ...info } = model.info()
-    this.info = { path, ...info, generation: readInForce(generation) } as ModelInfo
+    const { generation, adapter = undefined, ...info } = model.info()
+    this.info = { path, ...info, adapter, generation: readInForce(generation) } as ModelInfo
   }
 
   /**

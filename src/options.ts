@@ -25,24 +25,24 @@ export type CacheDType = FloatDType | 'q8_0'
 export interface LoadOptions {
   /**
    * The type of the weights in memory: `f32` takes 4 bytes a parameter, `f16` and `bf16` 2; the quantised
-   * `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q5_0` 0.71, `q4_k_m` 0.63 and `q4_0` 0.6. Quantised weights run
-   * on the CPU. A checkpoint in another type is converted while it loads. Norms, softmax and rotary angles
-   * are always computed in f32. Default: the checkpoint's type.
+   * `q8_0` 1.06, `q6_k` 0.82, `q5_k_m` 0.72, `q5_0` 0.71, `q4_k_m` 0.63 and `q4_0` 0.6, which candle's
+   * CUDA and Metal do not run. A checkpoint in another type is converted while it loads. Norms, softmax and rotary
+   * angles are always computed in f32. Default: the checkpoint's type.
    */
   dtype?: DType
 
   /**
    * The type of keys and values in the cache: `q8_0` takes a little over 1 byte a number, `f16` and `bf16` 2,
    * `f32` 4. In a long text each new token reads the whole cache, so a smaller cache is also faster. `q8_0`
-   * runs on the CPU and needs a head size that is a multiple of 32. Default: `dtype`, or `f16` with quantised
+   * needs a head size that is a multiple of 32. Default: `dtype`, or `f16` with quantised
    * weights.
    */
   cacheDtype?: CacheDType
 
   /**
-   * Where the model runs: `cpu`, `cuda`, `cuda:N` (the GPU number N) or `metal`; `auto` picks the best of these that
-   * this build and machine have. A build with the feature `wgpu` also knows `gpu`, `gpu:N`, `vulkan` and `dx12`, a GPU
-   * of any maker, and `software-gpu`, a driver that computes on the CPU. Default `auto`.
+   * Where the model runs: `cpu`; `gpu` or `gpu:N`, a GPU of any maker by its number; `vulkan`, `metal` or `dx12`, the
+   * first GPU of that interface; `software-gpu`, a driver that computes on the CPU, for tests; in a build with CUDA also
+   * `cuda` and `cuda:N`. `auto` takes the first GPU whose free memory holds the model, else the CPU. Default `auto`.
    */
   device?:
     | 'auto'
@@ -55,6 +55,13 @@ export interface LoadOptions {
     | 'vulkan'
     | 'dx12'
     | 'software-gpu'
+
+  /**
+   * Layers that run on the GPU, counted from the last; the others run on the CPU, which is slower. It goes with a
+   * `device` that names a GPU, or with `auto`. Default: with the name of a GPU as many as its free memory holds, with
+   * `auto` all.
+   */
+  gpuLayers?: number
 
   /**
    * Compute threads on the CPU. The text does not depend on their number. Default: one per physical core.
@@ -175,6 +182,7 @@ export const loadShape = {
   dtype: 'text',
   cacheDtype: 'text',
   device: 'text',
+  gpuLayers: 'count',
   threads: 'count',
   cacheTokens: 'count',
   mmap: 'flag',
@@ -194,8 +202,8 @@ export const loadShape = {
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
   checkObject('options', options, loadShape)
-  const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = options
+  const { dtype, cacheDtype, device, gpuLayers, threads, cacheTokens, mmap } = options
   const { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers } = options
   const limits = { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers }
-  return defined({ dtype, cacheDtype, device, threads, cacheTokens, mmap, ...limits })
+  return defined({ dtype, cacheDtype, device, gpuLayers, threads, cacheTokens, mmap, ...limits })
 }

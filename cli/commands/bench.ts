@@ -11,6 +11,7 @@ import { interruptible } from '../interrupt.js'
 import {
   addCacheDtype,
   addComputeOptions,
+  addGpuLayers,
   addModelOption,
   givenModel,
   modelFolder,
@@ -28,7 +29,7 @@ export function bench(program: Command): void {
     .option('--rounds <n>', 'measurements of each metric (default: 3)', toNumber)
     .option('--decode-tokens <n>', 'tokens generated per decode (default: 32)', toNumber)
     .option('--json', 'write a JSON object')
-  addCacheDtype(addComputeOptions(addModelOption(command))).action(run)
+  addGpuLayers(addCacheDtype(addComputeOptions(addModelOption(command)))).action(run)
 }
 
 function toList(text: string): string[] {
@@ -40,7 +41,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   const status = new Progress()
   const report = await interruptible(async (signal) => {
     const folder = await modelFolder({ ...values, model }, signal)
-    const { metrics, rounds, decodeTokens, dtype, cacheDtype, device, threads } = values
+    const { metrics, rounds, decodeTokens, dtype, cacheDtype, device, gpuLayers, threads } = values
     const given = Object.entries({
       metrics,
       rounds,
@@ -48,6 +49,7 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
       dtype,
       cacheDtype,
       device,
+      gpuLayers,
       threads,
     })
     const options: BenchOptions = {

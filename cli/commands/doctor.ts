@@ -6,6 +6,7 @@ import { addHubOptions, hubOptions } from '../hub-options.js'
 import { interruptible } from '../interrupt.js'
 import { write, writeJson } from '../output.js'
 import { count } from '../ui/format.js'
+import { gpuRows } from '../ui/gpus.js'
 import { described } from '../ui/table.js'
 
 export function doctor(program: Command): void {
@@ -52,7 +53,7 @@ function system({ system, engine }: Diagnosis): string[][] {
   ]
 }
 
-function machine({ cpu, memory, devices, models }: Machine): Section[] {
+function machine({ cpu, memory, devices, gpus, models }: Machine): Section[] {
   const fitting = models.map(({ name, memory }) => {
     const best = memory.find(({ fits }) => fits)
     const least = memory.reduce((one, other) => (other.bytes < one.bytes ? other : one))
@@ -74,6 +75,7 @@ function machine({ cpu, memory, devices, models }: Machine): Section[] {
         ...devices.map(({ name, reason }) => [name, reason ?? 'available']),
       ],
     ],
+    ...(gpus.length > 0 ? [['GPUs that drivers offer', gpuRows(gpus)] satisfies Section] : []),
     ['Which models fit here, with a full context', fitting],
   ]
 }

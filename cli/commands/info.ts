@@ -1,4 +1,6 @@
 import type { Command, OptionValues } from 'commander'
+
+import { type Gpu, listGpus } from '../../src/doctor.js'
 import { formatBytes } from '../../src/hub/index.js'
 
 import {
@@ -12,7 +14,8 @@ import { interruptible } from '../interrupt.js'
 import { addModelOption, givenModel, modelFolder } from '../model-options.js'
 import { columns, write, writeJson } from '../output.js'
 import { count, wrap } from '../ui/format.js'
-import { facts, table } from '../ui/table.js'
+import { gpuRows } from '../ui/gpus.js'
+import { described, facts, table } from '../ui/table.js'
 import { onOneLine } from '../ui/visible.js'
 
 export function info(program: Command): void {
@@ -28,12 +31,19 @@ async function run(argument: string | undefined, values: OptionValues): Promise<
   const model = givenModel(argument, values)
   const folder = await interruptible((signal) => modelFolder({ ...values, model }, signal))
   const found = await inspect(folder)
-  if (values.json) return writeJson(found)
+  const gpus = await listGpus(need(found))
+  if (values.json) return writeJson({ ...found, gpus })
   const width = columns()
-  for (const { title, text } of page(found)) {
+  for (const { title, text } of page(found, gpus)) {
     await write(`\n${title}\n`, 'bold')
     await write(`${width === undefined ? text : wrap(text, width)}\n`)
   }
+}
+
+/** Bytes that it takes as it is stored, with a full context. */
+function need({ memory, dtype }: Inspection): number {
+  const plan = memory.find((plan) => plan.dtype === dtype)
+  return plan ? plan.weights + plan.cachePerToken * plan.cacheTokens + plan.scratch : 0
 }
 
 interface Section {
@@ -41,15 +51,10 @@ interface Section {
   text: string
 }
 
-function page({
-  path,
-  config,
-  numParameters,
-  dtype,
-  license,
-  memory,
-  ...rest
-}: Inspection): Section[] {
+function page(
+  { path, config, numParameters, dtype, license, memory, ...rest }: Inspection,
+  gpus: Gpu[],
+): Section[] {
   const shape = [
     ['parameters', count(numParameters)],
     ['stored as', dtype],
@@ -85,6 +90,7 @@ function page({
       title: 'Memory needed',
       text: `${table([heads, ...needs])}\n${formatBytes(rest.availableMemory)} are free on this machine.`,
     },
+    ...(gpus.length > 0 ? [{ title: 'GPUs', text: described(gpuRows(gpus)) }] : []),
     {
       title: 'Generation, if no flag says otherwise',
       text: table(generationTable(rest.generation)),

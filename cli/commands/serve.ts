@@ -89,10 +89,10 @@ function optionsOf(values: OptionValues): ServeOptions {
 }
 
 function loadOf(values: OptionValues): NonNullable<ServeOptions['load']> {
-  const { dtype, cacheDtype, device, threads, cacheTokens, mmap } = values
+  const { dtype, cacheDtype, device, gpuLayers, threads, cacheTokens, mmap } = values
   const { maxNumSeqs, prefillChunk } = values
-  const load = { dtype, cacheDtype, device, threads, cacheTokens, mmap, maxNumSeqs, prefillChunk }
-  return { ...load, hub: hubOptions(values) }
+  const load = { dtype, cacheDtype, device, gpuLayers, threads, cacheTokens, mmap }
+  return { ...load, maxNumSeqs, prefillChunk, hub: hubOptions(values) }
 }
 
 /** The models under the names by which requests ask for them. */

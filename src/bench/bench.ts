@@ -19,7 +19,15 @@ import { type Spread, spread } from './spread.js'
 export interface BenchOptions
   extends Pick<
     LoadOptions,
-    'dtype' | 'cacheDtype' | 'device' | 'threads' | 'revision' | 'hub' | 'onDownload' | 'signal'
+    | 'dtype'
+    | 'cacheDtype'
+    | 'device'
+    | 'gpuLayers'
+    | 'threads'
+    | 'revision'
+    | 'hub'
+    | 'onDownload'
+    | 'signal'
   > {
   /**
    * What to measure: `prefillN`, `decode@N` (with N tokens before), `firstToken`, `load`, `peakRss`. Default:
@@ -49,9 +57,10 @@ export interface BenchResult extends Spread {
   unit: Unit
 }
 
-const { dtype, cacheDtype, device, threads, revision, hub, onDownload, signal } = loadShape
+const { dtype, cacheDtype, device, gpuLayers, threads, revision, hub, onDownload, signal } =
+  loadShape
 const shape = {
-  ...{ dtype, cacheDtype, device, threads, revision, hub, onDownload, signal },
+  ...{ dtype, cacheDtype, device, gpuLayers, threads, revision, hub, onDownload, signal },
   metrics: 'textList',
   rounds: 'positive',
   decodeTokens: 'positive',

@@ -27,7 +27,24 @@ pub struct Host {
     pub available_memory: u64,
     /// Each with the reason why it cannot be used, if it cannot.
     pub devices: Vec<(Device, Option<String>)>,
+    pub gpus: Vec<Gpu>,
     pub models: Vec<Needs>,
+}
+
+/// A GPU as one of the drivers of this machine offers it.
+pub struct Gpu {
+    /// What takes it.
+    pub device: Device,
+    pub name: String,
+    pub driver: String,
+    /// `vulkan`, `metal` or `dx12`.
+    pub api: &'static str,
+    /// Bytes, and how many of them are free, if the driver says.
+    pub memory: Option<(u64, u64)>,
+    /// What it has that kernels can make use of.
+    pub features: Vec<&'static str>,
+    /// Why a model is not put there unless it is asked for, if it is not.
+    pub reason: Option<String>,
 }
 
 /// What a published model takes of memory, with a cache for one full context.
@@ -51,9 +68,31 @@ pub fn host() -> Host {
         threads: default_threads(),
         total_memory: total_memory(),
         available_memory: available_memory(),
-        devices: [Device::Cpu, Device::Cuda(0), Device::Metal].map(usable).into(),
+        devices: [Device::Cpu, Device::Gpu(0), Device::Cuda(0), Device::Metal].map(usable).into(),
+        gpus: gpus(0),
         models: PUBLISHED.iter().map(Published::needs).collect(),
     }
+}
+
+/// The GPUs of this machine, real ones first, and why a model that takes so many bytes goes to none of them by itself.
+#[cfg(feature = "wgpu")]
+pub fn gpus(need: u64) -> Vec<Gpu> {
+    let of = |(device, adapter): (Device, crate::device::Adapter)| Gpu {
+        device,
+        memory: adapter.memory().map(|memory| (memory.total, memory.free)),
+        reason: adapter.refusal(need).map(|reason| reason.to_string()),
+        name: adapter.name,
+        driver: adapter.driver,
+        api: adapter.api,
+        features: adapter.features,
+    };
+    crate::device::gpus().into_iter().map(of).collect()
+}
+
+/// No driver is asked by this build.
+#[cfg(not(feature = "wgpu"))]
+pub fn gpus(_need: u64) -> Vec<Gpu> {
+    Vec::new()
 }
 
 /// The shape of a model of Ai2's, as its `config.json` has it.

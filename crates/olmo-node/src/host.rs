@@ -12,6 +12,12 @@ pub fn host(env: &Env) -> Promise<Host> {
     promise_blocking(env, || Ok(core::host().into()))
 }
 
+/// The GPUs that drivers of this machine offer, and why a model that takes so many bytes goes to none by itself.
+#[napi(catch_unwind, ts_return_type = "Promise<Array<Gpu>>")]
+pub fn gpus(env: &Env, need: f64) -> Promise<Vec<Gpu>> {
+    promise_blocking(env, move || Ok(core::gpus(need as u64).into_iter().map(Gpu::from).collect()))
+}
+
 #[napi(object, object_from_js = false)]
 pub struct Host {
     /// The kernels that are used; undefined if the environment names others than there are
@@ -24,6 +30,7 @@ pub struct Host {
     pub total_memory: f64,
     pub available_memory: f64,
     pub devices: Vec<FoundDevice>,
+    pub gpus: Vec<Gpu>,
     pub models: Vec<ModelNeeds>,
 }
 
@@ -32,6 +39,25 @@ pub struct FoundDevice {
     pub name: String,
     /// Why it cannot be used; undefined if it can
     pub reason: Option<String>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct Gpu {
+    pub device: String,
+    pub name: String,
+    pub driver: String,
+    pub api: String,
+    /// In bytes; undefined if its driver does not say
+    pub memory: Option<GpuMemory>,
+    pub features: Vec<String>,
+    /// Why a model goes there only if it is told to; undefined if it does by itself
+    pub reason: Option<String>,
+}
+
+#[napi(object, object_from_js = false)]
+pub struct GpuMemory {
+    pub total: f64,
+    pub available: f64,
 }
 
 #[napi(object, object_from_js = false)]
@@ -62,7 +88,23 @@ impl From<core::Host> for Host {
             total_memory: host.total_memory as f64,
             available_memory: host.available_memory as f64,
             devices: devices.collect(),
+            gpus: host.gpus.into_iter().map(Gpu::from).collect(),
             models: host.models.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl From<core::Gpu> for Gpu {
+    fn from(gpu: core::Gpu) -> Self {
+        let memory = |(total, free)| GpuMemory { total: total as f64, available: free as f64 };
+        Gpu {
+            device: gpu.device.to_string(),
+            name: gpu.name,
+            driver: gpu.driver,
+            api: gpu.api.into(),
+            memory: gpu.memory.map(memory),
+            features: gpu.features.into_iter().map(Into::into).collect(),
+            reason: gpu.reason,
         }
     }
 }

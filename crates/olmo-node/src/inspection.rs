@@ -44,6 +44,8 @@ pub struct ModelInfo {
     pub dtype: String,
     pub cache_dtype: String,
     pub device: String,
+    pub adapter: Option<String>,
+    pub gpu_layers: u32,
     pub threads: u32,
     pub memory: MemoryPlan,
     /// As JSON: every option of a generation, with its value and where that is from
@@ -100,6 +102,8 @@ impl ModelInfo {
             dtype: info.dtype.name().into(),
             cache_dtype: info.cache_dtype.name().into(),
             device: info.device.to_string(),
+            adapter: info.adapter.clone(),
+            gpu_layers: info.gpu_layers as u32,
             threads: info.threads as u32,
             memory: convert(info.dtype, info.memory),
             generation: generation(defaults),

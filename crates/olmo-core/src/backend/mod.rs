@@ -4,5 +4,6 @@
 pub mod candle;
 pub mod cpu;
 pub mod fused;
+pub mod split;
 #[cfg(feature = "wgpu")]
 pub mod wgpu;

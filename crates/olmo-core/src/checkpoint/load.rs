@@ -3,23 +3,26 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::place::{candidates, first_that_works, Place};
 use super::ModelSource;
+#[cfg(feature = "candle")]
+use crate::backend::candle::CandleOps;
 use crate::backend::cpu::CpuOps;
 #[cfg(feature = "wgpu")]
-use crate::backend::wgpu::WgpuOps;
+use crate::backend::{split::SplitOps, wgpu::WgpuOps};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
 use crate::device::{Device, Engine};
 use crate::dtype::{DType, TensorType};
+use crate::error::Message;
 use crate::limits::Limits;
 use crate::memory::{available_memory, MemoryPlan};
 use crate::model::{Model, Runtime};
+use crate::ops::Study;
 use crate::precision::Precision;
 use crate::sampling::GenerationDefaults;
 use crate::tokenizer::Tokenizer;
 use crate::weights::{Access, Checkpoint};
-#[cfg(feature = "candle")]
-use crate::{backend::candle::CandleOps, error::Message};
 use crate::{Error, Result};
 
 /// What to load, and how.
@@ -33,6 +36,9 @@ pub struct LoadOptions {
     /// How keys and values are stored. Default: as the weights; in f16 beside quantised ones.
     pub cache_dtype: Option<CacheDType>,
     pub device: Device,
+    /// Layers that run on a GPU, from the last on, where `device` names one of those that drivers offer; the others run
+    /// on the CPU. Default: as many as fit.
+    pub gpu_layers: Option<usize>,
     /// Threads of the CPU engine. Default: one per core.
     pub threads: Option<usize>,
     /// Tokens the cache has room for, of all running texts together. Default: up to four contexts,
@@ -60,10 +66,14 @@ pub struct ModelInfo {
     pub dtype: Precision,
     pub cache_dtype: CacheDType,
     pub device: Device,
-    /// Threads of the CPU engine; 0 on another device.
+    /// The name of the GPU, where a driver gives it.
+    pub adapter: Option<String>,
+    /// Layers that run on a GPU; 0 on the CPU.
+    pub gpu_layers: usize,
+    /// Threads of the CPU engine; 0 where it runs no layer.
     pub threads: usize,
     pub memory: MemoryPlan,
-    /// What is odd about the files and does not matter: a line each.
+    /// What is odd about the files and does not matter, and why a better device is not used: a line each.
     pub warnings: Vec<String>,
     pub limits: Limits,
 }
@@ -127,53 +137,93 @@ pub(crate) fn load(
     let defaults = source.generation_defaults(&config)?;
     let (config, checkpoint) = source.weights(options.access)?;
 
-    let device = match (options.device, options.dtype) {
-        (Device::Auto, Some(Precision::Mix(_))) => Device::Cpu,
-        (device, _) => device.resolve(),
-    };
+    options.check()?;
     let stored = checkpoint.dtype();
-    let dtype = options.dtype.unwrap_or(match device.engine() {
-        Engine::Candle => stored.float().into(),
-        Engine::Cpu | Engine::Wgpu => Precision::of_stored(stored),
-    });
-    let cache_dtype = options.cache_dtype.unwrap_or(dtype.cache_dtype().into());
-    cache_dtype.check(config.head_dim)?;
-    let memory = plan_memory(&config, dtype, cache_dtype, device, options)?;
-
-    let mut info = ModelInfo {
-        path: options.path.clone(),
-        num_params: config.num_params(),
-        dtype,
-        cache_dtype,
-        device,
-        threads: 0,
-        memory,
-        warnings: [&config.warnings, checkpoint.warnings(), &defaults.warnings].concat(),
-        limits: options.limits,
-        config,
+    let warnings = [&config.warnings, checkpoint.warnings(), &defaults.warnings].concat();
+    let attempt = |device| {
+        let place = Place::plan(device, &config, stored, options)?;
+        let mut info = ModelInfo {
+            path: options.path.clone(),
+            num_params: config.num_params(),
+            dtype: place.dtype,
+            cache_dtype: place.cache_dtype,
+            device,
+            adapter: None,
+            gpu_layers: place.gpu_layers,
+            threads: 0,
+            memory: place.memory,
+            warnings: warnings.iter().chain(&place.note).cloned().collect(),
+            limits: options.limits,
+            config: config.clone(),
+        };
+        let model = load_weights(place, &mut info, options, &checkpoint, progress)?;
+        Ok((model, info))
     };
-    let model = load_weights(&mut info, options, &checkpoint, progress)?;
+    let ((model, mut info), passed_over) = first_that_works(&candidates(options), attempt)?;
+    info.warnings.extend(passed_over);
     Ok(Loaded { model, info, tokenizer: Arc::new(tokenizer), defaults })
 }
 
-/// The model on its device; `info` hears how many threads it runs on.
+impl LoadOptions {
+    /// Fails on what no model and no machine can do.
+    fn check(&self) -> Result<()> {
+        self.limits.validate()?;
+        if self.cache_tokens == Some(0) {
+            return Err(Error::option("cache_tokens", 0, "it must be 1 at least"));
+        }
+        match self.gpu_layers {
+            Some(0) => {
+                let expected = Message::from("it must be 1 at least; for none, use ");
+                Err(Error::option("gpu_layers", 0, expected.setting("device", "cpu")))
+            }
+            Some(count) if self.device != Device::Auto && self.device.engine() != Engine::Wgpu => {
+                let expected = format!("device {} runs all layers or none; use ", self.device);
+                let expected = Message::from(expected).setting("device", "gpu");
+                Err(Error::option("gpu_layers", count, expected))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl ModelInfo {
+    /// Whose form the cache has.
+    pub(crate) fn backend(&self) -> String {
+        match self.device.engine() {
+            Engine::Cpu => "cpu".into(),
+            Engine::Candle => "candle".into(),
+            Engine::Wgpu if self.gpu_layers == self.config.layers.len() => "wgpu".into(),
+            Engine::Wgpu => format!("cpu, {} layers wgpu", self.gpu_layers),
+        }
+    }
+}
+
+/// The model in its place; `info` hears what it runs on.
 fn load_weights(
+    place: Place,
     info: &mut ModelInfo,
     options: &LoadOptions,
     checkpoint: &Checkpoint,
     progress: &mut dyn FnMut(LoadProgress) -> Result<()>,
 ) -> Result<Box<dyn Model>> {
-    let ModelInfo { ref config, dtype, cache_dtype, device, memory, .. } = *info;
-    let (layers, total) = (config.layers.len() as u64, memory.weights);
+    let Place { device, dtype, memory, .. } = place;
+    let (layers, total) = (info.config.layers.len() as u64, memory.weights);
     let mut report =
         |loaded: usize| progress(LoadProgress { loaded: total * loaded as u64 / layers, total });
     report(0)?;
-    let blocks = memory.cache_tokens / BLOCK_TOKENS;
     // A file in blocks keeps its own mix, which may be another than the one of that name.
     let keeps = options.dtype.is_none() && matches!(dtype, Precision::Mix(_));
-    let precision = (!keeps).then_some(dtype);
+    let weights = Weights {
+        config: info.config.clone(),
+        checkpoint,
+        precision: (!keeps).then_some(dtype),
+        blocks: memory.cache_tokens / BLOCK_TOKENS,
+    };
     match device.engine() {
-        Engine::Cpu => {}
+        Engine::Cpu => {
+            let ops = weights.cpu(info, options)?;
+            weights.load(ops, &mut report)
+        }
         #[cfg(feature = "candle")]
         Engine::Candle => {
             let Precision::Float(dtype) = dtype else {
@@ -182,48 +232,54 @@ fn load_weights(
                         .setting("device", "cpu");
                 return Err(Error::option("dtype", dtype.name(), expected));
             };
-            let ops = CandleOps::new(device.candle()?, dtype).with_cache(cache_dtype)?;
-            return Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut report)?));
+            let ops = CandleOps::new(device.candle()?, dtype).with_cache(place.cache_dtype)?;
+            weights.load(ops, &mut report)
         }
-        #[cfg(not(feature = "candle"))]
-        Engine::Candle => return Err(device.left_out()),
         #[cfg(feature = "wgpu")]
         Engine::Wgpu => {
-            let ops = WgpuOps::new(&device.adapter()?, precision, config, cache_dtype)?;
-            return Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut report)?));
+            let adapter = place.adapter.map_or_else(|| device.adapter(), Ok)?;
+            let (config, cache_dtype) = (&weights.config, place.cache_dtype);
+            let gpu = WgpuOps::new(&adapter, weights.precision, config, cache_dtype)?;
+            info.adapter = Some(adapter.name);
+            match config.layers.len() - place.gpu_layers {
+                0 => weights.load(gpu, &mut report),
+                first => {
+                    let ops = SplitOps::new(weights.cpu(info, options)?, gpu, first);
+                    weights.load(ops, &mut report)
+                }
+            }
         }
-        #[cfg(not(feature = "wgpu"))]
-        Engine::Wgpu => return Err(device.left_out()),
+        #[cfg(not(all(feature = "candle", feature = "wgpu")))]
+        _ => Err(device.left_out()),
     }
-    let ops = CpuOps::new(DType::F32, options.threads)?
-        .in_precision(precision, config)
-        .with_cache(cache_dtype);
-    let threads = ops.threads();
-    let model = Runtime::load(ops, config, checkpoint, blocks, &mut report)?;
-    info.threads = threads;
-    Ok(Box::new(model))
 }
 
-/// On a GPU the numbers are the same, but neither candle nor wgpu can say how much memory is free.
-fn plan_memory(
-    config: &ModelConfig,
-    dtype: Precision,
-    cache_dtype: CacheDType,
-    device: Device,
-    options: &LoadOptions,
-) -> Result<MemoryPlan> {
-    let LoadOptions { cache_tokens, limits, .. } = *options;
-    limits.validate()?;
-    if cache_tokens == Some(0) {
-        return Err(Error::option("cache_tokens", 0, "it must be 1 at least"));
+/// What goes to a backend.
+struct Weights<'a> {
+    config: ModelConfig,
+    checkpoint: &'a Checkpoint,
+    /// What they run in; if none is given, in the types they are stored in.
+    precision: Option<Precision>,
+    /// Of the cache.
+    blocks: usize,
+}
+
+impl Weights<'_> {
+    /// The CPU engine, of which `info` hears how many threads it has.
+    fn cpu(&self, info: &mut ModelInfo, options: &LoadOptions) -> Result<CpuOps> {
+        let ops = CpuOps::new(DType::F32, options.threads)?;
+        info.threads = ops.threads();
+        Ok(ops.in_precision(self.precision, &self.config).with_cache(info.cache_dtype))
     }
-    match device {
-        Device::Cpu => {
-            MemoryPlan::fit(config, dtype, cache_dtype, cache_tokens, &limits, available_memory())
-        }
-        _ => {
-            let tokens = cache_tokens.unwrap_or(config.max_position_embeddings);
-            Ok(MemoryPlan::new(config, dtype, cache_dtype, tokens, &limits))
-        }
+
+    fn load<O>(&self, ops: O, report: &mut dyn FnMut(usize) -> Result<()>) -> Result<Box<dyn Model>>
+    where
+        O: Study + Send + 'static,
+        O::Matrix: Send,
+        O::Vector: Send,
+        O::Cache: Send,
+    {
+        let Weights { config, checkpoint, blocks, .. } = self;
+        Ok(Box::new(Runtime::load(ops, config, checkpoint, *blocks, report)?))
     }
 }

@@ -2,6 +2,7 @@
 //! loading it.
 
 mod load;
+mod place;
 mod source;
 
 pub use load::{inspect, Inspection, LoadOptions, LoadProgress, ModelInfo};

@@ -2,12 +2,18 @@
 
 #[cfg(feature = "wgpu")]
 mod adapter;
+#[cfg(feature = "wgpu")]
+mod heaps;
+#[cfg(feature = "wgpu")]
+mod instance;
 
 use std::fmt;
 use std::str::FromStr;
 
 #[cfg(feature = "wgpu")]
-pub use adapter::{adapters, Adapter};
+pub use adapter::Adapter;
+#[cfg(feature = "wgpu")]
+pub use heaps::Heaps;
 
 use crate::error::Message;
 use crate::{Error, Result};
@@ -15,7 +21,7 @@ use crate::{Error, Result};
 /// A device, as asked for by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
-    /// The best this build and machine have: CUDA, else Metal, else the CPU.
+    /// The best this build and machine have: CUDA, else Metal, else a GPU with enough memory, else the CPU.
     #[default]
     Auto,
     Cpu,
@@ -81,16 +87,29 @@ pub(crate) enum Engine {
 }
 
 impl Device {
-    /// Turns [`Device::Auto`] into a device there is.
+    /// Turns [`Device::Auto`] into a device there is that can train.
     pub fn resolve(self) -> Device {
         match self {
-            Device::Auto => {
-                let gpus = [Device::Cuda(0), Device::Metal];
-                let usable = |gpu: &Device| gpu.engine() == Engine::Candle && gpu.check().is_ok();
-                gpus.into_iter().find(usable).unwrap_or(Device::Cpu)
-            }
+            Device::Auto => Device::of_candle().unwrap_or(Device::Cpu),
             device => device,
         }
+    }
+
+    /// What to try in turn: the device itself, or for [`Device::Auto`] all that are not software, ending with the CPU.
+    pub(crate) fn candidates(self) -> Vec<Device> {
+        match self {
+            Device::Auto => {
+                let own = (0..real_gpus()).map(Device::Gpu);
+                Device::of_candle().into_iter().chain(own).chain([Device::Cpu]).collect()
+            }
+            device => vec![device],
+        }
+    }
+
+    /// The GPU that candle runs.
+    fn of_candle() -> Option<Device> {
+        let usable = |gpu: &Device| gpu.engine() == Engine::Candle && gpu.check().is_ok();
+        [Device::Cuda(0), Device::Metal].into_iter().find(usable)
     }
 
     /// candle runs CUDA, and Metal where it was built in; own kernels run all other GPUs.
@@ -139,13 +158,16 @@ impl Device {
         };
         let place = if let Device::Gpu(place) = self { place } else { 0 };
         let is_software = self == Device::SoftwareGpu;
-        let fits = |adapter: &Adapter| {
-            adapter.is_software == is_software && api.is_none_or(|api| adapter.api == api)
+        let fits = |(device, adapter): &(Device, Adapter)| match (self, api) {
+            (Device::Gpu(_), _) => matches!(device, Device::Gpu(_)),
+            (_, api) => {
+                adapter.is_software == is_software && api.is_none_or(|api| adapter.api == api)
+            }
         };
-        let mut found = adapters();
+        let mut found = gpus();
         found.retain(fits);
         if place < found.len() {
-            return Ok(found.swap_remove(place));
+            return Ok(found.swap_remove(place).1);
         }
         let reason = match (found.len(), is_software) {
             (0, true) => {
@@ -194,5 +216,72 @@ impl Device {
 
     fn unavailable(self, reason: Message) -> Error {
         Error::DeviceUnavailable { device: self.to_string(), reason }
+    }
+}
+
+/// GPUs that [`Device::Gpu`] counts. No driver is loaded to find that there are none.
+fn real_gpus() -> usize {
+    #[cfg(feature = "wgpu")]
+    if adapter::may_exist() {
+        return gpus().iter().filter(|(device, _)| matches!(device, Device::Gpu(_))).count();
+    }
+    0
+}
+
+/// All GPUs that drivers of this machine offer, with the device that each is: real ones first, those with memory of
+/// their own before others.
+#[cfg(feature = "wgpu")]
+pub fn gpus() -> Vec<(Device, Adapter)> {
+    let found = adapter::adapters();
+    let known = |adapter: &Adapter| (adapter.name.clone(), adapter.api, adapter.is_software);
+    let known: Vec<_> = found.iter().map(known).collect();
+    devices_of(&known).into_iter().zip(found).collect()
+}
+
+/// The devices of adapters, of which name, interface and whether they are software are given. Windows offers the same
+/// GPU over Vulkan and DirectX; it counts once.
+#[cfg(feature = "wgpu")]
+fn devices_of(adapters: &[(String, &str, bool)]) -> Vec<Device> {
+    let mut count = 0;
+    let device = |(name, api, is_software): &(String, &str, bool)| {
+        let is_same = |(other, of, _): &(String, &str, bool)| *of == "vulkan" && other == name;
+        match (*is_software, *api) {
+            (true, _) => Device::SoftwareGpu,
+            (false, "dx12") if adapters.iter().any(is_same) => Device::Dx12,
+            _ => {
+                count += 1;
+                Device::Gpu(count - 1)
+            }
+        }
+    };
+    adapters.iter().map(device).collect()
+}
+
+#[cfg(all(test, feature = "wgpu"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_that_two_interfaces_offer_counts_once() {
+        let of = |name: &str, api, is_software| (name.to_owned(), api, is_software);
+        let adapters = [
+            of("A", "vulkan", false),
+            of("A", "dx12", false),
+            of("A", "vulkan", false),
+            of("B", "dx12", false),
+            of("C", "vulkan", true),
+        ];
+        assert_eq!(
+            devices_of(&adapters),
+            [Device::Gpu(0), Device::Dx12, Device::Gpu(1), Device::Gpu(2), Device::SoftwareGpu]
+        );
+    }
+
+    #[test]
+    fn auto_ends_with_the_cpu_and_tries_no_software() {
+        let candidates = Device::Auto.candidates();
+        assert_eq!(candidates.last(), Some(&Device::Cpu));
+        assert!(!candidates.contains(&Device::SoftwareGpu));
+        assert_eq!(Device::SoftwareGpu.candidates(), [Device::SoftwareGpu]);
     }
 }

@@ -49,7 +49,7 @@ impl Engine {
         Engine::run(catch_panic(|| load(options, progress))?)
     }
 
-    fn run(Loaded { model, info, tokenizer, defaults }: Loaded) -> Result<Engine> {
+    pub(super) fn run(Loaded { model, info, tokenizer, defaults }: Loaded) -> Result<Engine> {
         let (commands, inbox) = async_channel::unbounded();
         let (alive, ended) = async_channel::bounded(1);
         let worker = Worker {

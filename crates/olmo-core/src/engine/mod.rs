@@ -9,6 +9,8 @@ mod call;
 mod forward;
 mod handle;
 mod lookup;
+#[cfg(all(test, feature = "wgpu"))]
+mod lost_device_tests;
 mod mailbox;
 mod persist;
 mod request;

@@ -128,7 +128,7 @@ impl Engine {
             model: self.hash()?,
             dtype: info.dtype.name().into(),
             cache_dtype: info.cache_dtype.name().into(),
-            backend: if info.threads > 0 { "cpu" } else { "candle" }.into(),
+            backend: info.backend(),
             block_tokens: BLOCK_TOKENS,
             block_bytes: block,
         })

@@ -48,6 +48,8 @@ pub enum Hint {
     SmallerCache { fits: u64 },
     /// Weights in one of these types are smaller, and none of them if there is none.
     SmallerWeights { dtypes: &'static [&'static str] },
+    /// So many layers fit on the GPU.
+    FewerGpuLayers { fits: usize },
     /// The type of the file, in which the weights are not converted.
     StoredDType(&'static str),
     /// The cache that the model was loaded with is too small.
@@ -81,6 +83,10 @@ impl Hint {
                 .words("try ")
                 .setting("dtype", dtypes.join(" or "))
                 .words(", or a smaller model"),
+            Hint::FewerGpuLayers { fits } => message
+                .words(format!("{fits} fit: set "))
+                .option("gpu_layers")
+                .words(" to that or less, or leave it out"),
             Hint::StoredDType(dtype) => {
                 message.words("load with ").setting("dtype", dtype).words(", as the file has it")
             }

@@ -13,11 +13,13 @@
 
 mod batch;
 mod layers;
+mod receive;
 mod rope;
 mod train;
 
 pub use batch::{Batch, BlockTable, Span};
 pub use layers::{LayerKind, LayerSpec, QkNorm};
+pub use receive::Receive;
 pub use rope::RopeTable;
 pub use train::{LossScale, LossSums, Parameter, TrainOps};
 

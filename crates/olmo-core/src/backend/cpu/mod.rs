@@ -30,7 +30,7 @@ use crate::cache::{CacheDType, CacheShape};
 use crate::config::ModelConfig;
 use crate::dtype::{DType, TensorType};
 use crate::error::{Amount, Hint};
-use crate::ops::{Batch, LayerKind, LayerSpec, Ops, Study};
+use crate::ops::{Batch, LayerKind, LayerSpec, Ops, Receive, Study};
 use crate::precision::Outline;
 use crate::precision::Precision;
 use crate::weights::TensorData;
@@ -240,6 +240,15 @@ impl Ops for CpuOps {
         })?;
         out.extend_from_slice(x);
         Ok(())
+    }
+}
+
+impl Receive for CpuOps {
+    fn receive(&self, numbers: &[f32], rows: usize) -> Result<Tensor> {
+        let mut x = self.workspace.tensor(rows, numbers.len() / rows.max(1))?;
+        let width = x.width;
+        self.each_row(&mut x, |row, x| x.copy_from_slice(&numbers[row * width..][..width]));
+        Ok(x)
     }
 }
 

@@ -258,6 +258,11 @@ impl Gpu {
     pub fn destroy(&self) {
         self.device.destroy();
     }
+
+    #[cfg(test)]
+    pub fn device(&self) -> wgpu::Device {
+        self.device.clone()
+    }
 }
 
 /// Keeps the first thing that goes wrong on a device; without a watcher wgpu would end the process.

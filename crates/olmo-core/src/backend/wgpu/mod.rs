@@ -12,6 +12,7 @@ mod matrix;
 mod pass;
 mod program;
 mod project;
+mod receive;
 mod recording;
 mod slice;
 mod trace;
@@ -69,6 +70,12 @@ impl WgpuOps {
     pub fn with_trace(self, trace: Trace) -> WgpuOps {
         self.gpu.trace.replace(Some(trace));
         self
+    }
+
+    /// The device itself, for tests that take it away.
+    #[cfg(test)]
+    pub(crate) fn device(&self) -> wgpu::Device {
+        self.gpu.device()
     }
 
     /// The type a weight runs in.

@@ -1,5 +1,11 @@
 //! What a model needs of memory, worked out before anything is loaded.
 
+mod split;
+
+pub use split::SplitPlan;
+
+use std::ops::Range;
+
 use crate::backend::cpu::{cache_token_bytes, packed_bytes};
 use crate::cache::{CacheDType, BLOCK_TOKENS};
 use crate::config::ModelConfig;
@@ -8,7 +14,7 @@ use crate::error::{human_bytes, Amount, Hint};
 use crate::limits::Limits;
 pub use crate::machine::{available_memory, check_available};
 use crate::precision::Precision;
-use crate::shapes::{weight_shapes, EMBEDDING};
+use crate::shapes::{weight_shapes, EMBEDDING, FINAL_NORM, OUTPUT};
 use crate::{Error, Result};
 
 /// Bytes a loaded model takes.
@@ -37,6 +43,18 @@ impl MemoryPlan {
         cache_tokens: usize,
         limits: &Limits,
     ) -> MemoryPlan {
+        let all = Part { layers: 0..config.layers.len(), embeds: true, has_head: true };
+        MemoryPlan::of_part(&all, config, (precision, cache_dtype), cache_tokens, limits)
+    }
+
+    /// [`MemoryPlan::new`] of a part of the model.
+    fn of_part(
+        part: &Part,
+        config: &ModelConfig,
+        (precision, cache_dtype): (Precision, CacheDType),
+        cache_tokens: usize,
+        limits: &Limits,
+    ) -> MemoryPlan {
         let (hidden, mlp) = (config.hidden_size, config.intermediate_size);
         // Alive at once in a layer: the stream and its branch, and the widest of its two halves.
         let widest = (2 * config.query_dim() + 2 * config.kv_dim()).max(2 * mlp);
@@ -50,8 +68,8 @@ impl MemoryPlan {
         let angles = config.max_position_embeddings as u64 * config.head_dim as u64;
         let cache = cache_token_bytes(config.num_key_value_heads, config.head_dim, cache_dtype);
         MemoryPlan {
-            weights: weights(config, precision),
-            cache_per_token: (config.layers.len() * cache) as u64,
+            weights: weights(config, precision, part),
+            cache_per_token: (part.layers.len() * cache) as u64,
             cache_tokens: cache_tokens.next_multiple_of(BLOCK_TOKENS),
             scratch: (activations + packed + logits + angles) * DType::F32.size() as u64,
         }
@@ -114,7 +132,29 @@ impl MemoryPlan {
     }
 }
 
-fn weights(config: &ModelConfig, precision: Precision) -> u64 {
+/// What of a model is in one memory.
+struct Part {
+    layers: Range<usize>,
+    embeds: bool,
+    /// Whether the final norm and the output projection are there.
+    has_head: bool,
+}
+
+impl Part {
+    fn has(&self, weight: &str, config: &ModelConfig) -> bool {
+        let layer = weight.strip_prefix("model.layers.").and_then(|rest| rest.split_once('.'));
+        match (weight, layer) {
+            (EMBEDDING, _) => self.embeds || (self.has_head && config.tie_word_embeddings),
+            (FINAL_NORM | OUTPUT, _) => self.has_head,
+            (_, Some((index, _))) => {
+                index.parse().is_ok_and(|index: usize| self.layers.contains(&index))
+            }
+            _ => true,
+        }
+    }
+}
+
+fn weights(config: &ModelConfig, precision: Precision, part: &Part) -> u64 {
     let bytes = |(name, shape): (String, Vec<usize>)| {
         let stored = precision.of(&name, &shape, config);
         let (rows, columns) = shape.split_at(shape.len() - 1);
@@ -130,7 +170,8 @@ fn weights(config: &ModelConfig, precision: Precision) -> u64 {
             }
         }
     };
-    weight_shapes(config).into_iter().map(bytes).sum()
+    let shapes = weight_shapes(config).into_iter();
+    shapes.filter(|(name, _)| part.has(name, config)).map(bytes).sum()
 }
 
 #[cfg(test)]
@@ -141,7 +182,7 @@ mod tests {
     use std::path::Path;
 
     /// OLMo 2 1B, as published.
-    fn olmo2_1b() -> ModelConfig {
+    pub(super) fn olmo2_1b() -> ModelConfig {
         let json = r#"{"model_type": "olmo2", "hidden_act": "silu", "hidden_size": 2048,
             "intermediate_size": 8192, "num_attention_heads": 16, "num_hidden_layers": 16,
             "vocab_size": 100352, "max_position_embeddings": 4096, "rope_theta": 500000,
