@@ -4,9 +4,10 @@ import { dirname, join } from 'node:path'
 
 import test from 'ava'
 
-import { Olmo2 } from '../../src/index.js'
+import { EngineError, Olmo2 } from '../../src/index.js'
 import type { ServeOptions } from '../../src/serve/index.js'
 import { splitName } from '../../src/serve/names.js'
+import { Pool } from '../../src/serve/pool.js'
 import { MockHub } from '../hub/mock-hub.js'
 import { makeRun, publishedRun } from '../hub/run-folder.js'
 import { temporaryFolder, tiny, tinyGguf } from '../support.js'
@@ -212,4 +213,26 @@ test('a checkpoint that does not load is an error, whose reason stays on this ma
   t.notRegex(String(error.message), /olmo2-|config\.json/)
   t.regex(String(errors[0]), /config\.json/)
   t.is((await ask(server, 'tiny')).status, 200)
+})
+
+test('a model whose GPU is lost is loaded again for the next request', async (t) => {
+  const limits = { memory: undefined, signal: undefined, onLoad: () => {} }
+  const load = { device: 'cpu', cacheTokens: 256 } as const
+  const pool = await Pool.open({ models: { x: tiny }, pin: [], allow: [], load, ...limits })
+  const first = await pool.take('x', undefined)
+  const beside = await pool.take('x', undefined)
+  first.failed(new EngineError('INTERNAL', 'a bug'))
+  {
+    using same = await pool.take('x', undefined)
+    t.is(same.model, first.model, 'another failure is not the end of it')
+  }
+  first.failed(new EngineError('DEVICE_FAILED', 'the device was lost'))
+  beside.failed(new EngineError('DEVICE_FAILED', 'the device was lost'))
+  using again = await pool.take('x', undefined)
+  t.not(again.model, first.model)
+  first[Symbol.dispose]()
+  t.is((await beside.model.generate(PROMPT, { maxNewTokens: 2 })).usage.generatedTokens, 2)
+  beside[Symbol.dispose]()
+  await t.throwsAsync(first.model.generate(PROMPT), { code: 'DISPOSED' })
+  await pool.dispose()
 })

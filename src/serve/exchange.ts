@@ -98,6 +98,9 @@ export async function withModel(
     events?.holds(place)
     try {
       await work(lease.model, events)
+    } catch (error) {
+      lease.failed(error)
+      throw error
     } finally {
       place.leave()
     }

@@ -1,5 +1,5 @@
 import { watch } from '../engine/signal.js'
-import { ResourceError } from '../errors.js'
+import { EngineError, ResourceError } from '../errors.js'
 import { parseModelName } from '../hub/model-name.js'
 import { Olmo2 } from '../model.js'
 import type { LoadOptions } from '../options.js'
@@ -31,12 +31,16 @@ interface Entry {
   isPinned: boolean
   /** It was loaded by the caller, who disposes it. */
   isForeign: boolean
+  /** Its GPU is lost: those who use it hear so, and then it is disposed. */
+  isLost: boolean
 }
 
 /** A model that stays in memory until it is given back. */
 export interface Lease extends Disposable {
   model: Olmo2
   gate: Gate
+  /** Tells what went wrong with it: after a lost GPU the next request loads the model again. */
+  failed(error: unknown): void
 }
 
 /** What a pool is made from. */
@@ -133,10 +137,17 @@ export class Pool {
       entry.users -= 1
       this.#uses += 1
       entry.used = this.#uses
+      if (entry.isLost && entry.users === 0) void entry.model?.dispose()
+    }
+    const failed = (error: unknown) => {
+      const isLost = error instanceof EngineError && error.code === 'DEVICE_FAILED'
+      if (!isLost || entry.isForeign || entry.isLost) return
+      entry.isLost = true
+      this.#entries.delete(path)
     }
     try {
       const model = await orAborted(entry.ready, signal)
-      return { model, gate: entry.gate, [Symbol.dispose]: release }
+      return { model, gate: entry.gate, failed, [Symbol.dispose]: release }
     } catch (error) {
       release()
       throw error
@@ -180,7 +191,15 @@ export class Pool {
   #entry(key: string, ready: Promise<Olmo2>): Entry {
     const gate = new Gate(this.#options.load.maxNumSeqs ?? MAX_NUM_SEQS)
     const isPinned = this.#pinned.has(key)
-    const entry: Entry = { ready, gate, users: 0, used: 0, isPinned, isForeign: false }
+    const entry: Entry = {
+      ready,
+      gate,
+      users: 0,
+      used: 0,
+      isPinned,
+      isForeign: false,
+      isLost: false,
+    }
     this.#entries.set(key, entry)
     return entry
   }
