@@ -84,6 +84,9 @@ test('the rival has a binary for each platform it runs on', (t) => {
   t.is(binaryPackage('darwin', 'arm64'), '@node-llama-cpp/mac-arm64-metal')
   t.is(binaryPackage('darwin', 'x64'), '@node-llama-cpp/mac-x64')
   t.is(binaryPackage('win32', 'x64'), '@node-llama-cpp/win-x64')
+  t.is(binaryPackage('linux', 'x64', 'vulkan'), '@node-llama-cpp/linux-x64-vulkan')
+  t.is(binaryPackage('win32', 'x64', 'cuda'), '@node-llama-cpp/win-x64-cuda')
+  t.is(binaryPackage('darwin', 'arm64', 'metal'), '@node-llama-cpp/mac-arm64-metal')
   t.throws(() => binaryPackage('aix', 'ppc64'), { message: /--no-rival/ })
 })
 
@@ -106,7 +109,7 @@ test('contenders take turns, and ratios are those of a round', (t) => {
 })
 
 test('an engine that fails, or is not there, is an error that names it', async (t) => {
-  const engine = new EngineProcess(ours)
+  const engine = new EngineProcess(ours('cpu'))
   const load = { do: 'load', dtype: 'bf16', threads: 1, context: 64 } as const
   await t.throwsAsync(engine.ask({ ...load, path: '/no/such' }), {
     message: /^olmo2 cannot load: cannot read \/no\/such/,
@@ -193,6 +196,7 @@ const machine: Report['machine'] = {
   system: 'Linux 6',
   node: 'v20',
   olmo2: '0.1.0',
+  gpu: null,
   commit: 'abc',
   rival: '3.22.1',
   date: '2026-01-02',

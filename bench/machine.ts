@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism, cpus, release, totalmem, type } from 'node:os'
 
+import { listGpus } from '../src/doctor.js'
 import { packageVersion } from '../src/package.js'
 import { root } from './root.js'
 
@@ -17,6 +18,8 @@ export interface Machine {
   system: string
   node: string
   olmo2: string
+  /** The GPU that ran the models, with its driver; null on the CPU. */
+  gpu: string | null
   /** Of the sources; with `+` if they were changed since. */
   commit: string | null
   /** Version of node-llama-cpp, if it took part. */
@@ -32,7 +35,11 @@ const FEATURES = [
   ...['asimddp', 'i8mm'],
 ]
 
-export async function describeMachine(threads: number, rival: string | null): Promise<Machine> {
+export async function describeMachine(
+  threads: number,
+  rival: string | null,
+  device: string,
+): Promise<Machine> {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
     features: await cpuFeatures(),
@@ -42,10 +49,18 @@ export async function describeMachine(threads: number, rival: string | null): Pr
     system: `${type()} ${release()}`,
     node: process.version,
     olmo2: packageVersion,
+    gpu: device === 'cpu' ? null : await gpuOf(device),
     commit: commit(),
     rival,
     date: new Date().toISOString().slice(0, 10),
   }
+}
+
+/** A GPU that a device's name takes, in words. */
+async function gpuOf(device: string): Promise<string> {
+  const wanted = device === 'gpu' ? 'gpu:0' : device
+  const found = (await listGpus()).find((gpu) => gpu.device === wanted || gpu.api === wanted)
+  return found ? `${found.name}, ${found.api}, ${found.driver}` : device
 }
 
 /** Those of the CPU that matter, where the system lists them. */
@@ -66,15 +81,21 @@ function git(...args: string[]): string | null {
   return status === 0 ? stdout.trim() : null
 }
 
-/** Measures the limits; builds the program that does on the first use. */
-export function measureLimits(threads: number): Limits {
-  const example = ['run', '--release', '--quiet', '-p', 'olmo-core', '--example', 'machine_limits']
-  const { status, stdout, error } = spawnSync('cargo', [...example, '--', `threads=${threads}`], {
+/** Measures the limits, of the CPU or of a GPU; builds the program that does on the first use. */
+export function measureLimits(threads: number, device: string): Limits {
+  if (device === 'cpu') return example('machine_limits', `threads=${threads}`)
+  const { copyBytesPerSecond } = example('bench_gpu', 'shapes=', `device=${device}`)
+  return { copyBytesPerSecond: copyBytesPerSecond ?? null }
+}
+
+function example(name: string, ...args: string[]): Limits {
+  const run = ['run', '--release', '--quiet', '-p', 'olmo-core', '--example', name, '--', ...args]
+  const { status, stdout, error } = spawnSync('cargo', run, {
     cwd: root,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   if (error) throw error
-  if (status !== 0) throw new Error('cargo could not run machine_limits; use --no-limits')
+  if (status !== 0) throw new Error(`cargo could not run ${name}; use --no-limits`)
   return JSON.parse(stdout)
 }

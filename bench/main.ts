@@ -11,7 +11,7 @@ import { ggufFile } from './files.js'
 import { describeMachine, measureLimits } from './machine.js'
 import { type Contender, llama, ours, torch } from './process.js'
 import { markdown, type Report, withResults } from './report.js'
-import { installRival } from './rival.js'
+import { installRival, type RivalGpu } from './rival.js'
 import { root } from './root.js'
 import { type Entry, type Result, type RoundOptions, runRounds } from './rounds.js'
 import { type ShapeName, shapes } from './shapes.js'
@@ -22,6 +22,8 @@ interface Flags {
   metrics: string[]
   rounds: number
   threads: number
+  device: string
+  rivalGpu: RivalGpu
   decodeTokens: number
   seed: number
   dir: string
@@ -43,6 +45,12 @@ const program = new Command('bench')
   .option('--metrics <list>', 'what to measure', list, defaultMetrics)
   .option('--rounds <n>', 'how often', Number, 5)
   .option('--threads <n>', 'threads of each contender', Number, availableParallelism())
+  .option('--device <name>', 'where this engine runs; its rival too, if it is a GPU', 'cpu')
+  .addOption(
+    new Option('--rival-gpu <name>', "the interface of the rival's GPU")
+      .choices(['vulkan', 'cuda', 'metal'])
+      .default(process.platform === 'darwin' ? 'metal' : 'vulkan'),
+  )
   .option('--decode-tokens <n>', 'tokens that a decode generates', Number, 32)
   .option('--seed <n>', 'of the weights', Number, 1)
   .option('--dir <folder>', 'where the models are kept', join(root, 'bench/models'))
@@ -77,12 +85,13 @@ async function main(flags: Flags): Promise<void> {
   if (tooLong)
     program.error(`error: ${metricName(tooLong)} does not fit the context of ${flags.shape}`)
 
-  const version = flags.rival ? await installRival() : null
+  const gpu = flags.device === 'cpu' ? undefined : flags.rivalGpu
+  const version = flags.rival ? await installRival(gpu) : null
   const checkpoint = join(flags.dir, `${flags.shape}-${flags.seed}`)
   note(`random weights in ${checkpoint}`)
   await randomCheckpoint(checkpoint, shape, flags.seed)
-  const machine = await describeMachine(flags.threads, version)
-  const limits = flags.limits ? measureLimits(flags.threads) : null
+  const machine = await describeMachine(flags.threads, version, flags.device)
+  const limits = flags.limits ? measureLimits(flags.threads, flags.device) : null
 
   const options = (dtype: string): RoundOptions => ({
     dtype,
@@ -98,8 +107,8 @@ async function main(flags: Flags): Promise<void> {
   const torchResults: Result[] = []
   for (const dtype of flags.types) {
     const file = flags.rival || flags.from === 'gguf' ? ggufFile(checkpoint, dtype) : checkpoint
-    const own = entry(ours, flags.from === 'gguf' ? file : checkpoint)
-    const rival = flags.rival ? entry(llama, file) : undefined
+    const own = entry(ours(flags.device), flags.from === 'gguf' ? file : checkpoint)
+    const rival = flags.rival ? entry(llama(gpu), file) : undefined
     results.push(...(await runRounds(own, rival, options(dtype))))
     if (flags.torch && ['f32', 'f16', 'bf16'].includes(dtype))
       torchResults.push(

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
 import type { Reply, Request } from './protocol.js'
+import type { RivalGpu } from './rival.js'
 
 /** An engine that can be measured. */
 export interface Contender {
@@ -14,16 +15,14 @@ export interface Contender {
 
 const program = (name: string) => fileURLToPath(new URL(`engines/${name}.js`, import.meta.url))
 
-export const ours: Contender = {
-  name: 'olmo2',
-  command: process.execPath,
-  args: [program('olmo2')],
+/** This engine on a device. */
+export function ours(device: string): Contender {
+  return { name: 'olmo2', command: process.execPath, args: [program('olmo2'), device] }
 }
 
-export const llama: Contender = {
-  name: 'llama.cpp',
-  command: process.execPath,
-  args: [program('llama')],
+/** node-llama-cpp on the CPU, or on a GPU over an interface. */
+export function llama(gpu: RivalGpu | undefined): Contender {
+  return { name: 'llama.cpp', command: process.execPath, args: [program('llama'), gpu ?? 'cpu'] }
 }
 
 export function torch(python: string): Contender {

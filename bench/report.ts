@@ -26,12 +26,13 @@ export function markdown(report: Report): string {
 }
 
 function describe({ machine, shape, rounds }: Report): string {
-  const { features, cores, threads, memory, system, node, olmo2, commit } = machine
+  const { features, cores, threads, memory, gpu, system, node, olmo2, commit } = machine
   const parts = [
     `OLMo 2 ${shape} shape`,
     `${threads} threads on ${cores} cores`,
     features.join(' ') || 'no known features',
     `${(memory / 2 ** 30).toFixed(0)} GiB`,
+    ...(gpu ? [gpu] : []),
     system,
     `Node ${node}`,
     `olmo2 ${olmo2}${commit ? ` at ${commit}` : ''}`,

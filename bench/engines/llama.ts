@@ -18,6 +18,7 @@ interface NodeLlamaCpp {
   getLlama(options: object): Promise<{ loadModel(options: object): Promise<Model> }>
 }
 
+const [gpu = 'cpu'] = process.argv.slice(2)
 let sequence: Sequence
 let vocabSize: number
 /** The prompt that the sequence holds since the last decode. */
@@ -28,7 +29,7 @@ await serve({
     const module: NodeLlamaCpp = await import(pathToFileURL(rivalModule).href)
     // To choose a binary it starts a process that tries it: that does not count as loading.
     const llama = await module.getLlama({
-      gpu: false,
+      gpu: gpu === 'cpu' ? false : gpu,
       build: 'never',
       skipDownload: true,
       maxThreads: threads,
@@ -36,7 +37,8 @@ await serve({
       logLevel: 'error',
     })
     const start = performance.now()
-    const model = await llama.loadModel({ modelPath: path })
+    const layers = gpu === 'cpu' ? {} : { gpuLayers: 'max' }
+    const model = await llama.loadModel({ modelPath: path, ...layers })
     // Its defaults: batches of 512, flash attention where it has it, keys and values in f16.
     const options = { contextSize: context, threads: { ideal: threads, min: threads } }
     sequence = (await model.createContext(options)).getSequence()

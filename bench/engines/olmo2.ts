@@ -1,13 +1,16 @@
 // This engine under test.
 import { measureDecode, measurePrefill } from '../../src/bench/measure.js'
-import { type DType, Olmo2 } from '../../src/index.js'
+import { type DType, type LoadOptions, Olmo2 } from '../../src/index.js'
 import { serve } from './serve.js'
 
+const [device = 'cpu'] = process.argv.slice(2)
 let model: Olmo2
+
+type Device = NonNullable<LoadOptions['device']>
 
 await serve({
   async load({ path, dtype, threads, context }) {
-    const options = { threads, cacheTokens: context, device: 'cpu' } as const
+    const options = { threads, cacheTokens: context, device: device as Device }
     // A GGUF file runs in the types that it is in.
     const typed = path.endsWith('.gguf') ? options : { ...options, dtype: dtype as DType }
     const start = performance.now()

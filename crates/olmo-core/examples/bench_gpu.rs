@@ -1,0 +1,211 @@
+//! How fast a GPU runs models of the published shapes, with random weights, beside what its memory can copy: one JSON
+//! object. `scripts/gpu-check` runs it and lays the numbers out.
+//!
+//! ```text
+//! cargo run --release --example bench_gpu -- [key=value …]
+//!   device=gpu shapes=1B,7B types=bf16,f16,q8_0,q4_k_m prompt=2048 depths=0,2048 decode=64 rounds=3 copy=1024
+//!   out=FOLDER tests=TEXT
+//! ```
+//!
+//! With `out` it also writes `gpu-check.json` and `gpu-check.md` there after each model, with what `tests` says of the
+//! tests.
+//!
+//! A step of decoding is a pass of one row and the reading of its logits, as the engine has it without sampling. Its
+//! share says how much of the copy's bandwidth the bytes of a step take: all weights but the embeddings, and the cache.
+//! `shapes=tiny` is for trying the program out where no number means anything.
+
+#[path = "bench_gpu/copy.rs"]
+mod copy;
+#[path = "bench_gpu/report.rs"]
+mod report;
+#[path = "bench_gpu/weights.rs"]
+mod weights;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Instant;
+
+use olmo_core::backend::wgpu::WgpuOps;
+use olmo_core::cache::{blocks_for, CacheDType};
+use olmo_core::config::ModelConfig;
+use olmo_core::device::{Adapter, Device};
+use olmo_core::limits::Limits;
+use olmo_core::memory::MemoryPlan;
+use olmo_core::model::{Model, NoProbe, Runtime};
+use olmo_core::ops::Batch;
+use olmo_core::precision::Precision;
+use olmo_core::shapes::{weight_shapes, EMBEDDING};
+use olmo_core::weights::Checkpoint;
+use serde_json::{json, Value};
+
+struct Options(HashMap<String, String>);
+
+impl Options {
+    fn read() -> Options {
+        let pair = |pair: String| {
+            let (key, value) = pair.split_once('=').expect("key=value");
+            (key.to_owned(), value.to_owned())
+        };
+        Options(std::env::args().skip(1).map(pair).collect())
+    }
+
+    fn text<'a>(&'a self, key: &str, default: &'a str) -> &'a str {
+        self.0.get(key).map_or(default, String::as_str)
+    }
+
+    fn number(&self, key: &str, default: usize) -> usize {
+        self.0.get(key).map_or(default, |value| value.parse().expect("a number"))
+    }
+
+    fn numbers(&self, key: &str, default: &str) -> Vec<usize> {
+        self.text(key, default).split(',').map(|one| one.parse().expect("a number")).collect()
+    }
+}
+
+fn main() {
+    let options = Options::read();
+    let device: Device = options.text("device", "gpu").parse().expect("a device");
+    let adapter = device.adapter().unwrap_or_else(|error| {
+        eprintln!("{error}");
+        std::process::exit(1);
+    });
+    let copied = copy::bandwidth(&adapter.name, options.number("copy", 1024) << 20);
+    eprintln!("{}: copies {:.0} GB/s", adapter.name, copied / 1e9);
+    let memory = adapter.memory();
+    let mut report = json!({
+        "device": adapter.name,
+        "driver": adapter.driver,
+        "api": adapter.api,
+        "features": adapter.features,
+        "memory": memory.map(|memory| memory.total),
+        "free": memory.map(|memory| memory.free),
+        "copyBytesPerSecond": copied,
+        "tests": options.0.get("tests"),
+        "models": [],
+    });
+    keep(&report, &options);
+    for shape in options.text("shapes", "1B,7B").split(',').filter(|shape| !shape.is_empty()) {
+        let config = weights::config(shape);
+        let began = Instant::now();
+        let (_folder, checkpoint) = weights::write(&config);
+        eprintln!("{shape}: weights written in {:.1} s", began.elapsed().as_secs_f64());
+        for name in options.text("types", "bf16,f16,q8_0,q4_k_m").split(',') {
+            let mut found = measure(&config, &checkpoint, &adapter, name, (copied, &options));
+            found["shape"] = json!(shape);
+            found["type"] = json!(name);
+            eprintln!("{found}");
+            report["models"].as_array_mut().expect("a list").push(found);
+            keep(&report, &options);
+        }
+    }
+    println!("{report}");
+}
+
+/// Writes what there is so far.
+fn keep(found: &Value, options: &Options) {
+    let Some(folder) = options.0.get("out").map(Path::new) else { return };
+    let json = serde_json::to_string_pretty(found).expect("numbers and texts");
+    std::fs::write(folder.join("gpu-check.json"), json).expect("a folder to write to");
+    std::fs::write(folder.join("gpu-check.md"), report::markdown(found)).expect("as above");
+}
+
+/// A model in one type of weights, or why it does not run.
+fn measure(
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    adapter: &Adapter,
+    name: &str,
+    (copied, options): (f64, &Options),
+) -> Value {
+    let precision: Precision = name.parse().expect("a type of weights");
+    let began = Instant::now();
+    match load(config, checkpoint, adapter, (precision, precision.cache_dtype().into())) {
+        Ok(mut model) => {
+            let loaded = began.elapsed().as_secs_f64();
+            let mut found = run(model.as_mut(), config, precision, copied, options);
+            found["loadSeconds"] = json!(loaded);
+            found
+        }
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+fn load(
+    config: &ModelConfig,
+    checkpoint: &Checkpoint,
+    adapter: &Adapter,
+    (precision, cache): (Precision, CacheDType),
+) -> olmo_core::Result<Box<dyn Model>> {
+    let blocks = blocks_for(config.max_position_embeddings);
+    let ops = WgpuOps::new(adapter, Some(precision), config, cache)?;
+    Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut |_| Ok(()))?))
+}
+
+/// The medians of a few rounds.
+fn run(
+    model: &mut dyn Model,
+    config: &ModelConfig,
+    precision: Precision,
+    copied: f64,
+    options: &Options,
+) -> Value {
+    let (rounds, prompt) = (options.number("rounds", 3), options.number("prompt", 2048));
+    let steps = options.number("decode", 64);
+    let chunk = options.number("chunk", Limits::default().prefill_chunk);
+    let tokens: Vec<u32> = (0..prompt).map(|i| (i * 7919 % config.vocab_size) as u32).collect();
+    let blocks: Vec<u32> = (0..blocks_for(config.max_position_embeddings) as u32).collect();
+    let mut logits = Vec::new();
+    let mut pass = |tokens: &[u32], start: usize| {
+        let mut batch = Batch::default();
+        batch.push(tokens, start, &blocks, tokens.len() - 1..tokens.len());
+        model.forward(&batch, &mut NoProbe, &mut logits).expect("a pass");
+    };
+    let mut read = |chunk: usize| {
+        let began = Instant::now();
+        for (index, part) in tokens.chunks(chunk).enumerate() {
+            pass(part, index * chunk);
+        }
+        prompt as f64 / began.elapsed().as_secs_f64()
+    };
+    read(chunk); // compiles the kernels
+    read(prompt);
+    let prefill = median((0..rounds).map(|_| read(chunk)));
+    let whole = median((0..rounds).map(|_| read(prompt)));
+    let mut decode = Vec::new();
+    for depth in options.numbers("depths", "0,2048") {
+        let depth = depth.min(config.max_position_embeddings - steps);
+        let mut write = || {
+            let began = Instant::now();
+            (0..steps).for_each(|step| pass(&tokens[..1], depth + step));
+            steps as f64 / began.elapsed().as_secs_f64()
+        };
+        write();
+        let rate = median((0..rounds).map(|_| write()));
+        let bytes = bytes_of_step(config, precision, depth + steps / 2);
+        let share = rate * bytes as f64 / copied;
+        decode
+            .push(json!({"depth": depth, "tokensPerSecond": rate, "bytes": bytes, "share": share}));
+    }
+    json!({
+        "prompt": prompt,
+        "prefill": {"chunk": chunk, "tokensPerSecond": prefill, "inOnePass": whole},
+        "decode": decode,
+    })
+}
+
+/// What a step has to read at least: all weights but the embeddings, and the keys and values of what is before it.
+fn bytes_of_step(config: &ModelConfig, precision: Precision, depth: usize) -> u64 {
+    let cache = precision.cache_dtype().into();
+    let plan = MemoryPlan::new(config, precision, cache, depth, &Limits::default());
+    let rows = |(name, shape): &(String, Vec<usize>)| (name == EMBEDDING).then(|| shape.clone());
+    let table = weight_shapes(config).iter().find_map(rows).expect("an embedding table");
+    let kind = precision.of(EMBEDDING, &table, config);
+    let table = (table[0] * kind.bytes(table[1]).unwrap_or(0)) as u64;
+    plan.weights - table + plan.cache_per_token * depth as u64
+}
+
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers: Vec<f64> = numbers.collect();
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
