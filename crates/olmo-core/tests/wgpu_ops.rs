@@ -5,9 +5,10 @@ mod wgpu_support;
 
 use cpu_support::{max_difference, weight, write_weights, Folder, Random, Shape, Weight};
 use olmo_core::backend::cpu::{CpuOps, Variant};
-use olmo_core::backend::wgpu::WgpuOps;
+use olmo_core::backend::wgpu::{Limits, WgpuOps};
 use olmo_core::cache::{CacheDType, CacheShape};
 use olmo_core::config::{AttentionKind, ModelConfig};
+use olmo_core::device::Adapter;
 use olmo_core::dtype::DType;
 use olmo_core::ops::{Batch, LayerKind, LayerSpec, Ops, QkNorm, RopeTable};
 use olmo_core::weights::Checkpoint;
@@ -15,6 +16,7 @@ use wgpu_support::adapter;
 
 const LAYER: LayerSpec = LayerSpec { index: 0, kind: 0 };
 const ROWS: usize = 70;
+const CACHE: CacheDType = CacheDType::Float(DType::F32);
 
 /// Heads of whole fours in rows of whole units, and heads and rows of neither; key heads for three, five and nine heads.
 const SHAPES: [Shape; 4] = [
@@ -117,9 +119,14 @@ fn batches() -> Vec<Batch> {
     [60, 1, 7, 66, 70, 2, 70, 8].into_iter().enumerate().map(chunk).collect()
 }
 
-fn attention<O: Ops>(ops: &mut O, checkpoint: &Checkpoint, config: &ModelConfig) -> Results {
+fn attention<O: Ops>(
+    ops: &mut O,
+    checkpoint: &Checkpoint,
+    config: &ModelConfig,
+    attention: AttentionKind,
+) -> Results {
     let mut results = Vec::new();
-    let kind = LayerKind { attention: AttentionKind::Full, rope: RopeTable::new(config) };
+    let kind = LayerKind { attention, rope: RopeTable::new(config) };
     let kinds = [kind];
     let shape = CacheShape {
         blocks: vec![16],
@@ -158,23 +165,74 @@ fn assert_agree(expected: Results, got: Results, tolerance: f32) {
     }
 }
 
+/// f32 arithmetic on the CPU, one number after the other.
+fn cpu(dtype: DType, config: &ModelConfig) -> CpuOps {
+    let cpu = CpuOps::with_variant(DType::F32, Some(2), Variant::Scalar).unwrap();
+    cpu.in_precision(Some(dtype.into()), config).with_cache(CACHE)
+}
+
+fn gpu(adapter: &Adapter, dtype: DType, config: &ModelConfig) -> WgpuOps {
+    WgpuOps::new(adapter, Some(dtype.into()), config, CACHE).unwrap()
+}
+
 #[test]
 fn operations_give_what_the_cpu_s_do() {
     let Some(adapter) = adapter("operations_give_what_the_cpu_s_do") else { return };
-    let cache = CacheDType::Float(DType::F32);
     for shape in SHAPES {
         let config = shape.config();
         for dtype in DType::ALL {
             let (_folder, checkpoint) = numbers(&config, dtype);
-            let cpu = CpuOps::with_variant(DType::F32, Some(2), Variant::Scalar).unwrap();
-            let mut cpu = cpu.in_precision(Some(dtype.into()), &config).with_cache(cache);
-            let mut gpu = WgpuOps::new(&adapter, Some(dtype.into()), &config, cache).unwrap();
+            let (mut cpu, mut gpu) = (cpu(dtype, &config), gpu(&adapter, dtype, &config));
             for rows in [1, 2, 5, 8, 9, ROWS] {
                 let expected = products(&mut cpu, &checkpoint, rows);
                 assert_agree(expected, products(&mut gpu, &checkpoint, rows), 1e-5);
             }
-            let expected = attention(&mut cpu, &checkpoint, &config);
-            assert_agree(expected, attention(&mut gpu, &checkpoint, &config), 1e-5);
+            let expected = attention(&mut cpu, &checkpoint, &config, AttentionKind::Full);
+            let got = attention(&mut gpu, &checkpoint, &config, AttentionKind::Full);
+            assert_agree(expected, got, 1e-5);
         }
+    }
+}
+
+/// Without subgroups, and in sliding windows.
+#[test]
+fn other_devices_and_other_kinds_of_attention_give_the_same() {
+    let test = "other_devices_and_other_kinds_of_attention_give_the_same";
+    let Some(adapter) = adapter(test) else { return };
+    for shape in SHAPES {
+        let config = shape.config();
+        let (_folder, checkpoint) = numbers(&config, DType::F16);
+        let mut cpu = cpu(DType::F16, &config);
+        let mut gpu = gpu(&adapter, DType::F16, &config).without_subgroups();
+        let expected = products(&mut cpu, &checkpoint, 5);
+        assert_agree(expected, products(&mut gpu, &checkpoint, 5), 1e-5);
+        for kind in [AttentionKind::Full, AttentionKind::Sliding { window: 45 }] {
+            let expected = attention(&mut cpu, &checkpoint, &config, kind);
+            assert_agree(expected, attention(&mut gpu, &checkpoint, &config, kind), 1e-5);
+        }
+    }
+}
+
+/// Matrices that no kernel sees whole, and a dispatch for each tile.
+#[test]
+fn a_device_that_takes_little_at_once_gives_the_same() {
+    let test = "a_device_that_takes_little_at_once_gives_the_same";
+    let Some(adapter) = adapter(test) else { return };
+    let little = |bytes| Limits { bytes, work: 1 };
+    for shape in SHAPES {
+        let config = shape.config();
+        let (_folder, checkpoint) = numbers(&config, DType::F32);
+        let mut cpu = cpu(DType::F32, &config);
+        for rows in [3, 40] {
+            let expected = products(&mut cpu, &checkpoint, rows);
+            // Enough for the activations, and for some rows of a matrix.
+            let bytes = 4 * 40 * config.hidden_size + 256;
+            let mut gpu = gpu(&adapter, DType::F32, &config).with_limits(little(bytes));
+            assert_agree(expected, products(&mut gpu, &checkpoint, rows), 1e-5);
+        }
+        let expected = attention(&mut cpu, &checkpoint, &config, AttentionKind::Full);
+        let mut gpu = gpu(&adapter, DType::F32, &config).with_limits(little(usize::MAX));
+        let got = attention(&mut gpu, &checkpoint, &config, AttentionKind::Full);
+        assert_agree(expected, got, 1e-5);
     }
 }

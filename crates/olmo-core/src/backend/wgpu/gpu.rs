@@ -11,9 +11,9 @@ use wgpu::{
 };
 
 use super::buffers::{Pool, Pooled};
-use super::kernels::Kernel;
+use super::kernels::{Kernel, Sums, PLAIN, SUBGROUPS};
 use super::program::Program;
-use super::recording::{BindGroups, Recording, MOST_DISPATCHES, PARAMS_STRIDE};
+use super::recording::{BindGroups, Recording, MOST_DISPATCHES, MOST_WORK, PARAMS_STRIDE};
 use super::slice::Tensor;
 use super::trace::Trace;
 use crate::device::Adapter;
@@ -22,6 +22,15 @@ use crate::{Error, Result};
 
 /// Bytes that are on their way to the device at once.
 const UPLOAD_BYTES: usize = 64 << 20;
+
+/// What a device is given at once, at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Bytes of a buffer that a kernel sees.
+    pub bytes: usize,
+    /// Floating-point operations of a dispatch.
+    pub work: usize,
+}
 
 /// What went wrong on the device since it was opened: the first of it.
 type Failure = Arc<Mutex<Option<Error>>>;
@@ -33,6 +42,9 @@ pub(super) struct Gpu {
     failure: Failure,
     pool: Arc<Pool>,
     pub(super) params: wgpu::Buffer,
+    pub(super) limits: Cell<Limits>,
+    /// What its kernels take sums with.
+    pub(super) sums: Cell<&'static Sums>,
     pub(super) programs: RefCell<HashMap<Kernel, Program>>,
     pub(super) bind_groups: RefCell<BindGroups>,
     pub(super) recording: RefCell<Recording>,
@@ -50,9 +62,10 @@ pub(super) struct Gpu {
 
 impl Gpu {
     pub fn open(adapter: &Adapter) -> Result<Gpu> {
+        let subgroups = adapter.inner().features() & Features::SUBGROUP;
         let descriptor = DeviceDescriptor {
             label: Some("olmo2"),
-            required_features: Features::empty(),
+            required_features: subgroups,
             required_limits: adapter.inner().limits(),
             experimental_features: ExperimentalFeatures::disabled(),
             memory_hints: MemoryHints::Performance,
@@ -73,13 +86,18 @@ impl Gpu {
             usage: BufferUsages::UNIFORM | BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
+        let most = device.limits();
+        let bytes = most.max_storage_buffer_binding_size.min(most.max_buffer_size);
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX) / 4 * 4;
         Ok(Gpu {
             name: adapter.name.clone(),
+            limits: Cell::new(Limits { bytes, work: MOST_WORK }),
             device,
             queue,
             failure,
             pool: Arc::default(),
             params,
+            sums: Cell::new(if subgroups.is_empty() { &PLAIN } else { &SUBGROUPS }),
             programs: RefCell::default(),
             bind_groups: RefCell::default(),
             recording: RefCell::default(),
@@ -102,9 +120,13 @@ impl Gpu {
 
     /// The most bytes that a kernel can see of one buffer.
     pub fn most_bytes(&self) -> usize {
-        let limits = self.device.limits();
-        let most = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        usize::try_from(most).unwrap_or(usize::MAX) / 4 * 4
+        self.limits.get().bytes
+    }
+
+    /// Gives the device less at once than it takes.
+    pub fn lower(&self, limits: Limits) {
+        let Limits { bytes, work } = self.limits.get();
+        self.limits.set(Limits { bytes: bytes.min(limits.bytes), work: work.min(limits.work) });
     }
 
     /// A buffer that stays, filled with zeros.
@@ -214,9 +236,22 @@ impl Gpu {
 
     /// Words of a buffer, after all that was recorded.
     pub fn read(&self, buffer: &wgpu::Buffer, offset: usize, words: usize) -> Result<Vec<u32>> {
+        let mut found = Vec::with_capacity(words);
+        self.read_into(&mut found, buffer, [offset, words], |word| word)?;
+        Ok(found)
+    }
+
+    /// The same appended to a vector, each word turned into a number.
+    pub fn read_into<T>(
+        &self,
+        found: &mut Vec<T>,
+        buffer: &wgpu::Buffer,
+        [offset, words]: [usize; 2],
+        number: impl Fn(u32) -> T,
+    ) -> Result<()> {
         let bytes = 4 * words as u64;
         if bytes == 0 {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let mut kept = self.staging.borrow_mut();
         let staging = kept.take().filter(|staging| staging.size() >= bytes).unwrap_or_else(|| {
@@ -246,11 +281,11 @@ impl Gpu {
         }
         let view = staging.get_mapped_range(0..bytes).map_err(|error| self.failed(error))?;
         let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
-        let found = view.chunks_exact(4).map(word).collect();
+        found.extend(view.chunks_exact(4).map(|bytes| number(word(bytes))));
         drop(view);
         staging.unmap();
         *kept = Some(staging);
-        Ok(found)
+        Ok(())
     }
 
     /// Loses the device on purpose.

@@ -71,8 +71,32 @@ pub(super) const TILE: usize = 64;
 /// Invocations of a workgroup of the kernels that compute a number each.
 pub(super) const SIZE: usize = 64;
 
+/// How a workgroup puts together what its invocations have.
+pub(super) struct Sums {
+    at: &'static str,
+    lines: &'static str,
+    total: &'static str,
+    each: &'static str,
+}
+
+/// Through shared memory.
+pub(super) const PLAIN: Sums = Sums {
+    at: include_str!("shaders/sums/plain/at.wgsl"),
+    lines: include_str!("shaders/sums/plain/lines.wgsl"),
+    total: include_str!("shaders/sums/plain/total.wgsl"),
+    each: include_str!("shaders/sums/plain/each.wgsl"),
+};
+
+/// Through subgroups first: fewer barriers, but not every device has them.
+pub(super) const SUBGROUPS: Sums = Sums {
+    at: include_str!("shaders/sums/subgroups/at.wgsl"),
+    lines: include_str!("shaders/sums/subgroups/lines.wgsl"),
+    total: include_str!("shaders/sums/subgroups/total.wgsl"),
+    each: include_str!("shaders/sums/subgroups/each.wgsl"),
+};
+
 impl Kernel {
-    pub fn source(self) -> String {
+    pub fn source(self, sums: &Sums) -> String {
         let parts = match self {
             Kernel::Embed(kind) => with_weights(kind, include_str!("shaders/embed.wgsl")),
             Kernel::ProjectTiles(kind, is_wide) => {
@@ -80,25 +104,26 @@ impl Kernel {
                 vec![UNIT, BLOCKS, weights(kind), inputs(is_wide), kernel]
             }
             Kernel::ProjectRows(lines) => {
-                return lines.source(include_str!("shaders/project_rows.wgsl"))
+                return lines.source(include_str!("shaders/project_rows.wgsl"), sums)
             }
             Kernel::SwigluRows(lines) => {
-                return lines.source(include_str!("shaders/swiglu_rows.wgsl"))
+                return lines.source(include_str!("shaders/swiglu_rows.wgsl"), sums)
             }
-            Kernel::RmsNorm => vec![TOTAL, include_str!("shaders/rms_norm.wgsl")],
-            Kernel::NormAdd => vec![TOTAL, include_str!("shaders/norm_add.wgsl")],
+            Kernel::RmsNorm => vec![sums.at, sums.total, include_str!("shaders/rms_norm.wgsl")],
+            Kernel::NormAdd => vec![sums.at, sums.total, include_str!("shaders/norm_add.wgsl")],
             Kernel::Rope => vec![include_str!("shaders/rope.wgsl")],
             Kernel::Store(dtype) => {
                 vec![ROW, cache_writer(dtype), include_str!("shaders/store.wgsl")]
             }
             Kernel::AttentionInput(dtype) => {
-                vec![TOTAL, cache_writer(dtype), include_str!("shaders/attention_input.wgsl")]
+                let kernel = include_str!("shaders/attention_input.wgsl");
+                vec![sums.at, sums.total, cache_writer(dtype), kernel]
             }
             Kernel::Attention(heads) => {
-                return heads.source(include_str!("shaders/attention.wgsl"))
+                return heads.source(include_str!("shaders/attention.wgsl"), &[sums.at, sums.each])
             }
             Kernel::AttentionTiles(heads) => {
-                return heads.source(include_str!("shaders/attention_tiles.wgsl"))
+                return heads.source(include_str!("shaders/attention_tiles.wgsl"), &[])
             }
             Kernel::AttentionCombine => {
                 vec![ROW, include_str!("shaders/attention_combine.wgsl")]
@@ -111,31 +136,34 @@ impl Kernel {
     }
 }
 
-const TOTAL: &str = include_str!("shaders/total.wgsl");
 const ROW: &str = include_str!("shaders/row.wgsl");
 const UNIT: &str = include_str!("shaders/weights/unit.wgsl");
 const BLOCKS: &str = include_str!("shaders/weights/blocks.wgsl");
 
 impl Lines {
     /// A kernel for one type or two. What reads the second has names of its own.
-    fn source(self, kernel: &str) -> String {
+    fn source(self, kernel: &str, sums: &Sums) -> String {
         let inputs = inputs(self.is_wide);
         let multiply = include_str!("shaders/multiply.wgsl");
         let [first, second] = self.kinds.map(|kind| format!("{}\n{multiply}", weights(kind)));
         let (second, choice) = match self.kinds[0] == self.kinds[1] {
-            true => (String::new(), "pack_multiply(starts, lane);"),
+            true => (String::new(), "return pack_multiply(starts, lane);"),
             false => {
                 let renamed = second.replace("Pack", "Other").replace("pack_", "other_");
                 let renamed = renamed.replace("PACK_", "OTHER_");
-                let choice = "if kind == 0u { pack_multiply(starts, lane); } \
-                              else { other_multiply(starts, lane); }";
+                let choice = "if kind == 0u { return pack_multiply(starts, lane); } \
+                              return other_multiply(starts, lane);";
                 (renamed, choice)
             }
         };
         let rows = format!("const ROWS = {}u;", self.rows);
-        let choose = format!("fn multiply(kind: u32, starts: vec4u, lane: u32) {{ {choice} }}");
+        let choose = format!(
+            "fn multiply(kind: u32, starts: vec4u, lane: u32) -> array<vec4f, ROWS> {{ {choice} }}"
+        );
         let lines = include_str!("shaders/lines.wgsl");
-        [&rows, UNIT, BLOCKS, inputs, lines, &first, &second, &choose, kernel].join("\n")
+        let weights = [UNIT, BLOCKS, &first, &second, &choose];
+        let rest = [&rows, inputs, lines, sums.at, sums.lines, kernel];
+        [&weights[..], &rest[..]].concat().join("\n")
     }
 }
 
@@ -149,7 +177,7 @@ impl Heads {
         Heads { cache, head_dim, shared }
     }
 
-    fn source(self, kernel: &str) -> String {
+    fn source(self, kernel: &str, sums: &[&str]) -> String {
         let Heads { cache, head_dim, shared } = self;
         let constants = format!(
             "const HEAD_DIM = {head_dim}u; const SHARED = {shared}u; const LANES = {}u;",
@@ -159,7 +187,7 @@ impl Heads {
             true => include_str!("shaders/heads/wide.wgsl"),
             false => include_str!("shaders/heads/plain.wgsl"),
         };
-        [&constants, ROW, cache_reader(cache), four, kernel].join("\n")
+        [&[&constants, ROW, cache_reader(cache), four], sums, &[kernel]].concat().join("\n")
     }
 }
 

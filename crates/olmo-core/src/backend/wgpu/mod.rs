@@ -18,6 +18,7 @@ mod slice;
 mod trace;
 
 pub use cache::Cache;
+pub use gpu::Limits;
 pub use matrix::Matrix;
 pub use pass::Pass;
 pub use slice::{Role, Tensor, Vector};
@@ -76,6 +77,18 @@ impl WgpuOps {
     #[cfg(test)]
     pub(crate) fn device(&self) -> wgpu::Device {
         self.gpu.device()
+    }
+
+    /// The same with the kernels of devices that have no subgroups.
+    pub fn without_subgroups(self) -> WgpuOps {
+        self.gpu.sums.set(&kernels::PLAIN);
+        self
+    }
+
+    /// The same with less given to the device at once, for the test of what then is cut.
+    pub fn with_limits(self, limits: Limits) -> WgpuOps {
+        self.gpu.lower(limits);
+        self
     }
 
     /// The type a weight runs in.
@@ -264,10 +277,8 @@ impl Ops for WgpuOps {
     }
 
     fn read(&self, x: &Tensor, out: &mut Vec<f32>) -> Result<()> {
-        let words = self.gpu.read(x.buffer(), x.first, x.rows * x.width)?;
         out.clear();
-        out.extend(words.into_iter().map(f32::from_bits));
-        Ok(())
+        self.gpu.read_into(out, x.buffer(), [x.first, x.rows * x.width], f32::from_bits)
     }
 }
 

@@ -7,7 +7,7 @@ use wgpu::{
     ShaderRuntimeChecks, ShaderSource, ShaderStages,
 };
 
-use super::kernels::Kernel;
+use super::kernels::{Kernel, Sums};
 
 pub(super) struct Program {
     pub pipeline: ComputePipeline,
@@ -18,9 +18,9 @@ pub(super) struct Program {
 }
 
 impl Program {
-    pub fn compile(device: &Device, kernel: Kernel) -> Program {
+    pub fn compile(device: &Device, kernel: Kernel, sums: &Sums) -> Program {
         let name = format!("{kernel:?}");
-        let source = kernel.source();
+        let source = kernel.source(sums);
         let writes = writes(&source);
         let layout = layout(device, &name, &writes);
         let descriptor = ShaderModuleDescriptor {

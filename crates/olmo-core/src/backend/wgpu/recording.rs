@@ -36,10 +36,10 @@ const MOST_IN_FLIGHT: usize = 16;
 
 /// Floating-point operations of a dispatch at most. A slow GPU, such as one within a processor, does 200 a nanosecond in
 /// such kernels, so this takes it a tenth of a second; a driver that sees a GPU busy with one command for seconds resets it.
-const MOST_WORK: usize = 20_000_000_000;
+pub(super) const MOST_WORK: usize = 20_000_000_000;
 
-/// Floating-point operations after which commands are sent.
-const ENOUGH_WORK: usize = 4 * MOST_WORK;
+/// Dispatches of that size after which commands are sent.
+const ENOUGH_WORK: usize = 4;
 
 /// Workgroups in one dimension of a dispatch: the number that every device takes.
 pub(super) const MOST_GROUPS: u32 = 65535;
@@ -103,8 +103,8 @@ impl Gpu {
             return Err(Error::Internal(format!("{kernel:?} over {groups:?} workgroups")));
         }
         let mut programs = self.programs.borrow_mut();
-        let program =
-            programs.entry(kernel).or_insert_with(|| Program::compile(&self.device, kernel));
+        let compile = || Program::compile(&self.device, kernel, self.sums.get());
+        let program = programs.entry(kernel).or_insert_with(compile);
         let group = self.bind_group(kernel, program, slices);
         if let Some(trace) = &*self.trace.borrow() {
             trace.add(traced(kernel, program, slices, groups));
@@ -155,11 +155,12 @@ impl Gpu {
 
     /// Cuts a kernel over so many parts into dispatches that are short enough: each part is so many operations.
     pub fn cut(&self, count: usize, work: usize) -> Result<impl Iterator<Item = Range<usize>>> {
-        self.work.set(self.work.get().saturating_add(count.saturating_mul(work)));
-        if self.work.get() > ENOUGH_WORK {
+        let (most, added) = (self.limits.get().work, count.saturating_mul(work));
+        if self.work.get().saturating_add(added) / ENOUGH_WORK > most {
             self.send(MOST_DISPATCHES)?;
         }
-        let at_once = (MOST_WORK / work.max(1)).clamp(1, MOST_GROUPS as usize);
+        self.work.set(self.work.get().saturating_add(added));
+        let at_once = (most / work.max(1)).clamp(1, MOST_GROUPS as usize);
         Ok((0..count).step_by(at_once).map(move |start| start..count.min(start + at_once)))
     }
 

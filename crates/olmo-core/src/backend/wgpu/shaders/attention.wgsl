@@ -30,7 +30,9 @@ var<workgroup> reduced: array<Each, SIZE>;
 var<workgroup> stripes: array<vec4f, SIZE>;
 
 @compute @workgroup_size(SIZE)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+fn main(at: At) {
+    let group = at.group;
+    let lane = at.lane;
     let listed = group.y + p.first;
     let row = rows[list[listed]];
     let begin = row.first_seen + group.z * p.split_keys;
@@ -55,7 +57,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             slots[lane] = (block * BLOCK_TOKENS + key % BLOCK_TOKENS) * p.row_words;
             scores = score(slots[lane], column);
         }
-        let most = reduce_max(scores, lane);
+        let most = reduce_max(scores, at);
         var weight: Each;
         for (var g = 0u; g < SHARED; g += 1u) {
             let newest = max(largest[g], most[g]);
@@ -66,7 +68,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
             largest[g] = newest;
         }
         weights[lane] = weight;
-        let added = reduce_sum(weight, lane);
+        let added = reduce_sum(weight, at);
         for (var g = 0u; g < SHARED; g += 1u) { total[g] += added[g]; }
         if mine < HEAD_DIM {
             for (var k = lane / LANES; k < min(SIZE, end - first); k += STRIPES) {
@@ -118,34 +120,4 @@ fn write(place: u32, lane: u32, largest: f32, total: f32) {
         out[into + HEAD_DIM] = largest;
         out[into + HEAD_DIM + 1u] = total;
     }
-}
-
-fn reduce_max(x: Each, lane: u32) -> Each {
-    reduced[lane] = x;
-    for (var half = SIZE / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            for (var g = 0u; g < SHARED; g += 1u) {
-                reduced[lane][g] = max(reduced[lane][g], reduced[lane + half][g]);
-            }
-        }
-    }
-    workgroupBarrier();
-    let found = reduced[0];
-    workgroupBarrier();
-    return found;
-}
-
-fn reduce_sum(x: Each, lane: u32) -> Each {
-    reduced[lane] = x;
-    for (var half = SIZE / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            for (var g = 0u; g < SHARED; g += 1u) { reduced[lane][g] += reduced[lane + half][g]; }
-        }
-    }
-    workgroupBarrier();
-    let found = reduced[0];
-    workgroupBarrier();
-    return found;
 }

@@ -46,37 +46,37 @@ fn normed_key(i: u32) -> f32 {
     return k[row * p.width + i] * scale * k_norm[i];
 }
 
-fn scale_of(sum: f32, width: u32, lane: u32) -> f32 {
-    return 1.0 / sqrt(total(sum, lane) / f32(width) + p.eps);
+fn scale_of(sum: f32, width: u32, at: At) -> f32 {
+    return 1.0 / sqrt(total(sum, at) / f32(width) + p.eps);
 }
 
 @compute @workgroup_size(NORM_SIZE)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    row = group.y;
-    if group.x == 0u {
-        rotate_queries(lane);
+fn main(at: At) {
+    row = at.group.y;
+    if at.group.x == 0u {
+        rotate_queries(at);
         return;
     }
-    is_value = group.x == 2u;
-    if group.x == 1u {
+    is_value = at.group.x == 2u;
+    if at.group.x == 1u {
         var sum = 0.0;
-        for (var i = lane; i < p.width; i += NORM_SIZE) {
+        for (var i = at.lane; i < p.width; i += NORM_SIZE) {
             let x = k[row * p.width + i];
             sum += x * x;
         }
-        scale = scale_of(sum, p.width, lane);
+        scale = scale_of(sum, p.width, at);
     }
     let slot = places[row * ROW_WORDS];
     let into = slot * p.row_words + select(0u, p.values, is_value);
-    for (var i = lane; i * GROUP < p.width; i += NORM_SIZE) { put(into, i); }
+    for (var i = at.lane; i * GROUP < p.width; i += NORM_SIZE) { put(into, i); }
 }
 
-fn rotate_queries(lane: u32) {
+fn rotate_queries(at: At) {
     let start = row * p.q_width;
     var sum = 0.0;
-    for (var i = lane; i < p.q_width; i += NORM_SIZE) { sum += q[start + i] * q[start + i]; }
-    let norm = scale_of(sum, p.q_width, lane);
-    for (var i = lane; 2u * i < p.q_width; i += NORM_SIZE) {
+    for (var i = at.lane; i < p.q_width; i += NORM_SIZE) { sum += q[start + i] * q[start + i]; }
+    let norm = scale_of(sum, p.q_width, at);
+    for (var i = at.lane; 2u * i < p.q_width; i += NORM_SIZE) {
         let first = i / p.half_dim * 2u * p.half_dim + i % p.half_dim;
         let second = first + p.half_dim;
         let turn = angle(i % p.half_dim);

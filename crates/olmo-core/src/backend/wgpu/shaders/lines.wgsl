@@ -23,14 +23,3 @@ var<workgroup> sums_of: array<array<vec4f, ROWS>, SIZE>; // a vector has a numbe
 fn line_start(segment: Segment, line: u32) -> u32 {
     return segment.w + min(line, segment.lines - 1u) * segment.row_words;
 }
-
-// The sums of all invocations, for everybody in `sums_of[0]`.
-fn reduce(lane: u32) {
-    for (var half = SIZE / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if lane < half {
-            for (var row = 0u; row < ROWS; row += 1u) { sums_of[lane][row] += sums_of[lane + half][row]; }
-        }
-    }
-    workgroupBarrier();
-}

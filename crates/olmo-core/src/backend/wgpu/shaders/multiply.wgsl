@@ -1,5 +1,5 @@
 // What an invocation adds to the products of four lines of one type, which begin at these words, with all rows.
-fn pack_multiply(starts: vec4u, lane: u32) {
+fn pack_multiply(starts: vec4u, lane: u32) -> array<vec4f, ROWS> {
     var sums: array<vec4f, ROWS>;
     for (var at = lane; at * PACK_UNITS < p.units; at += SIZE) {
         let first = pack_load(starts.x, at);
@@ -17,5 +17,5 @@ fn pack_multiply(starts: vec4u, lane: u32) {
             }
         }
     }
-    sums_of[lane] = sums;
+    return sums;
 }

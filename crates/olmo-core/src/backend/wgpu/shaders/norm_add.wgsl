@@ -8,10 +8,10 @@ struct Params { width: u32, eps: f32 }
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;
 
 @compute @workgroup_size(NORM_SIZE)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let row = group.x * p.width;
+fn main(at: At) {
+    let row = at.group.x * p.width;
     var sum = 0.0;
-    for (var i = lane; i < p.width; i += NORM_SIZE) { sum += h[row + i] * h[row + i]; }
-    let scale = 1.0 / sqrt(total(sum, lane) / f32(p.width) + p.eps);
-    for (var i = lane; i < p.width; i += NORM_SIZE) { y[row + i] = x[row + i] + h[row + i] * scale * weight[i]; }
+    for (var i = at.lane; i < p.width; i += NORM_SIZE) { sum += h[row + i] * h[row + i]; }
+    let scale = 1.0 / sqrt(total(sum, at) / f32(p.width) + p.eps);
+    for (var i = at.lane; i < p.width; i += NORM_SIZE) { y[row + i] = x[row + i] + h[row + i] * scale * weight[i]; }
 }

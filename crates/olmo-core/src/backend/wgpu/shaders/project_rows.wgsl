@@ -1,12 +1,9 @@
 // y = x · wᵀ of up to three matrices for a few rows: [rows, inputs] · [outputs, inputs]ᵀ → [rows, outputs] each. A segment
 // is a matrix, or the part of one that lies in a buffer.
 @compute @workgroup_size(SIZE)
-fn main(
-    @builtin(workgroup_id) id: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let group = id.y * groups.x + id.x;
+fn main(at: At) {
+    let lane = at.lane;
+    let group = at.group.y * at.groups.x + at.group.x;
     if group >= p.groups { return; }
     var first_group = 0u;
     var index = 0u;
@@ -16,13 +13,13 @@ fn main(
     }
     let segment = p.segments[index];
     let line = (group - first_group) * LINES;
-    multiply(segment.kind, vec4u(
+    let sums = multiply(segment.kind, vec4u(
         line_start(segment, line),
         line_start(segment, line + 1u),
         line_start(segment, line + 2u),
         line_start(segment, line + 3u),
     ), lane);
-    reduce(lane);
+    reduce(sums, at);
     let row = lane / LINES;
     let output = line + lane % LINES;
     if row < ROWS && output < segment.lines {
