@@ -1,14 +1,18 @@
 /**
- * A byte-level BPE vocabulary of some size without a meaning: the bytes, then all pairs of two of
- * them, then pairs with a third byte, each made by one merge. It costs a loader what a real one costs.
+ * A byte-level BPE vocabulary of some size without a meaning: the bytes, then pairs of two printable characters of
+ * ASCII, then pairs with a third, each made by one merge. It costs a loader what a real one costs, and hardly a token
+ * ends within a character: servers hold such a one back, and a reader would take it and the next for one late token.
  */
 export function vocabulary(size: number): { tokens: string[]; merges: string[] } {
   const bytes = byteCharacters()
+  const printable = bytes.slice(33, 127)
   const tokens = [...bytes]
   const merges: string[] = []
+  const lefts = (first: number) =>
+    first < printable.length ? printable[first] : tokens[256 + first - printable.length]
   for (let first = 0; tokens.length < size; first += 1) {
-    const left = tokens[first] as string
-    for (const right of bytes) {
+    const left = lefts(first) as string
+    for (const right of printable) {
       if (tokens.length === size) break
       tokens.push(left + right)
       merges.push(`${left} ${right}`)

@@ -1,20 +1,20 @@
 //! How many rows of prompts go beside answers, so that no reader of an answer waits long for its next token.
 //!
 //! ```text
-//! bound = 2.25 × seconds of a pass of answers alone
+//! bound = 2 × seconds of a pass of answers alone
 //! after a pass of answers and `rows` rows of prompts:
 //!     rows ×= bound / its seconds
 //! ```
 //!
 //! A pass takes a time that all have in common, to read the weights, and then some for every row: as
-//! `c + b × rows`, the rule comes to the rows that fill the bound from either side, and never steps over.
+//! `c + b × rows`, the rule comes to the rows that fill the bound from either side, and steps over by less than a row.
 //! Time decides here, so how a prompt is cut differs from run to run; no result depends on that.
 //!
 //! Source: prompts in chunks with a bound on the time between tokens is Sarathi-Serve (Agrawal et al. 2024).
 
 /// How often the seconds of answers alone go into a pass with prompts: less than the three that nobody has to
 /// wait, for what a clock does not tell beforehand.
-const STRETCH: f64 = 2.25;
+const STRETCH: f64 = 2.0;
 /// Passes with prompts after which answers alone are measured again: they take longer as texts grow.
 const MIXED_PASSES: usize = 32;
 /// Rows of prompts that a pass has at least, so that they go on; and before more is known.
@@ -85,9 +85,12 @@ impl Pace {
     fn note_mixed(&mut self, rows: f64, seconds: f64) {
         self.mixed += 1;
         let bound = STRETCH * self.step();
+        let is_full = rows >= self.rows.floor();
         // A prompt's short end says nothing of how many rows there could have been.
-        if self.measured > 0 && (seconds > bound || rows >= self.rows.floor()) {
+        if self.measured > 0 && (seconds > bound || is_full) {
             let change = (bound / seconds).clamp(1.0 / MOST_CHANGE, MOST_CHANGE);
+            // With its fraction, which adds up to another row where there is room for one.
+            let rows = if is_full { self.rows } else { rows };
             self.rows = (rows * change).max(LEAST_ROWS);
         }
     }
@@ -131,10 +134,10 @@ mod tests {
     fn rows_fill_the_bound_and_never_step_over() {
         let linear = |rows: usize| 0.040 + 0.004 * rows as f64;
         let flat_first = |rows: usize| (0.004 * (rows + 1) as f64).max(0.040);
-        for (seconds, best) in [(&linear as &dyn Fn(usize) -> f64, 12), (&flat_first, 21)] {
+        for (seconds, best) in [(&linear as &dyn Fn(usize) -> f64, 10), (&flat_first, 19)] {
             let rows = rows(&mut Pace::new(), 1, 200, seconds);
             assert_eq!(rows[0], 0, "answers alone come first");
-            let over = rows[2..].iter().find(|&&rows| seconds(rows) > 0.090 + 1e-9);
+            let over = rows[2..].iter().find(|&&rows| seconds(rows) > 0.080 + 1e-9);
             assert_eq!(over, None, "{rows:?}");
             let least = rows[20..].iter().filter(|&&rows| rows > 0).min();
             assert!(least >= Some(&(best - 1)), "{rows:?}");
@@ -154,7 +157,7 @@ mod tests {
         // Two of three passes of answers alone were as ever.
         rows(&mut pace, 1, 3 * (MIXED_PASSES + 1), seconds);
         pace.note(1, 0, 5.0);
-        let over = rows(&mut pace, 1, 30, seconds).into_iter().find(|&rows| seconds(rows) > 0.091);
+        let over = rows(&mut pace, 1, 30, seconds).into_iter().find(|&rows| seconds(rows) > 0.081);
         assert_eq!(over, None);
     }
 

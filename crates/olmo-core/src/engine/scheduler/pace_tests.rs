@@ -72,10 +72,11 @@ fn nobody_waits_three_steps_while_a_long_prompt_is_read() {
         let long = answers.bench.add(vec![77; 4000], 1);
         let waits = answers.waits(|_| long.has_events(), 1000);
         let most = waits.iter().max().copied();
-        assert!(most <= Some(3 * alone), "{most:?} beside {count} answers of {alone}");
-        // The prompt is read at half of its speed at least.
+        // Two are aimed at; a row more may be one too many.
+        assert!(most <= Some(5 * alone / 2), "{most:?} beside {count} answers of {alone}");
+        // The prompt is read at four tenths of its speed at least.
         let (took, by_itself) = (answers.now() - began, 4000 / 256 * taken(256));
-        assert!(took < 2 * by_itself, "{took} for the prompt, {by_itself} by itself");
+        assert!(2 * took < 5 * by_itself, "{took} for the prompt, {by_itself} by itself");
     }
 }
 
