@@ -2,7 +2,7 @@
 
 mod cpu_support;
 
-use cpu_support::{weight, write_weights, Folder, Random, Shape};
+use cpu_support::{tensor, weight, write_weights, Folder, Random, Shape};
 use olmo_core::backend::candle::CandleOps;
 use olmo_core::backend::cpu::CpuOps;
 use olmo_core::cache::CacheShape;
@@ -37,17 +37,6 @@ fn numbers() -> (Folder, Checkpoint) {
     ];
     let checkpoint = write_weights(&folder, weights, DType::F32);
     (folder, checkpoint)
-}
-
-fn tensor<O: Ops>(ops: &mut O, checkpoint: &Checkpoint, name: &str, rows: usize) -> O::Tensor {
-    let table = ops.matrix(checkpoint.get(name).unwrap()).unwrap();
-    let ids: Vec<u32> = (0..rows as u32).collect();
-    let mut batch = Batch::default();
-    batch.push(&ids, 0, &[], 0..0);
-    let pass = ops.begin(&batch, &[]).unwrap();
-    let x = ops.embed(&table, &pass).unwrap();
-    drop(pass);
-    x
 }
 
 /// The only layer of its kind.

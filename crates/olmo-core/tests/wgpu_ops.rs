@@ -3,7 +3,7 @@
 mod cpu_support;
 mod wgpu_support;
 
-use cpu_support::{max_difference, weight, write_weights, Folder, Random, Shape, Weight};
+use cpu_support::{max_difference, tensor, weight, write_weights, Folder, Random, Shape, Weight};
 use olmo_core::backend::cpu::{CpuOps, Variant};
 use olmo_core::backend::wgpu::{Limits, WgpuOps};
 use olmo_core::cache::{CacheDType, CacheShape};
@@ -53,16 +53,6 @@ fn numbers(config: &ModelConfig, dtype: DType) -> (Folder, Checkpoint) {
     let weights = shapes.into_iter().map(tensor).collect();
     let checkpoint = write_weights(&folder, weights, dtype);
     (folder, checkpoint)
-}
-
-/// Embedding the rows of a table gives a tensor of any backend.
-fn tensor<O: Ops>(ops: &mut O, checkpoint: &Checkpoint, name: &str, rows: usize) -> O::Tensor {
-    let table = ops.matrix(checkpoint.get(name).unwrap()).unwrap();
-    let ids: Vec<u32> = (0..rows as u32).collect();
-    let mut batch = Batch::default();
-    batch.push(&ids, 0, &[], 0..0);
-    let pass = ops.begin(&batch, &[]).unwrap();
-    ops.embed(&table, &pass).unwrap()
 }
 
 /// What operations gave, by name.

@@ -12,7 +12,7 @@ use half::{bf16, f16};
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::{DType, TensorType};
 use olmo_core::model::{Model, NoProbe};
-use olmo_core::ops::Batch;
+use olmo_core::ops::{Batch, Ops};
 use olmo_core::precision::Scheme;
 use olmo_core::shapes::weight_shapes;
 use olmo_core::weights::Checkpoint;
@@ -186,4 +186,14 @@ pub fn in_chunks(model: &mut dyn Model, tokens: &[u32], blocks: &[u32], chunk: u
         logits.extend(forward(model, &batch));
     }
     logits
+}
+
+/// Embedding the rows of a table gives a tensor of any backend.
+pub fn tensor<O: Ops>(ops: &mut O, checkpoint: &Checkpoint, name: &str, rows: usize) -> O::Tensor {
+    let table = ops.matrix(checkpoint.get(name).unwrap()).unwrap();
+    let ids: Vec<u32> = (0..rows as u32).collect();
+    let mut batch = Batch::default();
+    batch.push(&ids, 0, &[], 0..0);
+    let pass = ops.begin(&batch, &[]).unwrap();
+    ops.embed(&table, &pass).unwrap()
 }
