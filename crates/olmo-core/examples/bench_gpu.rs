@@ -12,10 +12,14 @@
 //!
 //! A step of decoding is a pass of one row and the reading of its logits, as the engine has it without sampling. Its
 //! share says how much of the copy's bandwidth the bytes of a step take: all weights but the embeddings, and the cache.
+//! Where the driver has timestamps, one more token and one more prompt in a pass say what each kernel takes; each dispatch
+//! is a pass of its own then, so that their sum is more than the time of a pass.
 //! `shapes=tiny` is for trying the program out where no number means anything.
 
 #[path = "bench_gpu/copy.rs"]
 mod copy;
+#[path = "bench_gpu/kernels.rs"]
+mod kernels;
 #[path = "bench_gpu/report.rs"]
 mod report;
 #[path = "bench_gpu/weights.rs"]
@@ -25,7 +29,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
-use olmo_core::backend::wgpu::WgpuOps;
+use olmo_core::backend::wgpu::{Notes, Trace, WgpuOps};
 use olmo_core::cache::{blocks_for, CacheDType};
 use olmo_core::config::ModelConfig;
 use olmo_core::device::{Adapter, Device};
@@ -37,6 +41,9 @@ use olmo_core::precision::Precision;
 use olmo_core::shapes::{weight_shapes, EMBEDDING};
 use olmo_core::weights::Checkpoint;
 use serde_json::{json, Value};
+
+/// Tokens of a prompt unless told otherwise.
+const PROMPT: usize = 2048;
 
 struct Options(HashMap<String, String>);
 
@@ -119,11 +126,24 @@ fn measure(
 ) -> Value {
     let precision: Precision = name.parse().expect("a type of weights");
     let began = Instant::now();
-    match load(config, checkpoint, adapter, (precision, precision.cache_dtype().into())) {
-        Ok(mut model) => {
+    let trace = Trace::default();
+    trace.note(Notes::Nothing);
+    let cache = precision.cache_dtype().into();
+    match load(config, checkpoint, adapter, (precision, cache), trace.clone()) {
+        Ok(model) => {
             let loaded = began.elapsed().as_secs_f64();
-            let mut found = run(model.as_mut(), config, precision, copied, options);
+            let mut passes = Passes::new(model, config);
+            let mut found = run(&mut passes, config, precision, copied, options);
             found["loadSeconds"] = json!(loaded);
+            if adapter.features.contains(&"timestamps") {
+                let tokens = passes.tokens(options.number("prompt", PROMPT));
+                let depth = tokens.len().min(config.max_position_embeddings - 1);
+                found["kernels"] = json!({
+                    "prompt": kernels::times(&trace, || passes.pass(&tokens, 0)),
+                    "token": kernels::times(&trace, || passes.pass(&tokens[..1], depth)),
+                    "tokensBefore": depth,
+                });
+            }
             found
         }
         Err(error) => json!({"error": error.to_string()}),
@@ -135,35 +155,55 @@ fn load(
     checkpoint: &Checkpoint,
     adapter: &Adapter,
     (precision, cache): (Precision, CacheDType),
+    trace: Trace,
 ) -> olmo_core::Result<Box<dyn Model>> {
     let blocks = blocks_for(config.max_position_embeddings);
-    let ops = WgpuOps::new(adapter, Some(precision), config, cache)?;
+    let ops = WgpuOps::new(adapter, Some(precision), config, cache)?.with_trace(trace);
     Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut |_| Ok(()))?))
+}
+
+/// A model and what its passes use again.
+struct Passes {
+    model: Box<dyn Model>,
+    blocks: Vec<u32>,
+    vocab: usize,
+    logits: Vec<f32>,
+}
+
+impl Passes {
+    fn new(model: Box<dyn Model>, config: &ModelConfig) -> Passes {
+        let blocks = (0..blocks_for(config.max_position_embeddings) as u32).collect();
+        Passes { model, blocks, vocab: config.vocab_size, logits: Vec::new() }
+    }
+
+    fn tokens(&self, count: usize) -> Vec<u32> {
+        (0..count).map(|i| (i * 7919 % self.vocab) as u32).collect()
+    }
+
+    /// Leaves the logits of the last token.
+    fn pass(&mut self, tokens: &[u32], start: usize) {
+        let mut batch = Batch::default();
+        batch.push(tokens, start, &self.blocks, tokens.len() - 1..tokens.len());
+        self.model.forward(&batch, &mut NoProbe, &mut self.logits).expect("a pass");
+    }
 }
 
 /// The medians of a few rounds.
 fn run(
-    model: &mut dyn Model,
+    passes: &mut Passes,
     config: &ModelConfig,
     precision: Precision,
     copied: f64,
     options: &Options,
 ) -> Value {
-    let (rounds, prompt) = (options.number("rounds", 3), options.number("prompt", 2048));
+    let (rounds, prompt) = (options.number("rounds", 3), options.number("prompt", PROMPT));
     let steps = options.number("decode", 64);
     let chunk = options.number("chunk", Limits::default().prefill_chunk);
-    let tokens: Vec<u32> = (0..prompt).map(|i| (i * 7919 % config.vocab_size) as u32).collect();
-    let blocks: Vec<u32> = (0..blocks_for(config.max_position_embeddings) as u32).collect();
-    let mut logits = Vec::new();
-    let mut pass = |tokens: &[u32], start: usize| {
-        let mut batch = Batch::default();
-        batch.push(tokens, start, &blocks, tokens.len() - 1..tokens.len());
-        model.forward(&batch, &mut NoProbe, &mut logits).expect("a pass");
-    };
+    let tokens = passes.tokens(prompt);
     let mut read = |chunk: usize| {
         let began = Instant::now();
         for (index, part) in tokens.chunks(chunk).enumerate() {
-            pass(part, index * chunk);
+            passes.pass(part, index * chunk);
         }
         prompt as f64 / began.elapsed().as_secs_f64()
     };
@@ -176,7 +216,7 @@ fn run(
         let depth = depth.min(config.max_position_embeddings - steps);
         let mut write = || {
             let began = Instant::now();
-            (0..steps).for_each(|step| pass(&tokens[..1], depth + step));
+            (0..steps).for_each(|step| passes.pass(&tokens[..1], depth + step));
             steps as f64 / began.elapsed().as_secs_f64()
         };
         write();

@@ -5,7 +5,7 @@ mod cpu_support;
 mod wgpu_support;
 
 use cpu_support::{forward, random_model, Random, Shape};
-use olmo_core::backend::wgpu::{Dispatch, Role, Trace, WgpuOps};
+use olmo_core::backend::wgpu::{by_kernel, Dispatch, Notes, Role, Trace, WgpuOps};
 use olmo_core::cache::CacheDType;
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::DType;
@@ -157,4 +157,40 @@ fn tokens_make_nothing_on_the_device() {
     // Up to the end of the last block.
     (2..20).for_each(|i| token(&mut model, TOKENS + i));
     assert_eq!(trace.take_made(), 0);
+}
+
+/// Times change nothing but how commands are sent, and every dispatch has one.
+#[test]
+fn every_dispatch_of_a_pass_is_timed() {
+    let (_folder, config, checkpoint) = random_model(&SHAPE, DType::F16, 1);
+    let precision = Precision::Float(DType::F16);
+    let test = "every_dispatch_of_a_pass_is_timed";
+    let Some((mut model, trace)) = traced(precision, &config, &checkpoint, test) else { return };
+    if !adapter(test).is_some_and(|adapter| adapter.features.contains(&"timestamps")) {
+        println!("not run: {test}: the driver has no timestamps");
+        return;
+    }
+    let prompt = Random(4).tokens(TOKENS, config.vocab_size);
+    let mut pass = |notes: Notes, tokens: &[u32], at: usize| {
+        trace.note(notes);
+        let mut batch = Batch::default();
+        batch.push(tokens, at, &BLOCKS, tokens.len() - 1..tokens.len());
+        let logits = forward(&mut model, &batch);
+        (trace.take(), logits)
+    };
+    for (tokens, at) in [(&prompt[..], 0), (&prompt[..1], TOKENS)] {
+        let (expected, logits) = pass(Notes::Bytes, tokens, at);
+        let (got, same) = pass(Notes::Times, tokens, at);
+        assert_eq!(kernels(&got), kernels(&expected));
+        assert_eq!(same, logits);
+        assert!(expected.iter().all(|dispatch| dispatch.nanoseconds.is_none()));
+        let times = got.iter().map(|dispatch| dispatch.nanoseconds.expect("it was timed"));
+        let total: f64 = times.inspect(|time| assert!(time.is_finite() && *time >= 0.0)).sum();
+        let table = by_kernel(&got);
+        assert_eq!(table.iter().map(|line| line.count).sum::<usize>(), got.len());
+        let sum: f64 = table.iter().map(|line| line.nanoseconds).sum();
+        assert!(total > 0.0 && (sum - total).abs() < 1e-6 * total, "{sum} of {total}");
+        assert!(table.is_sorted_by(|a, b| a.nanoseconds >= b.nanoseconds));
+    }
+    assert!(pass(Notes::Nothing, &prompt[..1], TOKENS).0.is_empty());
 }

@@ -18,8 +18,45 @@ pub fn markdown(report: &Value) -> String {
         "| shape | type | tokens before | decode, tokens/s | share of copying | prompt, tokens/s | in one pass |".into(),
         "|---|---|---|---|---|---|---|".into(),
     ];
-    lines.extend(report["models"].as_array().into_iter().flatten().flat_map(rows));
+    let models = || report["models"].as_array().into_iter().flatten();
+    lines.extend(models().flat_map(rows));
+    let first = models().next().map(|model| &model["shape"]);
+    lines.extend(models().filter(|model| Some(&model["shape"]) == first).flat_map(kernels));
     lines.join("\n") + "\n"
+}
+
+/// What the kernels of a token and of a prompt take. The report has them of all models, the page those of the first shape.
+fn kernels(model: &Value) -> Vec<String> {
+    let found = &model["kernels"];
+    let name = ["shape", "type"].map(|key| model[key].as_str().unwrap_or_default()).join(", ");
+    let token = format!("a token after {}", found["tokensBefore"]);
+    let prompt = format!("a prompt of {} in one pass", model["prompt"]);
+    let tables = [("token", token), ("prompt", prompt)].map(|(key, what)| {
+        let lines = found[key].as_array()?;
+        let total: f64 = lines.iter().map(|line| number(&line["seconds"])).sum();
+        let count: u64 = lines.iter().filter_map(|line| line["count"].as_u64()).sum();
+        let milliseconds = 1e3 * total;
+        let head = [
+            String::new(),
+            format!("{name}: {what}, {count} dispatches, {milliseconds:.3} ms on the device"),
+            String::new(),
+            "| kernel | workgroups | dispatches | ms | share | GB/s |".into(),
+            "|---|---|---|---|---|---|".into(),
+        ];
+        Some(head.into_iter().chain(lines.iter().map(|line| kernel(line, total))).collect())
+    });
+    let tables: Vec<Vec<String>> = tables.into_iter().flatten().collect();
+    tables.concat()
+}
+
+fn kernel(line: &Value, total: f64) -> String {
+    let (name, seconds) = (line["kernel"].as_str().unwrap_or_default(), number(&line["seconds"]));
+    let workgroups = line["workgroups"].as_array().into_iter().flatten();
+    let workgroups: Vec<String> = workgroups.map(Value::to_string).collect();
+    let (workgroups, count) = (workgroups.join(" × "), &line["count"]);
+    let (milliseconds, share) = (1e3 * seconds, 100.0 * seconds / total);
+    let rate = number(&line["bytes"]) / seconds / 1e9;
+    format!("| {name} | {workgroups} | {count} | {milliseconds:.3} | {share:.1}% | {rate:.0} |")
 }
 
 fn rows(model: &Value) -> Vec<String> {

@@ -15,6 +15,7 @@ use super::kernels::{Kernel, Sums, PLAIN, SUBGROUPS};
 use super::program::Program;
 use super::recording::{BindGroups, Recording, MOST_DISPATCHES, MOST_WORK, PARAMS_STRIDE};
 use super::slice::Tensor;
+use super::timer::Timer;
 use super::trace::Trace;
 use crate::device::Adapter;
 use crate::error::{Amount, Hint};
@@ -36,7 +37,7 @@ pub struct Limits {
 type Failure = Arc<Mutex<Option<Error>>>;
 
 pub(super) struct Gpu {
-    name: String,
+    pub(super) name: String,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     failure: Failure,
@@ -58,14 +59,16 @@ pub(super) struct Gpu {
     /// Where numbers come back to.
     staging: RefCell<Option<wgpu::Buffer>>,
     pub(super) trace: RefCell<Option<Trace>>,
+    pub(super) timer: RefCell<Option<Timer>>,
 }
 
 impl Gpu {
     pub fn open(adapter: &Adapter) -> Result<Gpu> {
-        let subgroups = adapter.inner().features() & Features::SUBGROUP;
+        let features =
+            adapter.inner().features() & (Features::SUBGROUP | Features::TIMESTAMP_QUERY);
         let descriptor = DeviceDescriptor {
             label: Some("olmo2"),
-            required_features: subgroups,
+            required_features: features,
             required_limits: adapter.inner().limits(),
             experimental_features: ExperimentalFeatures::disabled(),
             memory_hints: MemoryHints::Performance,
@@ -97,7 +100,10 @@ impl Gpu {
             failure,
             pool: Arc::default(),
             params,
-            sums: Cell::new(if subgroups.is_empty() { &PLAIN } else { &SUBGROUPS }),
+            sums: Cell::new(match features.contains(Features::SUBGROUP) {
+                true => &SUBGROUPS,
+                false => &PLAIN,
+            }),
             programs: RefCell::default(),
             bind_groups: RefCell::default(),
             recording: RefCell::default(),
@@ -107,6 +113,7 @@ impl Gpu {
             uploading: Cell::default(),
             staging: RefCell::default(),
             trace: RefCell::default(),
+            timer: RefCell::default(),
         })
     }
 
@@ -253,8 +260,8 @@ impl Gpu {
         if bytes == 0 {
             return Ok(());
         }
-        let mut kept = self.staging.borrow_mut();
-        let staging = kept.take().filter(|staging| staging.size() >= bytes).unwrap_or_else(|| {
+        let kept = self.staging.take();
+        let staging = kept.filter(|staging| staging.size() >= bytes).unwrap_or_else(|| {
             self.made(1);
             self.device.create_buffer(&BufferDescriptor {
                 label: Some("staging"),
@@ -284,7 +291,7 @@ impl Gpu {
         found.extend(view.chunks_exact(4).map(|bytes| number(word(bytes))));
         drop(view);
         staging.unmap();
-        *kept = Some(staging);
+        self.staging.replace(Some(staging));
         Ok(())
     }
 

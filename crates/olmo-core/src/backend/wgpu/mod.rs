@@ -15,6 +15,7 @@ mod project;
 mod receive;
 mod recording;
 mod slice;
+mod timer;
 mod trace;
 
 pub use cache::Cache;
@@ -22,7 +23,7 @@ pub use gpu::Limits;
 pub use matrix::Matrix;
 pub use pass::Pass;
 pub use slice::{Role, Tensor, Vector};
-pub use trace::{Binding, Dispatch, Trace};
+pub use trace::{by_kernel, Binding, Dispatch, KernelTimes, Notes, Trace};
 
 use self::gpu::Gpu;
 use self::kernels::{Kernel, SIZE};
@@ -67,7 +68,7 @@ impl WgpuOps {
         Ok(WgpuOps { gpu, precision, outline: config.into(), cache_dtype })
     }
 
-    /// Has every kernel that is recorded from now on put into a trace.
+    /// Has every kernel that is recorded from now on noted in a trace.
     pub fn with_trace(self, trace: Trace) -> WgpuOps {
         self.gpu.trace.replace(Some(trace));
         self

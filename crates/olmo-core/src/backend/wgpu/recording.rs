@@ -10,14 +10,14 @@ use std::ops::Range;
 
 use wgpu::{
     BindGroup, BindGroupDescriptor, BindGroupEntry, BindingResource, BufferBinding, CommandEncoder,
-    ComputePass, Device, PollType,
+    ComputePass, ComputePassDescriptor, ComputePassTimestampWrites, Device, PollType,
 };
 
 use super::gpu::Gpu;
 use super::kernels::Kernel;
 use super::program::Program;
 use super::slice::Slice;
-use super::trace::{Binding, Dispatch};
+use super::trace::{Binding, Dispatch, Notes, Trace};
 use crate::{Error, Result};
 
 /// Bytes of the numbers that a dispatch is given, and how far apart those of two lie: the alignment that every
@@ -72,6 +72,17 @@ impl Recording {
         })
     }
 
+    /// A new pass for one dispatch, which ends with it.
+    fn timed_pass(
+        &mut self,
+        device: &Device,
+        writes: ComputePassTimestampWrites,
+    ) -> &mut ComputePass<'static> {
+        let descriptor = ComputePassDescriptor { label: None, timestamp_writes: Some(writes) };
+        let pass = self.encoder(device).begin_compute_pass(&descriptor).forget_lifetime();
+        self.pass.insert(pass)
+    }
+
     /// Returns where they are.
     fn add_params(&mut self, params: &[u32]) -> usize {
         let offset = self.params.len();
@@ -106,17 +117,28 @@ impl Gpu {
         let compile = || Program::compile(&self.device, kernel, self.sums.get());
         let program = programs.entry(kernel).or_insert_with(compile);
         let group = self.bind_group(kernel, program, slices);
-        if let Some(trace) = &*self.trace.borrow() {
+        let notes = self.trace.borrow().as_ref().map_or(Notes::Nothing, Trace::notes);
+        if let (Some(trace), true) = (&*self.trace.borrow(), notes != Notes::Nothing) {
             trace.add(traced(kernel, program, slices, groups));
         }
+        self.ready_timer(notes)?;
+        let mut timer = self.timer.borrow_mut();
         let mut recording = self.recording.borrow_mut();
         let offset = recording.add_params(params);
-        let pass = recording.pass(&self.device);
+        let pass = match &mut *timer {
+            Some(timer) if notes == Notes::Times => {
+                recording.timed_pass(&self.device, timer.next())
+            }
+            _ => recording.pass(&self.device),
+        };
         pass.set_pipeline(&program.pipeline);
         pass.set_bind_group(0, &group, &[offset as u32]);
         pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+        if notes == Notes::Times {
+            recording.pass = None;
+        }
         let is_full = recording.params.len() >= self.enough.get() * PARAMS_STRIDE;
-        drop(recording);
+        drop((recording, timer, programs));
         match is_full {
             true => self.send(MOST_DISPATCHES),
             false => Ok(()),
@@ -175,7 +197,10 @@ impl Gpu {
         self.work.set(0);
         let mut recording = std::mem::take(&mut *self.recording.borrow_mut());
         recording.pass = None; // ends it
-        if let Some(encoder) = recording.encoder {
+        if let Some(mut encoder) = recording.encoder {
+            if let Some(timer) = &*self.timer.borrow() {
+                timer.resolve(&mut encoder);
+            }
             if !recording.params.is_empty() {
                 self.queue.write_buffer(&self.params, 0, &recording.params);
             }
@@ -187,6 +212,7 @@ impl Gpu {
                 self.poll(PollType::Wait { submission_index: oldest, timeout: None })?;
             }
         }
+        self.take_times()?;
         self.check()
     }
 }
@@ -202,5 +228,6 @@ fn traced(kernel: Kernel, program: &Program, slices: &[Slice], groups: [u32; 3])
         kernel: format!("{kernel:?}"),
         groups,
         bindings: slices.iter().zip(&program.writes).map(binding).collect(),
+        nanoseconds: None,
     }
 }
