@@ -64,6 +64,8 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     t.false(flags.includes('--fix'))
     t.true((await at(['cache', 'verify', '--f'])).includes('--fix'))
     t.true((await at(['generate', 'a text', '--dtype', ''].map(quotedFor(shell)))).includes('q8_0'))
+    t.true((await at(['generate', '--device', ''])).includes('software-gpu'))
+    t.deepEqual(await at(['generate', '--max-new-tokens', '']), [])
     t.deepEqual(
       (await at(['completion', 'fi'])).filter((word) => word.startsWith('fi')),
       ['fish'],

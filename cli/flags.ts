@@ -1,10 +1,23 @@
-import { InvalidArgumentError } from 'commander'
+import { InvalidArgumentError, type Option } from 'commander'
 
 import type { OptionNaming } from '../src/index.js'
 
 /** `maxNewTokens` as it is written on the command line. */
 export function toFlag(option: string): string {
   return `--${option.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+}
+
+const suggestions = new WeakMap<Option, readonly string[]>()
+
+/** Gives a flag words that a shell offers for its value, where others are valid too. */
+export function suggesting(option: Option, words: readonly string[]): Option {
+  suggestions.set(option, words)
+  return option
+}
+
+/** The words that {@link suggesting} gave a flag. */
+export function suggestionsOf(option: Option): readonly string[] | undefined {
+  return suggestions.get(option)
 }
 
 /** A number; whether it must be whole and how large it may be is the library's to say. */

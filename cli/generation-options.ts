@@ -31,7 +31,7 @@ const entry = (name: EngineOption): GenerationOption => table[name]
 
 /** The flags that are on in `--json`, and so are no default there. */
 const inJson: Partial<Record<EngineOption, string>> = {
-  logprobs: 'with --json (default there)',
+  logprobs: 'with --json, where it is on',
   topLogprobs: 'with --json',
   promptLogprobs: 'with --json',
 }

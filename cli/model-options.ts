@@ -1,7 +1,7 @@
 import { type Command, Option, type OptionValues } from 'commander'
 import { dtypes, embeddedModel, type LoadOptions, locateModel, Olmo2 } from '../src/index.js'
 import { UsageError } from './failure.js'
-import { toNumber } from './flags.js'
+import { suggesting, toNumber } from './flags.js'
 import { hubOptions } from './hub-options.js'
 import { note } from './output.js'
 import { progressBar } from './ui/progress.js'
@@ -102,9 +102,14 @@ export function addComputeOptions(command: Command): Command {
         dtypes,
       ),
     )
-    .option(
-      '--device <name>',
-      'auto, cpu, gpu, gpu:N, vulkan, metal, dx12, software-gpu, cuda or cuda:N (default: auto)',
+    .addOption(
+      suggesting(
+        new Option(
+          '--device <name>',
+          'auto, cpu, gpu, gpu:N, vulkan, metal, dx12, software-gpu, cuda or cuda:N (default: auto)',
+        ),
+        ['auto', 'cpu', 'gpu', 'vulkan', 'metal', 'dx12', 'software-gpu', 'cuda'],
+      ),
     )
     .option('--threads <n>', 'compute threads (default: one per core)', toNumber)
 }

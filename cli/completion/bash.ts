@@ -40,8 +40,14 @@ function values(node: Node): string[] {
   return node.flags.flatMap(({ names, value }) => {
     if (value === undefined) return []
     const pattern = names.map((name) => posix(`${nameOf(node)} ${name}`)).join('|')
-    return [`    ${pattern}) ${value === 'any' ? '' : `${reply(value)}; `}return ;;`]
+    return [`    ${pattern}) ${offer(value)}return ;;`]
   })
+}
+
+/** Without `compopt`, before bash 4, files are offered for a text too. */
+function offer(value: readonly string[] | 'path' | 'text'): string {
+  if (value === 'path') return ''
+  return value === 'text' ? 'compopt +o default 2>/dev/null; ' : `${reply(value)}; `
 }
 
 function words(node: Node): string {

@@ -26,11 +26,16 @@ function lines(node: Node): string[] {
     const spelt = names.map((name) =>
       name.startsWith('--') ? `-l ${name.slice(2)}` : `-s ${name.slice(1)}`,
     )
-    const takes =
-      value === undefined ? '' : value === 'any' ? ' -r' : ` -x -a ${posix(value.join(' '))}`
-    return `${here} ${spelt.join(' ')}${takes}${text(about)}`
+    return `${here} ${spelt.join(' ')}${takes(value)}${text(about)}`
   })
   return [...below, ...flags]
+}
+
+/** `-r` has fish offer files, and `-x` not. */
+function takes(value: readonly string[] | 'path' | 'text' | undefined): string {
+  if (value === undefined) return ''
+  if (value === 'path') return ' -r -F'
+  return value === 'text' ? ' -x' : ` -x -a ${posix(value.join(' '))}`
 }
 
 const text = (about: string) => (about ? ` -d ${posix(about)}` : '')

@@ -36,11 +36,11 @@ function words(node: Node): string {
   return `    ${quoted(nameOf(node))} = @(${[...below, ...flags].join(', ')})`
 }
 
-/** What may follow a flag; where that is anything, nothing is offered. */
+/** What may follow a flag; where that is open, nothing is offered. */
 function values(node: Node): string[] {
   return node.flags.flatMap(({ names, about, value }) => {
     if (value === undefined) return []
-    const list = value === 'any' ? '' : value.map((word) => pair(word, about)).join(', ')
+    const list = typeof value === 'string' ? '' : value.map((word) => pair(word, about)).join(', ')
     return names.map((name) => `    ${quoted(`${nameOf(node)} ${name}`)} = @(${list})`)
   })
 }

@@ -1,12 +1,14 @@
 import type { Command, Option } from 'commander'
 
+import { suggestionsOf } from '../flags.js'
+
 /** A flag, as a shell completes it. */
 export interface Flag {
   /** `--model` and `-m`. */
   names: string[]
   about: string
-  /** What may follow: one of some words, anything, or nothing. */
-  value: readonly string[] | 'any' | undefined
+  /** What may follow: one of some words, a file or folder, a text or number, or nothing. */
+  value: readonly string[] | 'path' | 'text' | undefined
 }
 
 /** A command, as a shell completes it. */
@@ -51,8 +53,17 @@ function walk(command: Command, path: string[]): Node[] {
 function flagOf(option: Option): Flag {
   const { short, long, description, argChoices, required, optional } = option
   const names = [long, short].filter((name) => name !== undefined)
-  const value = argChoices ?? (required || optional ? 'any' : undefined)
-  return { names, about: firstLine(description), value }
+  const open = required || optional ? kindOf(option) : undefined
+  return {
+    names,
+    about: firstLine(description),
+    value: argChoices ?? suggestionsOf(option) ?? open,
+  }
+}
+
+/** What help calls the value of a flag says whether it is a path, as in `--out <folder>`. */
+function kindOf({ flags }: Option): 'path' | 'text' {
+  return /[<[|](file|folder|dir|path|run|model|out)\b/.test(flags) ? 'path' : 'text'
 }
 
 /** The words that a command's first argument may be, if those are all. */

@@ -38,9 +38,13 @@ function values(node: Node): string[] {
   return node.flags.flatMap(({ names, value }) => {
     if (value === undefined) return []
     const pattern = names.map((name) => posix(`${nameOf(node)} ${name}`)).join('|')
-    const offer = value === 'any' ? '_files' : `compadd -- ${value.map(posix).join(' ')}`
-    return [`    ${pattern}) ${offer}; return ;;`]
+    return [`    ${pattern}) ${offer(value)}return ;;`]
   })
+}
+
+function offer(value: readonly string[] | 'path' | 'text'): string {
+  if (value === 'text') return ''
+  return value === 'path' ? '_files; ' : `compadd -- ${value.map(posix).join(' ')}; `
 }
 
 function words(node: Node): string {
