@@ -107,7 +107,9 @@ function moduleOf({ code, line }: Sample): string {
   const load = "import * as $ from 'olmo2'; await using model = await $.Olmo2.load('path/to/it')"
   const lines = new Array(line - 1).fill('')
   if (/\bmodel\./.test(code) && !/\bmodel = /.test(code)) lines[0] = load
-  const text = [...lines, code, 'export {}'].join('\n')
+  // A server stays until it is closed.
+  const end = /\bconst server = /.test(code) ? 'await server.close()' : 'export {}'
+  const text = [...lines, code, end].join('\n')
   return text
     .replaceAll("'path/to/run'", JSON.stringify(run))
     .replaceAll(/'path\/to\/results\/(\w)'/g, (_, name) => JSON.stringify(join(evaluations, name)))
