@@ -23,10 +23,11 @@ export async function buildForRelease({ target, glibc, features } = {}) {
   if (target?.includes('musl')) flags.push('-Ctarget-feature=-crt-static')
   const env = { ...process.env, CARGO_ENCODED_RUSTFLAGS: flags.join('\x1f') }
   // rustc's linker on Linux on x64 is LLVM's, as zig's is.
-  if (glibc || hostTriple() === 'x86_64-unknown-linux-gnu')
+  const triple = target ?? hostTriple()
+  if (triple.includes('linux') && (glibc || triple === 'x86_64-unknown-linux-gnu'))
     env.OLMO2_EXPORTS = resolve('scripts/release/exports.map')
   const library = buildAddon(args, env, glibc ? 'zigbuild' : 'build')
-  const file = `target/addons/olmo2.${parseTriple(target ?? hostTriple()).platformArchABI}.node`
+  const file = `target/addons/olmo2.${parseTriple(triple).platformArchABI}.node`
   await mkdir('target/addons', { recursive: true })
   await copyFile(library, file)
   return file
