@@ -5,7 +5,7 @@ import { embeddedRunFolder, isFailure, trace } from 'olmo2/trace'
 
 const run = process.argv[2] ?? (await embeddedRunFolder())
 if (run === undefined) {
-  console.error('name a run: the checkpoints of the embedded model are in a clone only')
+  console.error('name a run, or npm install olmo2-5m-checkpoints: that of the embedded model')
   process.exit(1)
 }
 const request = { prompt: 'Once upon a', continuations: [' time', ' table'] }

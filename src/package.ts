@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -22,8 +23,22 @@ export const packageVersion: string = version
 /** The folder of the model that is used where no path is given. */
 export const embeddedModel: string = join(packageRoot, 'models/olmo2-5m')
 
-/** The folder of the run that made it: some checkpoints, in the repository only, not in npm's package. */
-export const embeddedRun: string = join(packageRoot, 'models/olmo2-5m-checkpoints')
+/** The package with some checkpoints of the run that made it: installed beside this one by those who want it. */
+export const checkpointsPackage = 'olmo2-5m-checkpoints'
+
+/** The folder of that run: in the repository, else that of the package; which may be missing. */
+export const embeddedRun: string = findRun()
+
+function findRun(): string {
+  const own = join(packageRoot, 'models', checkpointsPackage)
+  if (existsSync(own)) return own
+  try {
+    const require = createRequire(join(packageRoot, 'package.json'))
+    return dirname(require.resolve(`${checkpointsPackage}/package.json`))
+  } catch {
+    return own
+  }
+}
 
 function findRoot(): string {
   try {

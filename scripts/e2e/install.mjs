@@ -51,6 +51,7 @@ export async function installations({ place, tools, registry, target }) {
   await cp(resolve('scripts/e2e/samples'), app, { recursive: true })
   await compileSamples(app, tools, env)
   await checkOmitted({ place, env, target })
+  await checkTrace(place, env)
   return { app, env }
 }
 
@@ -107,4 +108,26 @@ async function checkOmitted({ place, env, target }) {
   const told = all.includes(`olmo2-${target}, the package`) && all.includes('--omit=optional')
   if (exitCode !== 1 || !told) throw new Error(`without optional packages it says: ${all}`)
   console.log(`without optional packages: ${all}`)
+}
+
+/** Without a run, `olmo2 trace` says how to get the one that its package has, and with that it needs no more. */
+async function checkTrace(place, env) {
+  const folder = join(place, 'trace')
+  await mkdir(folder)
+  await writeFile(join(folder, 'package.json'), '{"private":true}')
+  const options = { cwd: folder, env, extendEnv: false, all: true }
+  const install = (name) => execa('npm', ['install', name, '--no-audit', '--no-fund'], options)
+  const trace = () => {
+    const what = ['--prompt', 'Once upon a', '--continuation', ' time', '--max-new-tokens', '0']
+    const command = ['exec', '--no', '--', 'olmo2', 'trace', ...what, '--json']
+    return execa('npm', command, { ...options, reject: false })
+  }
+  await install('olmo2')
+  const { exitCode, stderr } = await trace()
+  const [, name] = /npm install (\S+)/.exec(stderr) ?? []
+  if (exitCode !== 2 || !name) throw new Error(`olmo2 trace without a run says: ${stderr}`)
+  await install(name)
+  const { stdout, all, exitCode: failed } = await trace()
+  if (failed !== 0) throw new Error(`olmo2 trace: ${all}`)
+  console.log(`npm install ${name}; olmo2 trace: ${stdout.split('\n').length} lines`)
 }

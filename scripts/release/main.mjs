@@ -1,5 +1,5 @@
-// Makes all that a release publishes of what can be built here: olmo2's tarball, and that of this machine's
-// platform. Nothing is published.
+// Makes all that a release publishes of what can be built here: olmo2's tarball, that of the checkpoints, and that of
+// this machine's platform. Nothing is published.
 //
 //   node scripts/release/main.mjs                        # builds the addon as it is published (profile dist)
 //   node scripts/release/main.mjs FILE.node …            # or takes those that scripts/release/addon.mjs has built

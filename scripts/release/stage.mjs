@@ -7,6 +7,9 @@ import { run } from '../cargo.mjs'
 import { bundle } from './bundle.mjs'
 import { crateNotices, npmNotices } from './notices.mjs'
 
+/** A package of its own: some checkpoints of the embedded model's run. */
+const CHECKPOINTS = 'models/olmo2-5m-checkpoints'
+
 const NOTICES = 'THIRD-PARTY-NOTICES.txt'
 
 /** What only a clone needs of package.json. */
@@ -23,11 +26,11 @@ export async function stage(out, addons) {
   await rm(out, { recursive: true, force: true })
   await mkdir(out, { recursive: true })
   const manifest = published(JSON.parse(await readFile('package.json', 'utf8')))
-  const folders = [await stageLibrary(out, manifest)]
+  const folders = [await stageLibrary(out, manifest), await stageCheckpoints(out, manifest)]
   await new NapiCli().createNpmDirs({ cwd: process.cwd(), npmDir: join(out, 'npm') })
   for (const [target, file] of addons)
     folders.push(await stagePlatform({ out, target, file, manifest }))
-  return folders.map(({ folder, target }) => pack(folder, out, target))
+  return folders.map((one) => ({ ...one, ...pack(one.folder, out) }))
 }
 
 /** package.json as npm gets it: with the platforms' packages, which a clone has no use for. */
@@ -73,6 +76,20 @@ async function stageLibrary(out, manifest) {
   return { folder }
 }
 
+/** Its version is its own: it changes only with the weights. */
+async function stageCheckpoints(out, { repository, homepage, bugs, version }) {
+  const folder = join(out, 'olmo2-5m-checkpoints')
+  await cp(CHECKPOINTS, folder, { recursive: true })
+  const path = join(folder, 'package.json')
+  const own = JSON.parse(await readFile(path, 'utf8'))
+  await writeJson(path, { ...own, repository, homepage, bugs })
+  const card = await readFile(join(folder, 'README.md'), 'utf8')
+  const ofRoot = card.replaceAll(/\]\(\.\.\//g, '](models/')
+  await writeFile(join(folder, 'README.md'), withAddresses(ofRoot, { homepage, version }, []))
+  await copyFile('LICENSE', join(folder, 'LICENSE'))
+  return { folder, isData: true }
+}
+
 /** Not the modules, which {@link bundle} puts together, nor types that nobody can import. */
 const isKept = (path) => !/^dist\/(.*\.js|cli\/.*)$/.test(path)
 
@@ -115,8 +132,8 @@ function writeJson(file, value) {
   return writeFile(file, `${JSON.stringify(value, undefined, 2)}\n`)
 }
 
-function pack(folder, out, target) {
+function pack(folder, out) {
   const args = ['pack', `./${folder}`]
   const [facts] = JSON.parse(run('npm', [...args, '--json', '--pack-destination', out]))
-  return { ...facts, folder, target, tarball: join(out, facts.filename) }
+  return { ...facts, tarball: join(out, facts.filename) }
 }

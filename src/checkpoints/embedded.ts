@@ -6,7 +6,7 @@ import { embeddedRun } from '../package.js'
 /**
  * The folder of the run that made the embedded model, with some of its checkpoints.
  *
- * @returns undefined outside a clone of the repository: npm's package has the last checkpoint only
+ * @returns undefined if it is not there: a clone of the repository has it, npm the package `olmo2-5m-checkpoints`
  */
 export async function embeddedRunFolder(): Promise<string | undefined> {
   const record = await fileSize(join(embeddedRun, 'metrics.jsonl'))
