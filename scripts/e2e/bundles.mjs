@@ -1,4 +1,4 @@
-import { cp, mkdir, realpath, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, realpath, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
@@ -51,6 +51,7 @@ export async function checkBundles({ app, place, tools, env }) {
   for (const file of ['bundle.mjs', 'bundle.cjs'])
     expectText(`esbuild ${file}, olmo2 inside`, await run(file, alone))
   await checkWebpack({ app, tools, run })
+  await checkVite({ app, tools, run })
   await checkExecutables({ app, alone, tools, env })
 }
 
@@ -66,6 +67,19 @@ async function checkWebpack({ app, tools, run }) {
     if (stats.hasErrors()) throw new Error(stats.toString())
     expectText(`${filename}, olmo2 outside`, await run(filename, app))
   }
+}
+
+/** A build of Vite's for a server, with olmo2 kept out. */
+async function checkVite({ app, tools, run }) {
+  const { build } = await import(join(tools, 'vite/dist/node/index.js'))
+  await build({
+    root: app,
+    logLevel: 'error',
+    ssr: { external: ['olmo2'] },
+    build: { ssr: 'entry.mjs', outDir: 'of-vite', target: 'node20' },
+  })
+  const [file] = await readdir(join(app, 'of-vite'))
+  expectText(`vite ${file}, olmo2 outside`, await run(join('of-vite', file), app))
 }
 
 /** Programs in one file, with binary and model beside them: Node's from esbuild's bundle, and Bun's. */

@@ -17,6 +17,7 @@ const tools = {
   jest: '^30.0.0',
   typescript: '~5.9.0',
   postject: '^1.0.0-alpha.6',
+  vite: '^8.4.0',
   vitest: '^4.0.0',
   webpack: '^5.113.0',
 }

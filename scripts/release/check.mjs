@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 
 import { run } from '../cargo.mjs'
 
@@ -27,10 +27,23 @@ export async function checkPackages(packages, { released = true } = {}) {
     const notices = isData ? [] : ['THIRD-PARTY-NOTICES.txt']
     for (const file of ['LICENSE', 'README.md', ...notices])
       if (!existsSync(join(folder, file))) problems.push(`${name} has no ${file}`)
+    for (const link of await deadLinks(folder)) problems.push(`${name} lacks ${link}`)
     if (target && released) problems.push(...(await pathsIn(name, folder, target)))
     if (target) problems.push(...(await checkAddon({ name, folder, target }, released)))
   }
   return problems
+}
+
+/** Links of the pages in a package to files that it does not have. */
+async function deadLinks(folder) {
+  const names = await readdir(folder, { recursive: true })
+  const dead = []
+  for (const page of names.filter((name) => name.endsWith('.md'))) {
+    const text = await readFile(join(folder, page), 'utf8')
+    for (const [, path] of text.matchAll(/\]\((?!https?:|#)([^)#\s]+)/g))
+      if (!existsSync(join(folder, dirname(page), path))) dead.push(`${path}, which ${page} shows`)
+  }
+  return dead
 }
 
 const mib = (bytes) => `${(bytes / MIB).toFixed(1)} MiB`

@@ -1,5 +1,5 @@
 import { copyFile, cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, posix } from 'node:path'
 
 import { NapiCli, parseTriple } from '@napi-rs/cli'
 
@@ -70,8 +70,10 @@ async function stageLibrary(out, manifest) {
   }
   await bundle(folder, manifest)
   await writeJson(join(folder, 'package.json'), { ...manifest, files: undefined })
-  const readme = await readFile('README.md', 'utf8')
-  await writeFile(join(folder, 'README.md'), withAddresses(readme, manifest, paths))
+  for (const page of paths.filter((path) => path.endsWith('.md'))) {
+    const markdown = await readFile(page, 'utf8')
+    await writeFile(join(folder, page), withAddresses(markdown, page, manifest, paths))
+  }
   await writeFile(join(folder, NOTICES), await npmNotices())
   return { folder }
 }
@@ -83,9 +85,9 @@ async function stageCheckpoints(out, { repository, homepage, bugs, version }) {
   const path = join(folder, 'package.json')
   const own = JSON.parse(await readFile(path, 'utf8'))
   await writeJson(path, { ...own, repository, homepage, bugs })
-  const card = await readFile(join(folder, 'README.md'), 'utf8')
-  const ofRoot = card.replaceAll(/\]\(\.\.\//g, '](models/')
-  await writeFile(join(folder, 'README.md'), withAddresses(ofRoot, { homepage, version }, []))
+  const page = join(CHECKPOINTS, 'README.md')
+  const card = await readFile(page, 'utf8')
+  await writeFile(join(folder, 'README.md'), withAddresses(card, page, { homepage, version }, []))
   await copyFile('LICENSE', join(folder, 'LICENSE'))
   return { folder, isData: true }
 }
@@ -94,16 +96,18 @@ async function stageCheckpoints(out, { repository, homepage, bugs, version }) {
 const isKept = (path) => !/^dist\/(.*\.js|cli\/.*)$/.test(path)
 
 /**
- * Links of the README to what is not in the package lead to the repository. Where that is not known, they are the
- * words alone.
+ * Links of a page to what is not in the package lead to the repository. Where that is not known, they are the words
+ * alone.
  */
-function withAddresses(markdown, { homepage, version }, paths) {
+function withAddresses(markdown, page, { homepage, version }, paths) {
   const home = homepage?.replace('#readme', '')
   return markdown.replace(
     /(!?)\[([^\]]*)\]\((?!https?:|#)([^)#]+)(#[^)]*)?\)/g,
-    (link, image, words, path, anchor = '') => {
-      // The page of a registry shows no picture of the package.
-      if (image ? !home : paths.includes(path)) return link
+    (link, image, words, address, anchor = '') => {
+      const path = posix.join(dirname(page), address)
+      // The page of a registry, which is made of the README, shows no picture of the package.
+      const isShownElsewhere = image && page === 'README.md'
+      if (isShownElsewhere ? !home : paths.includes(path)) return link
       if (!home) return words
       return `${image}[${words}](${home}/${image ? 'raw' : 'blob'}/v${version}/${path}${anchor})`
     },
