@@ -102,6 +102,8 @@ export interface Gpu {
   memory: { total: number; available: number } | undefined
   /** Features that kernels can use: `f16`, `subgroups`, `cooperative-matrices`, `timestamps`. */
   features: string[]
+  /** Why tried cooperative matrices are not used; undefined if they are, or it has none. */
+  noCooperativeMatrices: string | undefined
   /** Why `device: 'auto'` does not take it; undefined if it does. */
   reason: string | undefined
 }
@@ -203,8 +205,13 @@ async function machine(): Promise<Machine | undefined> {
   }
 }
 
-function toGpu({ memory, reason, ...gpu }: NativeGpu): Gpu {
-  return { ...gpu, memory: memory ?? undefined, reason: reason ?? undefined } as Gpu
+function toGpu({ memory, noCooperativeMatrices, reason, ...gpu }: NativeGpu): Gpu {
+  return {
+    ...gpu,
+    memory: memory ?? undefined,
+    noCooperativeMatrices: noCooperativeMatrices ?? undefined,
+    reason: reason ?? undefined,
+  } as Gpu
 }
 
 async function checkCache({ cacheDir }: HubSettings): Promise<CacheCheck> {

@@ -12,6 +12,7 @@
 //!
 //! A step of decoding is a pass of one row and the reading of its logits, as the engine has it without sampling. Its
 //! share says how much of the copy's bandwidth the bytes of a step take: all weights but the embeddings, and the cache.
+//! Where cooperative matrices multiply prompts, those of the first shape are also read without them.
 //! Where the driver has timestamps, one more token and one more prompt in a pass say what each kernel takes; each dispatch
 //! is a pass of its own then, so that their sum is more than the time of a pass.
 //! `shapes=tiny` is for trying the program out where no number means anything.
@@ -29,8 +30,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::Instant;
 
-use olmo_core::backend::wgpu::{Notes, Trace, WgpuOps};
-use olmo_core::cache::{blocks_for, CacheDType};
+use olmo_core::backend::wgpu::{verdict, Notes, Trace, WgpuOps};
+use olmo_core::cache::blocks_for;
 use olmo_core::config::ModelConfig;
 use olmo_core::device::{Adapter, Device};
 use olmo_core::limits::Limits;
@@ -79,11 +80,17 @@ fn main() {
     let copied = copy::bandwidth(&adapter.name, options.number("copy", 1024) << 20);
     eprintln!("{}: copies {:.0} GB/s", adapter.name, copied / 1e9);
     let memory = adapter.memory();
+    let cooperates = verdict(&adapter);
     let mut report = json!({
         "device": adapter.name,
         "driver": adapter.driver,
         "api": adapter.api,
         "features": adapter.features,
+        "cooperativeMatrices": match &cooperates {
+            None => "none that kernels can use".to_owned(),
+            Some(Ok(())) => "used".to_owned(),
+            Some(Err(reason)) => format!("not used: {reason}"),
+        },
         "memory": memory.map(|memory| memory.total),
         "free": memory.map(|memory| memory.free),
         "copyBytesPerSecond": copied,
@@ -91,13 +98,23 @@ fn main() {
         "models": [],
     });
     keep(&report, &options);
-    for shape in options.text("shapes", "1B,7B").split(',').filter(|shape| !shape.is_empty()) {
+    let shapes = options.text("shapes", "1B,7B").split(',').filter(|shape| !shape.is_empty());
+    for (index, shape) in shapes.enumerate() {
         let config = weights::config(shape);
         let began = Instant::now();
         let (_folder, checkpoint) = weights::write(&config);
         eprintln!("{shape}: weights written in {:.1} s", began.elapsed().as_secs_f64());
+        let bench = Bench {
+            config: &config,
+            checkpoint: &checkpoint,
+            adapter: &adapter,
+            options: &options,
+            copied,
+            is_twice: index == 0 && cooperates == Some(Ok(())),
+        };
         for name in options.text("types", "bf16,f16,q8_0,q4_k_m").split(',') {
-            let mut found = measure(&config, &checkpoint, &adapter, name, (copied, &options));
+            let measured = bench.measure(name.parse().expect("a type of weights"));
+            let mut found = measured.unwrap_or_else(|error| json!({"error": error.to_string()}));
             found["shape"] = json!(shape);
             found["type"] = json!(name);
             eprintln!("{found}");
@@ -116,50 +133,101 @@ fn keep(found: &Value, options: &Options) {
     std::fs::write(folder.join("gpu-check.md"), report::markdown(found)).expect("as above");
 }
 
-/// A model in one type of weights, or why it does not run.
-fn measure(
-    config: &ModelConfig,
-    checkpoint: &Checkpoint,
-    adapter: &Adapter,
-    name: &str,
-    (copied, options): (f64, &Options),
-) -> Value {
-    let precision: Precision = name.parse().expect("a type of weights");
-    let began = Instant::now();
-    let trace = Trace::default();
-    trace.note(Notes::Nothing);
-    let cache = precision.cache_dtype().into();
-    match load(config, checkpoint, adapter, (precision, cache), trace.clone()) {
-        Ok(model) => {
-            let loaded = began.elapsed().as_secs_f64();
-            let mut passes = Passes::new(model, config);
-            let mut found = run(&mut passes, config, precision, copied, options);
-            found["loadSeconds"] = json!(loaded);
-            if adapter.features.contains(&"timestamps") {
-                let tokens = passes.tokens(options.number("prompt", PROMPT));
-                let depth = tokens.len().min(config.max_position_embeddings - 1);
-                found["kernels"] = json!({
-                    "prompt": kernels::times(&trace, || passes.pass(&tokens, 0)),
-                    "token": kernels::times(&trace, || passes.pass(&tokens[..1], depth)),
-                    "tokensBefore": depth,
-                });
-            }
-            found
-        }
-        Err(error) => json!({"error": error.to_string()}),
-    }
+/// What is measured of models of one shape.
+struct Bench<'a> {
+    config: &'a ModelConfig,
+    checkpoint: &'a Checkpoint,
+    adapter: &'a Adapter,
+    options: &'a Options,
+    /// Bytes that the device copies a second.
+    copied: f64,
+    /// Whether prompts are also read without cooperative matrices.
+    is_twice: bool,
 }
 
-fn load(
-    config: &ModelConfig,
-    checkpoint: &Checkpoint,
-    adapter: &Adapter,
-    (precision, cache): (Precision, CacheDType),
-    trace: Trace,
-) -> olmo_core::Result<Box<dyn Model>> {
-    let blocks = blocks_for(config.max_position_embeddings);
-    let ops = WgpuOps::new(adapter, Some(precision), config, cache)?.with_trace(trace);
-    Ok(Box::new(Runtime::load(ops, config, checkpoint, blocks, &mut |_| Ok(()))?))
+impl Bench<'_> {
+    /// A model in one type of weights.
+    fn measure(&self, precision: Precision) -> olmo_core::Result<Value> {
+        let began = Instant::now();
+        let trace = Trace::default();
+        trace.note(Notes::Nothing);
+        let mut passes = self.load(precision, |ops| ops.with_trace(trace.clone()))?;
+        let loaded = began.elapsed().as_secs_f64();
+        let tokens = passes.tokens(self.options.number("prompt", PROMPT));
+        let mut found = json!({
+            "loadSeconds": loaded,
+            "prompt": tokens.len(),
+            "prefill": self.prefill(&mut passes, &tokens),
+        });
+        let logits = passes.logits.clone();
+        found["decode"] = self.decode(&mut passes, precision);
+        if self.adapter.features.contains(&"timestamps") {
+            let depth = tokens.len().min(self.config.max_position_embeddings - 1);
+            found["kernels"] = json!({
+                "prompt": kernels::times(&trace, || passes.pass(&tokens, 0)),
+                "token": kernels::times(&trace, || passes.pass(&tokens[..1], depth)),
+                "tokensBefore": depth,
+            });
+        }
+        drop(passes);
+        if self.is_twice {
+            let mut plain = self.load(precision, WgpuOps::without_cooperative_matrices)?;
+            found["plain"] = self.prefill(&mut plain, &tokens);
+            found["plain"]["difference"] = json!(difference(&plain.logits, &logits));
+        }
+        Ok(found)
+    }
+
+    fn load(
+        &self,
+        precision: Precision,
+        change: impl FnOnce(WgpuOps) -> WgpuOps,
+    ) -> olmo_core::Result<Passes> {
+        let Bench { config, checkpoint, adapter, .. } = *self;
+        let blocks = blocks_for(config.max_position_embeddings);
+        let cache = precision.cache_dtype().into();
+        let ops = change(WgpuOps::new(adapter, Some(precision), config, cache)?);
+        let model = Runtime::load(ops, config, checkpoint, blocks, &mut |_| Ok(()))?;
+        Ok(Passes::new(Box::new(model), config))
+    }
+
+    /// Tokens a second of a prompt in chunks and in one pass, the medians of a few rounds.
+    fn prefill(&self, passes: &mut Passes, tokens: &[u32]) -> Value {
+        let chunk = self.options.number("chunk", Limits::default().prefill_chunk);
+        let mut read = |chunk: usize| {
+            let began = Instant::now();
+            for (index, part) in tokens.chunks(chunk).enumerate() {
+                passes.pass(part, index * chunk);
+            }
+            tokens.len() as f64 / began.elapsed().as_secs_f64()
+        };
+        read(chunk); // compiles the kernels
+        read(tokens.len());
+        let rounds = self.options.number("rounds", 3);
+        let chunks = median((0..rounds).map(|_| read(chunk)));
+        let whole = median((0..rounds).map(|_| read(tokens.len())));
+        json!({"chunk": chunk, "tokensPerSecond": chunks, "inOnePass": whole})
+    }
+
+    /// Tokens a second after others, the medians of a few rounds.
+    fn decode(&self, passes: &mut Passes, precision: Precision) -> Value {
+        let (rounds, steps) = (self.options.number("rounds", 3), self.options.number("decode", 64));
+        let token = passes.tokens(1);
+        let at = |depth: usize| {
+            let depth = depth.min(self.config.max_position_embeddings - steps);
+            let mut write = || {
+                let began = Instant::now();
+                (0..steps).for_each(|step| passes.pass(&token, depth + step));
+                steps as f64 / began.elapsed().as_secs_f64()
+            };
+            write();
+            let rate = median((0..rounds).map(|_| write()));
+            let bytes = bytes_of_step(self.config, precision, depth + steps / 2);
+            let share = rate * bytes as f64 / self.copied;
+            json!({"depth": depth, "tokensPerSecond": rate, "bytes": bytes, "share": share})
+        };
+        self.options.numbers("depths", "0,2048").into_iter().map(at).collect()
+    }
 }
 
 /// A model and what its passes use again.
@@ -188,49 +256,11 @@ impl Passes {
     }
 }
 
-/// The medians of a few rounds.
-fn run(
-    passes: &mut Passes,
-    config: &ModelConfig,
-    precision: Precision,
-    copied: f64,
-    options: &Options,
-) -> Value {
-    let (rounds, prompt) = (options.number("rounds", 3), options.number("prompt", PROMPT));
-    let steps = options.number("decode", 64);
-    let chunk = options.number("chunk", Limits::default().prefill_chunk);
-    let tokens = passes.tokens(prompt);
-    let mut read = |chunk: usize| {
-        let began = Instant::now();
-        for (index, part) in tokens.chunks(chunk).enumerate() {
-            passes.pass(part, index * chunk);
-        }
-        prompt as f64 / began.elapsed().as_secs_f64()
-    };
-    read(chunk); // compiles the kernels
-    read(prompt);
-    let prefill = median((0..rounds).map(|_| read(chunk)));
-    let whole = median((0..rounds).map(|_| read(prompt)));
-    let mut decode = Vec::new();
-    for depth in options.numbers("depths", "0,2048") {
-        let depth = depth.min(config.max_position_embeddings - steps);
-        let mut write = || {
-            let began = Instant::now();
-            (0..steps).for_each(|step| passes.pass(&tokens[..1], depth + step));
-            steps as f64 / began.elapsed().as_secs_f64()
-        };
-        write();
-        let rate = median((0..rounds).map(|_| write()));
-        let bytes = bytes_of_step(config, precision, depth + steps / 2);
-        let share = rate * bytes as f64 / copied;
-        decode
-            .push(json!({"depth": depth, "tokensPerSecond": rate, "bytes": bytes, "share": share}));
-    }
-    json!({
-        "prompt": prompt,
-        "prefill": {"chunk": chunk, "tokensPerSecond": prefill, "inOnePass": whole},
-        "decode": decode,
-    })
+/// The largest difference between two rows of logits, of the largest of them.
+fn difference(expected: &[f32], got: &[f32]) -> f32 {
+    let most = expected.iter().fold(0.0f32, |most, x| most.max(x.abs()));
+    let differences = expected.iter().zip(got).map(|(a, b)| (a - b).abs());
+    differences.fold(0.0, f32::max) / most
 }
 
 /// What a step has to read at least: all weights but the embeddings, and the keys and values of what is before it.

@@ -43,6 +43,8 @@ pub struct Gpu {
     pub memory: Option<(u64, u64)>,
     /// What it has that kernels can make use of.
     pub features: Vec<&'static str>,
+    /// Why the cooperative matrices that it has are not used, if they are not.
+    pub no_cooperative_matrices: Option<String>,
     /// Why a model is not put there unless it is asked for, if it is not.
     pub reason: Option<String>,
 }
@@ -77,10 +79,13 @@ pub fn host() -> Host {
 /// The GPUs of this machine, real ones first, and why a model that takes so many bytes goes to none of them by itself.
 #[cfg(feature = "wgpu")]
 pub fn gpus(need: u64) -> Vec<Gpu> {
+    use crate::backend::wgpu::verdict;
+
     let of = |(device, adapter): (Device, crate::device::Adapter)| Gpu {
         device,
         memory: adapter.memory().map(|memory| (memory.total, memory.free)),
         reason: adapter.refusal(need).map(|reason| reason.to_string()),
+        no_cooperative_matrices: verdict(&adapter).and_then(std::result::Result::err),
         name: adapter.name,
         driver: adapter.driver,
         api: adapter.api,

@@ -9,7 +9,7 @@ use cpu_support::{
     Folder, Random, Shape,
 };
 use olmo_core::backend::cpu::{CpuOps, Variant};
-use olmo_core::backend::wgpu::WgpuOps;
+use olmo_core::backend::wgpu::{verdict, Trace, WgpuOps};
 use olmo_core::cache::CacheDType;
 use olmo_core::config::ModelConfig;
 use olmo_core::device::Adapter;
@@ -106,12 +106,17 @@ fn blocks_give_the_logits_of_the_numbers_they_stand_for() {
     };
     let (_folder, config, checkpoint) = random_model(&QUANTIZED, DType::F32, 21);
     let cache = CacheDType::Float(DType::F32);
+    let load = |precision| {
+        let ops = WgpuOps::new(&adapter, Some(precision), &config, cache).unwrap();
+        let ops = ops.without_cooperative_matrices(); // which round them
+        Runtime::load(ops, &config, &checkpoint, BLOCKS, &mut |_| Ok(())).unwrap()
+    };
     for scheme in Scheme::ALL {
         let exact = Folder::new();
         let weights = random_weights(&config, 21).into_iter();
         let weights = weights.map(|weight| rounded(weight, scheme, &config)).collect();
         let numbers = write_weights(&exact, weights, DType::F32);
-        let mut gpu = on_gpu(&adapter, Precision::Mix(scheme), cache, &config, &checkpoint);
+        let mut gpu = load(Precision::Mix(scheme));
         let mut cpu = on_cpu(DType::F32.into(), cache, &config, &numbers);
         let difference = difference(&mut gpu, &mut cpu, QUANTIZED.vocab);
         println!("{}: largest difference {difference:e}", scheme.name());
@@ -135,6 +140,43 @@ fn caches_give_the_logits_of_the_cpu_s() {
             CacheDType::Float(DType::BF16) | CacheDType::Q8_0 => 5e-2,
         };
         assert!(difference < tolerance, "{} {difference}", cache.name());
+    }
+}
+
+/// The adapter, if it has cooperative matrices; a failure if it has some that do not do.
+fn cooperative(test: &str) -> Option<Adapter> {
+    let adapter = adapter(test)?;
+    match verdict(&adapter) {
+        Some(Ok(())) => return Some(adapter),
+        Some(Err(reason)) => panic!("cooperative matrices are not used: {reason}"),
+        None => println!("not run: {test}: {} has no cooperative matrices", adapter.name),
+    }
+    None
+}
+
+/// Products of prompts on units that multiply in f16.
+#[test]
+fn cooperative_matrices_give_the_logits_of_the_plain_kernel() {
+    let test = "cooperative_matrices_give_the_logits_of_the_plain_kernel";
+    let Some(adapter) = cooperative(test) else { return };
+    let (_folder, config, checkpoint) = random_model(&QUANTIZED, DType::F32, 9);
+    let cache = CacheDType::Float(DType::F32);
+    let floats = [DType::F16, DType::BF16].map(Precision::from);
+    for precision in floats.into_iter().chain(Scheme::ALL.map(Precision::Mix)) {
+        let ops = || WgpuOps::new(&adapter, Some(precision), &config, cache).unwrap();
+        let load = |ops| Runtime::load(ops, &config, &checkpoint, BLOCKS, &mut |_| Ok(())).unwrap();
+        let trace = Trace::default();
+        let mut fast = load(ops().with_trace(trace.clone()));
+        let mut plain = load(ops().without_cooperative_matrices());
+        trace.take();
+        let difference = difference(&mut fast, &mut plain, QUANTIZED.vocab);
+        let used = trace.take();
+        let used = used.iter().filter(|one| one.kernel.starts_with("ProjectCooperative")).count();
+        println!("{}: {used} products, largest difference {difference:e}", precision.name());
+        assert!(used > 0, "{}", precision.name());
+        // Weights in blocks are rounded to f16; those in f16 and nearly all in bf16 are what they were.
+        let tolerance = if matches!(precision, Precision::Mix(_)) { 1e-2 } else { 1e-4 };
+        assert!(difference < tolerance, "{} {difference}", precision.name());
     }
 }
 

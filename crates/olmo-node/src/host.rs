@@ -50,6 +50,8 @@ pub struct Gpu {
     /// In bytes; undefined if its driver does not say
     pub memory: Option<GpuMemory>,
     pub features: Vec<String>,
+    /// Why the cooperative matrices that it has are not used; undefined if they are, or it has none
+    pub no_cooperative_matrices: Option<String>,
     /// Why a model goes there only if it is told to; undefined if it does by itself
     pub reason: Option<String>,
 }
@@ -104,6 +106,7 @@ impl From<core::Gpu> for Gpu {
             api: gpu.api.into(),
             memory: gpu.memory.map(memory),
             features: gpu.features.into_iter().map(Into::into).collect(),
+            no_cooperative_matrices: gpu.no_cooperative_matrices,
             reason: gpu.reason,
         }
     }

@@ -12,6 +12,7 @@ pub fn markdown(report: &Value) -> String {
         String::new(),
         format!("- tests: {}", text("tests")),
         format!("- features: {}", features.join(", ")),
+        format!("- cooperative matrices: {}", text("cooperativeMatrices")),
         format!("- memory: {:.1} GiB, {:.1} free", gib(&report["memory"]), gib(&report["free"])),
         format!("- copies: {:.0} GB/s, read and written", number(&report["copyBytesPerSecond"]) / 1e9),
         String::new(),
@@ -20,9 +21,31 @@ pub fn markdown(report: &Value) -> String {
     ];
     let models = || report["models"].as_array().into_iter().flatten();
     lines.extend(models().flat_map(rows));
+    lines.extend(plain(models().filter(|model| model["plain"].is_object())));
     let first = models().next().map(|model| &model["shape"]);
     lines.extend(models().filter(|model| Some(&model["shape"]) == first).flat_map(kernels));
     lines.join("\n") + "\n"
+}
+
+/// Prompts with cooperative matrices and without.
+fn plain<'a>(models: impl Iterator<Item = &'a Value>) -> Vec<String> {
+    let row = |model: &Value| {
+        let name = ["shape", "type"].map(|key| model[key].as_str().unwrap_or_default()).join(" | ");
+        let rate = |key: &str| number(&model[key]["inOnePass"]);
+        let (fast, plain) = (rate("prefill"), rate("plain"));
+        let (ratio, difference) = (fast / plain, number(&model["plain"]["difference"]));
+        format!("| {name} | {fast:.0} | {plain:.0} | {ratio:.2} | {difference:.1e} |")
+    };
+    let rows: Vec<String> = models.map(row).collect();
+    if rows.is_empty() {
+        return rows;
+    }
+    let head = [
+        "",
+        "| shape | type | prompt by cooperative matrices, tokens/s | without | ratio | logits differ, of the largest |",
+        "|---|---|---|---|---|---|",
+    ];
+    head.map(str::to_owned).into_iter().chain(rows).collect()
 }
 
 /// What the kernels of a token and of a prompt take. The report has them of all models, the page those of the first shape.

@@ -1,7 +1,7 @@
 //! The GPUs that a driver of this machine offers.
 
 use pollster::block_on;
-use wgpu::{Backends, DeviceType, Features};
+use wgpu::{Backends, CooperativeScalarType, DeviceType, Features};
 
 use super::heaps::{self, Heaps};
 use super::instance::instance;
@@ -27,13 +27,14 @@ pub struct Adapter {
     pub features: Vec<&'static str>,
 }
 
-/// Features that kernels can make use of.
+/// Features that kernels can make use of. Not all cooperative matrices are of a size and type that they can.
 const FEATURES: [(Features, &str); 4] = [
     (Features::SHADER_F16, "f16"),
     (Features::SUBGROUP, "subgroups"),
-    (Features::EXPERIMENTAL_COOPERATIVE_MATRIX, "cooperative-matrices"),
+    (Features::EXPERIMENTAL_COOPERATIVE_MATRIX, COOPERATIVE_MATRICES),
     (Features::TIMESTAMP_QUERY, "timestamps"),
 ];
+const COOPERATIVE_MATRICES: &str = "cooperative-matrices";
 
 /// All there are, real ones first, those with memory of their own before others. None if a driver panics.
 pub(super) fn adapters() -> Vec<Adapter> {
@@ -78,7 +79,10 @@ impl Adapter {
             _ => return None,
         };
         let has = inner.features();
-        let features = FEATURES.iter().filter(|(feature, _)| has.contains(*feature));
+        let features = FEATURES.iter().filter(|(feature, name)| {
+            has.contains(*feature)
+                && (*name != COOPERATIVE_MATRICES || cooperative_side(&inner).is_some())
+        });
         Some(Adapter {
             name: info.name,
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
@@ -92,6 +96,11 @@ impl Adapter {
 
     pub(crate) fn inner(&self) -> &wgpu::Adapter {
         &self.inner
+    }
+
+    /// Rows and columns of the cooperative matrices that kernels can use, if it has any.
+    pub(crate) fn cooperative_side(&self) -> Option<u32> {
+        self.features.contains(&COOPERATIVE_MATRICES).then(|| cooperative_side(&self.inner))?
     }
 
     /// The memory that it computes in; None if its driver does not say.
@@ -111,6 +120,19 @@ impl Adapter {
     pub fn refusal(&self, need: u64) -> Option<Message> {
         refusal(self.is_software, self.memory(), need)
     }
+}
+
+/// Of square matrices in f16 with sums in f32: the largest that kernels are written for.
+fn cooperative_side(adapter: &wgpu::Adapter) -> Option<u32> {
+    let kinds = adapter.cooperative_matrix_properties();
+    let is_there = |&side: &u32| {
+        kinds.iter().any(|kind| {
+            [kind.m_size, kind.n_size, kind.k_size] == [side; 3]
+                && kind.ab_type == CooperativeScalarType::F16
+                && kind.cr_type == CooperativeScalarType::F32
+        })
+    };
+    [16, 8].into_iter().find(is_there)
 }
 
 fn refusal(is_software: bool, memory: Option<Heaps>, need: u64) -> Option<Message> {

@@ -11,6 +11,7 @@ use wgpu::{
 };
 
 use super::buffers::{Pool, Pooled};
+use super::cooperative::{Cooperative, Units};
 use super::kernels::{Kernel, Sums, PLAIN, SUBGROUPS};
 use super::program::Program;
 use super::recording::{BindGroups, Recording, MOST_DISPATCHES, MOST_WORK, PARAMS_STRIDE};
@@ -46,6 +47,7 @@ pub(super) struct Gpu {
     pub(super) limits: Cell<Limits>,
     /// What its kernels take sums with.
     pub(super) sums: Cell<&'static Sums>,
+    pub(super) cooperative: Cooperative,
     pub(super) programs: RefCell<HashMap<Kernel, Program>>,
     pub(super) bind_groups: RefCell<BindGroups>,
     pub(super) recording: RefCell<Recording>,
@@ -63,14 +65,23 @@ pub(super) struct Gpu {
 }
 
 impl Gpu {
-    pub fn open(adapter: &Adapter) -> Result<Gpu> {
-        let features =
-            adapter.inner().features() & (Features::SUBGROUP | Features::TIMESTAMP_QUERY);
+    /// Opens it for kernels with cooperative matrices, if any are given.
+    pub fn open(adapter: &Adapter, units: Option<Units>) -> Result<Gpu> {
+        let wanted = Features::SUBGROUP | Features::TIMESTAMP_QUERY;
+        let wanted = units.map_or(wanted, |_| wanted | Units::FEATURES);
+        let features = adapter.inner().features() & wanted;
+        let sums = if features.contains(Features::SUBGROUP) { &SUBGROUPS } else { &PLAIN };
         let descriptor = DeviceDescriptor {
             label: Some("olmo2"),
             required_features: features,
             required_limits: adapter.inner().limits(),
-            experimental_features: ExperimentalFeatures::disabled(),
+            experimental_features: match units {
+                // SAFETY: of what is experimental only cooperative matrices are asked for. The kernel that has them loads
+                // and stores them in shared memory, where constants bound every place, and none is used on a driver that
+                // did not multiply right with them.
+                Some(_) => unsafe { ExperimentalFeatures::enabled() },
+                None => ExperimentalFeatures::disabled(),
+            },
             memory_hints: MemoryHints::Performance,
             trace: ApiTrace::Off,
         };
@@ -100,10 +111,8 @@ impl Gpu {
             failure,
             pool: Arc::default(),
             params,
-            sums: Cell::new(match features.contains(Features::SUBGROUP) {
-                true => &SUBGROUPS,
-                false => &PLAIN,
-            }),
+            sums: Cell::new(sums),
+            cooperative: Cooperative::new(units),
             programs: RefCell::default(),
             bind_groups: RefCell::default(),
             recording: RefCell::default(),
@@ -146,6 +155,13 @@ impl Gpu {
             mapped_at_creation: false,
         });
         self.check()?;
+        Ok(buffer)
+    }
+
+    /// A buffer that stays, with these words.
+    pub fn upload_to_stay(&self, words: &[u32], what: &str) -> Result<wgpu::Buffer> {
+        let buffer = self.buffer(words.len(), what)?;
+        self.write(&buffer, 0, words)?;
         Ok(buffer)
     }
 
@@ -330,7 +346,7 @@ mod tests {
 
     fn software_gpu(test: &str) -> Option<Gpu> {
         match Device::SoftwareGpu.adapter() {
-            Ok(adapter) => Some(Gpu::open(&adapter).expect("a device")),
+            Ok(adapter) => Some(Gpu::open(&adapter, None).expect("a device")),
             Err(error) => {
                 println!("not run: {test}: {error}");
                 None

@@ -1,5 +1,6 @@
 //! The kernels: which there are, and what their sources are put together from.
 
+use super::cooperative::Units;
 use crate::cache::CacheDType;
 use crate::dtype::{DType, TensorType};
 use crate::quant::BlockType;
@@ -12,6 +13,8 @@ pub(super) enum Kernel {
     SwigluRows(Lines),
     /// The same for many rows; whether rows of activations are whole units.
     ProjectTiles(TensorType, bool),
+    /// The same by cooperative matrices, for rows of whole units.
+    ProjectCooperative(TensorType, Units),
     RmsNorm,
     NormAdd,
     Rope,
@@ -68,6 +71,10 @@ pub(super) const MOST_SEGMENTS: usize = 3;
 /// Rows and outputs of a workgroup of [`Kernel::ProjectTiles`].
 pub(super) const TILE: usize = 64;
 
+/// Those of a workgroup of [`Kernel::ProjectCooperative`].
+pub(super) const COOPERATIVE_ROWS: usize = 64;
+pub(super) const COOPERATIVE_OUTPUTS: usize = 128;
+
 /// Invocations of a workgroup of the kernels that compute a number each.
 pub(super) const SIZE: usize = 64;
 
@@ -101,7 +108,12 @@ impl Kernel {
             Kernel::Embed(kind) => with_weights(kind, include_str!("shaders/embed.wgsl")),
             Kernel::ProjectTiles(kind, is_wide) => {
                 let kernel = include_str!("shaders/project_tiles.wgsl");
-                vec![UNIT, BLOCKS, weights(kind), inputs(is_wide), kernel]
+                vec![PRODUCTS, UNIT, BLOCKS, weights(kind), inputs(is_wide), kernel]
+            }
+            Kernel::ProjectCooperative(kind, units) => {
+                let kernel = include_str!("shaders/project_cooperative.wgsl");
+                let parts = [PRODUCTS, UNIT, BLOCKS, weights(kind), inputs(true), kernel];
+                return [&[&*units.constants()], &parts[..]].concat().join("\n");
             }
             Kernel::ProjectRows(lines) => {
                 return lines.source(include_str!("shaders/project_rows.wgsl"), sums)
@@ -136,6 +148,7 @@ impl Kernel {
     }
 }
 
+const PRODUCTS: &str = include_str!("shaders/products.wgsl");
 const ROW: &str = include_str!("shaders/row.wgsl");
 const UNIT: &str = include_str!("shaders/weights/unit.wgsl");
 const BLOCKS: &str = include_str!("shaders/weights/blocks.wgsl");

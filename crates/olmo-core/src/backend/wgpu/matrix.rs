@@ -12,7 +12,7 @@ use super::slice::{Role, Slice};
 use crate::dtype::{DType, TensorType};
 use crate::quant::BlockType;
 use crate::weights::{read_f32, TensorData};
-use crate::Result;
+use crate::{Error, Result};
 
 /// Weights that a kernel reads at a time.
 pub(super) const UNIT: usize = 8;
@@ -70,13 +70,30 @@ impl Matrix {
         let part = |first: usize| {
             let outputs = at_once.min(outputs - first);
             let words = packed(weight, layout, first..first + outputs)?;
-            let buffer = gpu.buffer(words.len(), &format!("tensor `{}`", weight.name))?;
-            gpu.write(&buffer, 0, &words)?;
+            let buffer = gpu.upload_to_stay(&words, &format!("tensor `{}`", weight.name))?;
             Ok(Part { first, outputs, buffer, word: 0 })
         };
         let parts = (0..outputs).step_by(at_once).map(part).collect::<Result<_>>()?;
         weight.release();
         Ok(Matrix { outputs, inputs, layout, parts })
+    }
+
+    /// Brings rows of so many numbers to the device in this type.
+    pub(super) fn of_numbers(
+        gpu: &Gpu,
+        kind: TensorType,
+        numbers: &[f32],
+        inputs: usize,
+    ) -> Result<Matrix> {
+        let (outputs, layout) = (numbers.len() / inputs, Layout::new(kind, inputs));
+        let mut words = vec![0; outputs * layout.row_words];
+        let rows = words.chunks_exact_mut(layout.row_words).zip(numbers.chunks_exact(inputs));
+        for (words, row) in rows {
+            pack_numbers(layout, row, words).map_err(Error::Internal)?;
+        }
+        let buffer = gpu.upload_to_stay(&words, "weights to try")?;
+        let part = Part { first: 0, outputs, buffer, word: 0 };
+        Ok(Matrix { outputs, inputs, layout, parts: Arc::new([part]) })
     }
 
     /// Brings weights that share their input to the device: in one buffer if a kernel can see all of it, so that it
@@ -151,21 +168,27 @@ fn packed(weight: &TensorData, layout: Layout, rows: std::ops::Range<usize>) -> 
 }
 
 fn pack_row(weight: &TensorData, layout: Layout, stored: &[u8], words: &mut [u32]) -> Result<()> {
-    let numbers = || {
-        let mut row = vec![0.0; weight.shape[1]];
-        read_f32(weight.dtype, stored, &mut row);
-        row
-    };
     match layout.kind {
-        TensorType::Float(dtype) => pack_floats(dtype, &numbers(), words),
         TensorType::Block(kind) if weight.dtype == layout.kind => {
             pack_blocks(kind, layout.units, stored, words);
+            Ok(())
         }
+        _ => {
+            let mut row = vec![0.0; weight.shape[1]];
+            read_f32(weight.dtype, stored, &mut row);
+            pack_numbers(layout, &row, words).map_err(|problem| weight.error(problem))
+        }
+    }
+}
+
+/// Fails with the problem if they cannot be stored in this type.
+fn pack_numbers(layout: Layout, row: &[f32], words: &mut [u32]) -> std::result::Result<(), String> {
+    match layout.kind {
+        TensorType::Float(dtype) => pack_floats(dtype, row, words),
         TensorType::Block(kind) => {
-            let row = numbers();
             let mut blocks = vec![0; kind.bytes(row.len()).unwrap_or(0)];
-            kind.quantize(&row, None, &mut blocks).map_err(|problem| {
-                weight.error(format!("{problem}, so it cannot be stored in {}", kind.name()))
+            kind.quantize(row, None, &mut blocks).map_err(|problem| {
+                format!("{problem}, so it cannot be stored in {}", kind.name())
             })?;
             pack_blocks(kind, layout.units, &blocks, words);
         }

@@ -6,6 +6,7 @@
 mod attention;
 mod buffers;
 mod cache;
+mod cooperative;
 mod gpu;
 mod kernels;
 mod matrix;
@@ -19,6 +20,7 @@ mod timer;
 mod trace;
 
 pub use cache::Cache;
+pub use cooperative::verdict;
 pub use gpu::Limits;
 pub use matrix::Matrix;
 pub use pass::Pass;
@@ -64,7 +66,8 @@ impl WgpuOps {
                 reason: problem.into(),
             });
         }
-        let gpu = Gpu::open(adapter)?;
+        let units = cooperative::units(adapter).and_then(std::result::Result::ok);
+        let gpu = Gpu::open(adapter, units)?;
         Ok(WgpuOps { gpu, precision, outline: config.into(), cache_dtype })
     }
 
@@ -84,6 +87,17 @@ impl WgpuOps {
     pub fn without_subgroups(self) -> WgpuOps {
         self.gpu.sums.set(&kernels::PLAIN);
         self
+    }
+
+    /// The same with the products of devices that have no cooperative matrices.
+    pub fn without_cooperative_matrices(self) -> WgpuOps {
+        self.gpu.cooperative.forgo();
+        self
+    }
+
+    /// Whether products of many rows with weights of a type that was loaded go by cooperative matrices.
+    pub fn cooperates(&self, kind: TensorType) -> bool {
+        self.gpu.cooperative.with(kind).is_some()
     }
 
     /// The same with less given to the device at once, for the test of what then is cut.
@@ -146,10 +160,13 @@ impl Ops for WgpuOps {
     type Pass<'a> = Pass;
 
     fn matrix(&mut self, weight: &TensorData) -> Result<Matrix> {
-        Matrix::new(&self.gpu, weight, self.type_of(weight))
+        let kind = self.type_of(weight);
+        self.gpu.try_cooperative(kind);
+        Matrix::new(&self.gpu, weight, kind)
     }
 
     fn matrices<const N: usize>(&mut self, weights: [&TensorData; N]) -> Result<[Matrix; N]> {
+        weights.iter().for_each(|weight| self.gpu.try_cooperative(self.type_of(weight)));
         let matrices = Matrix::together(&self.gpu, &weights, |weight| self.type_of(weight))?;
         Ok(matrices.try_into().unwrap_or_else(|_| unreachable!("a matrix a weight")))
     }

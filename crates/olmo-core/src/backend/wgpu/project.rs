@@ -1,6 +1,10 @@
 //! Products of activations with weights.
 
-use super::kernels::{Kernel, Lines, LINES, MOST_ROWS, MOST_SEGMENTS, TILE};
+use super::cooperative::Units;
+use super::gpu::Gpu;
+use super::kernels::{
+    Kernel, Lines, COOPERATIVE_OUTPUTS, COOPERATIVE_ROWS, LINES, MOST_ROWS, MOST_SEGMENTS, TILE,
+};
 use super::matrix::{Matrix, Part, UNIT};
 use super::slice::{Role, Slice, Tensor};
 use super::{spread, words, WgpuOps};
@@ -28,7 +32,9 @@ impl WgpuOps {
     ) -> Result<[Tensor; N]> {
         check(x, &weights)?;
         if x.rows > MOST_ROWS || N > MOST_SEGMENTS {
-            return each(weights, |weight| self.project_tiles(x, weight));
+            return each(weights, |weight| {
+                self.gpu.project_tiles(x, weight, self.gpu.tiles(weight.layout.kind, is_wide(x)))
+            });
         }
         match joined(&weights) {
             Some((part, kinds)) => self.project_together(x, weights, part, kinds),
@@ -111,15 +117,37 @@ impl WgpuOps {
         params.extend(segments.iter().flat_map(Segment::params));
         self.gpu.dispatch(kernel, &params, &slices, spread(groups))
     }
+}
 
-    fn project_tiles(&self, x: &Tensor, weight: &Matrix) -> Result<Tensor> {
-        let [y] = self.gpu.tensors(x.rows, [weight.outputs])?;
-        let kernel = Kernel::ProjectTiles(weight.layout.kind, is_wide(x));
-        let tiles_of_rows = x.rows.div_ceil(TILE);
+/// A kernel that multiplies many rows, and the rows and outputs of its workgroups.
+#[derive(Clone, Copy)]
+pub(super) struct Tiles {
+    kernel: Kernel,
+    rows: usize,
+    outputs: usize,
+}
+
+impl Tiles {
+    pub fn plain(kind: TensorType, is_wide: bool) -> Tiles {
+        let kernel = Kernel::ProjectTiles(kind, is_wide);
+        Tiles { kernel, rows: TILE, outputs: TILE }
+    }
+
+    /// For rows of whole units.
+    pub fn cooperative(kind: TensorType, units: Units) -> Tiles {
+        let kernel = Kernel::ProjectCooperative(kind, units);
+        Tiles { kernel, rows: COOPERATIVE_ROWS, outputs: COOPERATIVE_OUTPUTS }
+    }
+}
+
+impl Gpu {
+    pub fn project_tiles(&self, x: &Tensor, weight: &Matrix, tiles: Tiles) -> Result<Tensor> {
+        let [y] = self.tensors(x.rows, [weight.outputs])?;
+        let tiles_of_rows = x.rows.div_ceil(tiles.rows);
         for part in weight.parts.iter() {
             let slices = [part.slice(weight.layout), x.slice(), y.slice()];
-            let of_tile = 2 * tiles_of_rows * TILE * TILE * x.width;
-            for tiles in self.gpu.cut(part.outputs.div_ceil(TILE), of_tile)? {
+            let of_tile = 2 * tiles_of_rows * tiles.rows * tiles.outputs * x.width;
+            for range in self.cut(part.outputs.div_ceil(tiles.outputs), of_tile)? {
                 let params = [
                     x.rows,
                     x.width,
@@ -129,10 +157,10 @@ impl WgpuOps {
                     part.outputs,
                     weight.outputs,
                     part.word,
-                    tiles.start,
+                    range.start,
                 ];
-                let groups = words([tiles.len(), tiles_of_rows, 1]);
-                self.gpu.dispatch(kernel, &words(params), &slices, groups)?;
+                let groups = words([range.len(), tiles_of_rows, 1]);
+                self.dispatch(tiles.kernel, &words(params), &slices, groups)?;
             }
         }
         Ok(y)

@@ -1,17 +1,5 @@
-// y = x · wᵀ for many rows: [rows, inputs] · [outputs, inputs]ᵀ → [rows, outputs]. A workgroup computes a tile of 64 rows
-// and 64 outputs, an invocation 8 × 8 of it in registers. 32 inputs at a time lie in shared memory, weights already widened.
-struct Params {
-    rows: u32, inputs: u32, units: u32, row_words: u32,
-    first: u32,   // the output that this part of the matrix begins with
-    count: u32,   // outputs of this part
-    outputs: u32, // of the whole matrix
-    w: u32,       // the word at which its weights begin
-    tile: u32,    // the first tile of outputs of this dispatch
-}
-@group(0) @binding(0) var<uniform> p: Params;
-@group(0) @binding(1) var<storage, read> w: array<vec4u>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
-
+// A product of many rows: a workgroup computes a tile of 64 rows and 64 outputs, an invocation 8 × 8 of it in registers. 32
+// inputs at a time lie in shared memory, weights already widened.
 const TILE = 64u;
 const DEPTH_UNITS = 4u;
 const DEPTH = 32u;
