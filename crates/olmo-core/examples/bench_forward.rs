@@ -118,6 +118,7 @@ fn main() {
 fn model<O>(ops: O, config: &ModelConfig, checkpoint: &Checkpoint) -> Box<dyn Model>
 where
     O: Study + Send + 'static,
+    O::Tensor: Send,
     O::Matrix: Send,
     O::Vector: Send,
     O::Cache: Send,

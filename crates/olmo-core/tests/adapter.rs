@@ -74,6 +74,7 @@ impl Models {
     fn check<O>(&self, open: impl Fn() -> O)
     where
         O: Study + Send,
+        O::Tensor: Send,
         O::Matrix: Send,
         O::Vector: Send,
         O::Cache: Send,

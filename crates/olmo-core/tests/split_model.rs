@@ -44,6 +44,7 @@ fn gpu(adapter: &Adapter, config: &ModelConfig) -> WgpuOps {
 fn load<O>(ops: O, config: &ModelConfig, checkpoint: &Checkpoint) -> Box<dyn Model>
 where
     O: Study + Send + 'static,
+    O::Tensor: Send,
     O::Matrix: Send,
     O::Vector: Send,
     O::Cache: Send,

@@ -12,6 +12,7 @@ use olmo_core::dtype::DType;
 use olmo_core::model::{Model, Runtime};
 use olmo_core::ops::Batch;
 use olmo_core::precision::{Outline, Precision, Scheme};
+use olmo_core::sampling::{TopRequest, MOST_TOP_LOGITS};
 use olmo_core::shapes::{weight_shapes, EMBEDDING};
 use olmo_core::weights::Checkpoint;
 use wgpu_support::adapter;
@@ -19,6 +20,13 @@ use wgpu_support::adapter;
 /// What is allowed for a layer, and for all that is beside the layers: embedding, norm and vocabulary.
 const DISPATCHES_OF_A_LAYER: usize = 9;
 const OTHER_DISPATCHES: usize = 3;
+
+/// For the largest of OLMo 2's 100,352 logits: tiles of them, lists of tiles, and lists of those.
+const TOP_DISPATCHES: usize = 3;
+
+/// Bytes that come back of a row of logits: for a draw, and for the likeliest token alone.
+const READ_BYTES: usize = 1024;
+const READ_BYTES_OF_LIKELIEST: usize = 16;
 
 /// Weights and cache move once, but for the words that rows are padded with.
 const ONCE: std::ops::RangeInclusive<f64> = 1.0..=1.02;
@@ -143,6 +151,43 @@ fn a_batch_of_eight_reads_each_weight_once() {
             moved(&dispatches, Role::Weights) / (weight_bytes(precision, &config) + embedded);
         assert!(ONCE.contains(&share), "{rows} rows: {share}");
     }
+}
+
+#[test]
+fn a_token_is_chosen_from_few_bytes() {
+    let shape = || Shape { hidden: 96, intermediate: 96, vocab: 100_352, ..SHAPE };
+    let (_folder, config, checkpoint) = random_model(&shape(), DType::F16, 1);
+    let precision = Precision::Float(DType::F16);
+    let test = "a_token_is_chosen_from_few_bytes";
+    let Some((mut model, trace)) = traced(precision, &config, &checkpoint, test) else { return };
+    assert!(model.finds_top());
+    for (count, most) in [(1, READ_BYTES_OF_LIKELIEST), (MOST_TOP_LOGITS, READ_BYTES)] {
+        for rows in [1, 2, 8] {
+            let mut batch = Batch::default();
+            for row in 0..rows {
+                batch.push(&[row], 0, &[10 + row], 0..1);
+            }
+            let temperatures = vec![0.8; rows as usize];
+            let request = TopRequest { count, temperatures };
+            for _ in 0..3 {
+                trace.take();
+                trace.take_read();
+                trace.take_made();
+                let top = model.forward_top(&batch, &request).unwrap();
+                assert_eq!(top.len(), rows as usize);
+            }
+            assert_eq!(trace.take_made(), 0);
+            let read = trace.take_read();
+            assert!((1..=most * rows as usize).contains(&read), "{count} of {rows} rows: {read}");
+            let dispatches = trace.take();
+            let most = DISPATCHES_OF_A_LAYER * SHAPE.layers + OTHER_DISPATCHES + TOP_DISPATCHES;
+            assert!(dispatches.len() <= most, "{:#?}", kernels(&dispatches));
+        }
+    }
+    // All of a row, if it is asked for.
+    let mut logits = Vec::new();
+    model.read_logits(7..8, &mut logits).unwrap();
+    assert_eq!((logits.len(), trace.take_read()), (config.vocab_size, 4 * config.vocab_size));
 }
 
 /// After the first of a kind, tokens find their buffers and bind groups made.

@@ -275,6 +275,7 @@ impl Weights<'_> {
     fn load<O>(&self, ops: O, report: &mut dyn FnMut(usize) -> Result<()>) -> Result<Box<dyn Model>>
     where
         O: Study + Send + 'static,
+        O::Tensor: Send,
         O::Matrix: Send,
         O::Vector: Send,
         O::Cache: Send,

@@ -1,47 +1,15 @@
 //! A GPU that fails while a model runs on it: the requests end with a typed error, the process goes on, and the model
 //! can be loaded again.
 
+use super::gpu_test_support::OnGpu;
 use super::Engine;
-use crate::backend::cpu::CpuOps;
-use crate::backend::split::SplitOps;
-use crate::backend::wgpu::WgpuOps;
-use crate::cache::BLOCK_TOKENS;
-use crate::checkpoint::{load, LoadOptions, Loaded, ModelSource};
-use crate::device::Device;
-use crate::dtype::DType;
 use crate::engine::Event;
-use crate::model::Runtime;
 use crate::sampling::GenerationOptions;
-use crate::weights::Access;
 use crate::Result;
 
-/// The golden checkpoint on a driver that computes on the CPU, and its device; None where there is no such driver.
 fn on_gpu(test: &str, cpu_layers: usize) -> Option<(Engine, wgpu::Device)> {
-    let adapter = match Device::SoftwareGpu.adapter() {
-        Ok(adapter) => adapter,
-        Err(error) => {
-            println!("not run: {test}: {error}");
-            return None;
-        }
-    };
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/tiny-mha-f32").into();
-    let options = LoadOptions { path, device: Device::Cpu, ..LoadOptions::default() };
-    let loaded = load(&options, &mut |_| Ok(())).expect("the golden checkpoint");
-    let source = ModelSource::open(&options.path).expect("a checkpoint");
-    let (config, checkpoint) = source.weights(Access::Map).expect("its weights");
-    let gpu = WgpuOps::new(&adapter, None, &config, DType::F32.into()).expect("a device");
-    let device = gpu.device();
-    let blocks = loaded.info.memory.cache_tokens / BLOCK_TOKENS;
-    let cpu = CpuOps::new(DType::F32, Some(1)).expect("an engine");
-    let report = &mut |_| Ok(());
-    let model: Box<dyn crate::model::Model> = match cpu_layers {
-        0 => Box::new(Runtime::load(gpu, &config, &checkpoint, blocks, report).expect("loads")),
-        layers => {
-            let ops = SplitOps::new(cpu, gpu, layers);
-            Box::new(Runtime::load(ops, &config, &checkpoint, blocks, report).expect("loads"))
-        }
-    };
-    Some((Engine::run(Loaded { model, ..loaded }).expect("a thread"), device))
+    let OnGpu { loaded, device, .. } = OnGpu::load(test, cpu_layers)?;
+    Some((Engine::run(loaded).expect("a thread"), device))
 }
 
 /// So many tokens, or the error.

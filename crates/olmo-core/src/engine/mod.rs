@@ -7,16 +7,21 @@
 
 mod call;
 mod forward;
+#[cfg(all(test, feature = "wgpu"))]
+mod gpu_test_support;
 mod handle;
 mod lookup;
 #[cfg(all(test, feature = "wgpu"))]
 mod lost_device_tests;
 mod mailbox;
+mod outputs;
 mod persist;
 mod request;
 mod scheduler;
 mod sequence;
 mod share;
+#[cfg(all(test, feature = "wgpu"))]
+mod top_logits_tests;
 mod worker;
 
 pub use handle::Engine;

@@ -34,14 +34,15 @@ use pace::Pace;
 use super::call::Call;
 use super::forward::ForwardRequest;
 use super::mailbox::Mailbox;
+use super::outputs::Outputs;
 use super::request::FinishReason;
 use super::sequence::{Scratch, Sequence};
 use super::share::{Budget, Share};
 use crate::cache::BlockPool;
 use crate::limits::Limits;
-use crate::model::{Model, NoProbe};
+use crate::model::Model;
 use crate::ops::Batch;
-use crate::sampling::Scores;
+use crate::sampling::{Scores, TopWanted};
 use crate::{Error, Result};
 
 /// What the time is.
@@ -64,7 +65,7 @@ pub(super) struct Scheduler {
     now: Clock,
     /// Kept from pass to pass, for their memory.
     scheduled: Vec<ScheduledRows>,
-    logits: Vec<f32>,
+    outputs: Outputs,
 }
 
 /// A call, and which of its answers is the next to begin.
@@ -77,6 +78,8 @@ struct QueuedCall {
 struct ScheduledRows {
     sequence: usize,
     share: Share,
+    /// What is enough of their logits, if not all are needed.
+    wanted: Option<TopWanted>,
 }
 
 impl Scheduler {
@@ -101,7 +104,7 @@ impl Scheduler {
             pace: Pace::new(),
             now,
             scheduled: Vec::new(),
-            logits: Vec::new(),
+            outputs: Outputs::new(vocab_size),
         }
     }
 
@@ -130,7 +133,9 @@ impl Scheduler {
         let (answers, prompt_rows) = self.count_scheduled();
         let generated = !self.scheduled.is_empty();
         if generated {
-            let result = self.model.forward(&batch, &mut NoProbe, &mut self.logits);
+            let wanted = |rows: &ScheduledRows| (rows.share.outputs(), rows.wanted);
+            let wanted = self.scheduled.iter().map(wanted);
+            let result = self.outputs.compute(self.model.as_mut(), &batch, wanted);
             self.hand_out(result);
         }
         let shown = self.forward(most.map_or(self.limits.prefill_chunk, |most| most - prompt_rows));
@@ -252,7 +257,8 @@ impl Scheduler {
             }
             let Some(share) = sequence.plan(&mut budget, &mut self.pool) else { continue };
             sequence.push(&share, &mut batch);
-            self.scheduled.push(ScheduledRows { sequence: index, share });
+            let wanted = sequence.wanted();
+            self.scheduled.push(ScheduledRows { sequence: index, share, wanted });
         }
         batch
     }
@@ -290,17 +296,20 @@ impl Scheduler {
 
     /// Gives every sequence of a pass its logits, and lets go of those that are complete.
     fn hand_out(&mut self, result: Result<()>) {
-        let mut logits = self.logits.as_slice();
+        let mut taken = 0;
         // Positions shift as sequences leave: a scheduled index is before those that follow it.
         let mut left = 0;
-        for ScheduledRows { sequence: index, share } in self.scheduled.drain(..) {
+        for ScheduledRows { sequence: index, share, wanted } in self.scheduled.drain(..) {
             let sequence = &mut self.running[index - left];
             let outcome = match &result {
                 Err(error) => Err(error.clone()),
                 Ok(()) => {
-                    let (own, rest) = logits.split_at(share.outputs() * self.scratch.vocab_size);
-                    logits = rest;
-                    sequence.take(share, own, &mut self.pool, &mut self.scratch)
+                    let own = taken..taken + share.outputs();
+                    taken = own.end;
+                    let rows = self.outputs.rows(self.model.as_mut(), own, wanted.is_some());
+                    rows.and_then(|mut rows| {
+                        sequence.take(share, &mut rows, &mut self.pool, &mut self.scratch)
+                    })
                 }
             };
             if sequence.ends(outcome) {
@@ -362,3 +371,5 @@ mod preemption_tests;
 mod test_support;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod top_tests;

@@ -15,11 +15,12 @@ use late::Late;
 
 use super::call::{Call, Goal};
 use super::lookup::Lookup;
+use super::outputs::Rows;
 use super::request::{Event, FinishReason, Usage};
 use super::share::Share;
 use crate::cache::{BlockPool, KvClaim};
 use crate::sampling::{
-    are_sound, Context, GenerationOptions, LogSoftmax, Sampler, Scores, TokenLogprob,
+    are_sound, Context, GenerationOptions, LogSoftmax, Sampler, Scores, TokenLogprob, TopWanted,
 };
 use crate::text::TextOut;
 use crate::{Error, Result};
@@ -164,32 +165,45 @@ impl Sequence {
         self.cache.grow(pool, self.cache.computed() + 1)
     }
 
-    /// Takes in what a pass computed: a share's rows, with their logits `[outputs, vocab]`. Returns
+    /// What is enough of the logits of its next rows, if not all are needed.
+    pub fn wanted(&self) -> Option<TopWanted> {
+        let (Some(writer), Goal::Generate(options)) = (&self.writer, &self.call.goal) else {
+            return None;
+        };
+        let is_next = self.next_output + 1 == self.tokens.len();
+        if !is_next || tells_logprobs(options) {
+            return None;
+        }
+        writer.sampler.wanted()
+    }
+
+    /// Takes in what a pass computed: a share's rows, with those of their logits that are wanted. Returns
     /// why the answer is complete, if it is.
     fn take_now(
         &mut self,
         share: Share,
-        logits: &[f32],
+        rows: &mut Rows<'_>,
         pool: &mut BlockPool,
         scratch: &mut Scratch,
     ) -> Result<Option<FinishReason>> {
         if share.decodes() {
-            return self.take_step(&share, logits, pool, scratch);
+            return self.take_step(&share, rows, pool, scratch);
         }
         self.cache.advance(pool, share.rows(), &self.tokens);
-        for logits in logits.chunks_exact(scratch.vocab_size) {
+        for row in 0..rows.len() {
             let position = self.next_output;
-            if self.call.goal.is_judge() && !are_sound(logits) {
+            if self.call.goal.is_judge() && !are_sound(rows.logits(row)?) {
                 self.prompt_logprobs.clear();
                 self.report_prompt();
                 return Ok(Some(FinishReason::Abort));
             }
-            check_sound(logits, position, scratch)?;
+            check_whole(rows, row, position, scratch)?;
             if position + 1 == self.tokens.len() {
-                return self.next_token(logits, scratch);
+                return self.next_token(rows, row, scratch);
             }
             let id = self.tokens[position + 1];
-            self.prompt_logprobs.push(self.describe(id, logits, scratch));
+            let described = self.describe(id, rows.logits(row)?, scratch);
+            self.prompt_logprobs.push(described);
             self.next_output += 1;
         }
         Ok(None)
@@ -200,15 +214,15 @@ impl Sequence {
     fn take_step(
         &mut self,
         share: &Share,
-        logits: &[f32],
+        rows: &mut Rows<'_>,
         pool: &mut BlockPool,
         scratch: &mut Scratch,
     ) -> Result<Option<FinishReason>> {
         let (mut finish, mut right) = (None, 0);
-        for (row, logits) in logits.chunks_exact(scratch.vocab_size).enumerate() {
-            check_sound(logits, self.next_output, scratch)?;
+        for row in 0..rows.len() {
+            check_whole(rows, row, self.next_output, scratch)?;
             self.cache.advance(pool, 1, &self.tokens);
-            finish = self.next_token(logits, scratch)?;
+            finish = self.next_token(rows, row, scratch)?;
             if finish.is_some() || self.step[..share.rows()].get(row + 1) != self.tokens.last() {
                 break;
             }
@@ -227,12 +241,13 @@ impl Sequence {
     /// What the logits after the last token lead to: the prompt's report, then one more token.
     fn next_token(
         &mut self,
-        logits: &[f32],
+        rows: &mut Rows<'_>,
+        row: usize,
         scratch: &mut Scratch,
     ) -> Result<Option<FinishReason>> {
         if self.tokens.len() == self.prompt_len {
             if let next @ [_, ..] = self.call.goal.next(self.index) {
-                let softmax = LogSoftmax::new(logits);
+                let softmax = LogSoftmax::new(rows.logits(row)?);
                 let judged = next.iter().map(|&id| softmax.token(id, 0, &mut scratch.buffer));
                 self.prompt_logprobs.extend(judged);
             }
@@ -242,11 +257,12 @@ impl Sequence {
             return Ok(Some(FinishReason::Length));
         };
         let context = Context { ids: &self.tokens, prompt_length: self.prompt_len };
-        let id = writer.sampler.next(&context, logits, &mut scratch.scores)?;
+        let id = writer.choose(&context, rows, row, scratch)?;
         let is_complete = writer.sampler.accept(id)?;
-        let told = options.logprobs || options.top_logprobs > 0;
-        let described = told.then(|| self.describe(id, logits, scratch));
-        let token = described.unwrap_or(TokenLogprob { id, logprob: None, top: Vec::new() });
+        let token = match tells_logprobs(options) {
+            true => self.describe(id, rows.logits(row)?, scratch),
+            false => TokenLogprob { id, logprob: None, top: Vec::new() },
+        };
         self.next_output = self.tokens.len();
         self.tokens.push(id);
         self.clock.note_token();
@@ -322,6 +338,37 @@ impl Writer {
             }
         };
         Writer { sampler: call.sampler(options, index), lookup, text: call.text(options, index) }
+    }
+
+    /// The token that a row leads to: by its largest logits, if they are enough.
+    fn choose(
+        &mut self,
+        context: &Context,
+        rows: &mut Rows<'_>,
+        row: usize,
+        scratch: &mut Scratch,
+    ) -> Result<u32> {
+        if let Some(top) = rows.top(row) {
+            let chosen = self.sampler.next_from_top(context, top, &mut scratch.scores);
+            if let Some(id) = chosen {
+                return Ok(id);
+            }
+            check_sound(rows.logits(row)?, context.ids.len() - 1, scratch)?;
+        }
+        self.sampler.next(context, rows.logits(row)?, &mut scratch.scores)
+    }
+}
+
+/// Whether events have the log-probabilities of generated tokens.
+fn tells_logprobs(options: &GenerationOptions) -> bool {
+    options.logprobs || options.top_logprobs > 0
+}
+
+/// [`check_sound`] of a row that came whole.
+fn check_whole(rows: &mut Rows<'_>, row: usize, position: usize, scratch: &Scratch) -> Result<()> {
+    match rows.top(row) {
+        Some(_) => Ok(()),
+        None => check_sound(rows.logits(row)?, position, scratch),
     }
 }
 

@@ -1,12 +1,15 @@
 //! A decoder together with its backend and cache, with the backend's types hidden.
 
+use std::ops::Range;
+
 use super::probe::ProbeObserver;
-use super::{Decoder, Probe};
+use super::{Decoder, NoProbe, Probe};
 use crate::cache::CacheShape;
 use crate::config::ModelConfig;
 use crate::ops::{Batch, Ops, Study};
+use crate::sampling::{TopLogits, TopRequest};
 use crate::weights::{Checkpoint, TensorData};
-use crate::Result;
+use crate::{Error, Result};
 
 /// A loaded model as [`crate::engine`] sees it.
 pub trait Model: Send {
@@ -17,6 +20,22 @@ pub trait Model: Send {
         probe: &mut dyn Probe,
         logits: &mut Vec<f32>,
     ) -> Result<()>;
+
+    /// Whether [`Model::forward_top`] brings less to the host than [`Model::forward`].
+    fn finds_top(&self) -> bool {
+        false
+    }
+
+    /// Runs a batch and gives the largest logits of each output. All of them stay for [`Model::read_logits`] until
+    /// the next pass.
+    fn forward_top(&mut self, _batch: &Batch, _request: &TopRequest) -> Result<Vec<TopLogits>> {
+        Err(Error::Internal("a model that gives all logits was asked for the largest".into()))
+    }
+
+    /// Puts the logits of some outputs of [`Model::forward_top`] into `logits`, in place of what it held.
+    fn read_logits(&mut self, _outputs: Range<usize>, _logits: &mut Vec<f32>) -> Result<()> {
+        Err(Error::Internal("logits of no pass were asked for".into()))
+    }
 
     /// See [`Study::read_block`].
     fn read_block(&self, block: u32) -> Result<Vec<u8>>;
@@ -35,6 +54,9 @@ pub struct Runtime<O: Ops> {
     ops: O,
     decoder: Decoder<O>,
     cache: O::Cache,
+    vocab_size: usize,
+    /// Logits of the last pass whose largest were asked for.
+    logits: Option<O::Tensor>, // [outputs, vocab]
 }
 
 impl<O: Ops> Runtime<O> {
@@ -52,7 +74,7 @@ impl<O: Ops> Runtime<O> {
             kv_heads: config.num_key_value_heads,
             head_dim: config.head_dim,
         })?;
-        Ok(Runtime { ops, decoder, cache })
+        Ok(Runtime { ops, decoder, cache, vocab_size: config.vocab_size, logits: None })
     }
 
     /// See [`Decoder::adapt`].
@@ -64,6 +86,7 @@ impl<O: Ops> Runtime<O> {
 impl<O> Model for Runtime<O>
 where
     O: Study + Send,
+    O::Tensor: Send,
     O::Matrix: Send,
     O::Vector: Send,
     O::Cache: Send,
@@ -74,6 +97,7 @@ where
         probe: &mut dyn Probe,
         logits: &mut Vec<f32>,
     ) -> Result<()> {
+        self.logits = None; // its memory is for this pass
         let observer = &mut ProbeObserver::new(probe);
         match self.decoder.forward(&self.ops, &mut self.cache, batch, observer)? {
             Some(output) => self.ops.read(&output, logits),
@@ -81,6 +105,28 @@ where
                 logits.clear();
                 Ok(())
             }
+        }
+    }
+
+    fn finds_top(&self) -> bool {
+        O::FINDS_TOP
+    }
+
+    fn forward_top(&mut self, batch: &Batch, request: &TopRequest) -> Result<Vec<TopLogits>> {
+        self.logits = None;
+        let mut probe = NoProbe;
+        let observer = &mut ProbeObserver::new(&mut probe);
+        self.logits = self.decoder.forward(&self.ops, &mut self.cache, batch, observer)?;
+        match &self.logits {
+            Some(logits) => self.ops.top_logits(logits, request),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn read_logits(&mut self, outputs: Range<usize>, logits: &mut Vec<f32>) -> Result<()> {
+        match &self.logits {
+            Some(all) => self.ops.read_rows(all, outputs, self.vocab_size, logits),
+            None => Err(Error::Internal("logits of no pass were asked for".into())),
         }
     }
 

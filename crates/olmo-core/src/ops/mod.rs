@@ -23,11 +23,17 @@ pub use receive::Receive;
 pub use rope::RopeTable;
 pub use train::{LossScale, LossSums, Parameter, TrainOps};
 
+use std::ops::Range;
+
 use crate::cache::CacheShape;
+use crate::sampling::{TopLogits, TopRequest};
 use crate::weights::TensorData;
 use crate::Result;
 
 pub trait Ops {
+    /// Whether [`Ops::top_logits`] brings less to the host than [`Ops::read`].
+    const FINDS_TOP: bool = false;
+
     /// Activations `[rows, width]`, a row per token of the batch.
     type Tensor;
     /// A weight `[out, in]`; the embedding table `[vocab, hidden]` is one too.
@@ -156,6 +162,29 @@ pub trait Ops {
 
     /// Puts the numbers themselves into `out`, row after row, in place of what it held.
     fn read(&self, x: &Self::Tensor, out: &mut Vec<f32>) -> Result<()>;
+
+    /// [`Ops::read`] of some rows, of `width` numbers each.
+    fn read_rows(
+        &self,
+        x: &Self::Tensor,
+        rows: Range<usize>,
+        width: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.read(x, out)?;
+        out.truncate(rows.end * width);
+        out.drain(..rows.start * width);
+        Ok(())
+    }
+
+    /// The largest logits of each row: see [`TopLogits`].
+    fn top_logits(&self, x: &Self::Tensor, request: &TopRequest) -> Result<Vec<TopLogits>> {
+        let mut logits = Vec::new();
+        self.read(x, &mut logits)?;
+        let width = logits.len() / request.temperatures.len().max(1);
+        let rows = logits.chunks_exact(width.max(1)).zip(&request.temperatures);
+        Ok(rows.map(|(row, &temperature)| TopLogits::of(row, request.count, temperature)).collect())
+    }
 }
 
 /// What is asked of a backend beside the forward pass: to look inside a model, and to take what its cache holds

@@ -8,12 +8,21 @@ use rand_chacha::ChaCha8Rng;
 use super::grammar::Constraint;
 use super::processors::{Candidate, Context, Processors, Scores};
 use super::select::first_largest;
+use super::top::{TopLogits, TopWanted, MOST_TOP_LOGITS};
 use super::GenerationOptions;
 use crate::{Error, Result};
+
+/// Rows that are wanted whole after two of which the largest logits were not enough: the next are likely to be like them.
+const WHOLE_ROWS: usize = 8;
 
 /// Chooses the tokens of one sequence.
 pub struct Sampler {
     processors: Processors,
+    temperature: f32,
+    /// Rows in turn of which the largest logits were not enough.
+    misses: usize,
+    /// How many of the next rows are wanted whole.
+    whole_rows: usize,
     /// None takes the likeliest token.
     draws: Option<Draws>,
     /// What form the answer is to have.
@@ -28,6 +37,9 @@ impl Sampler {
     pub fn new(options: &GenerationOptions, seed: u64, stream: usize) -> Sampler {
         Sampler {
             processors: Processors::new(options),
+            temperature: if options.do_sample { options.temperature as f32 } else { 1.0 },
+            misses: 0,
+            whole_rows: 0,
             draws: options.do_sample.then(|| Draws::new(seed, stream)),
             constraint: None,
             ends: options.eos_token_ids.clone(),
@@ -51,6 +63,58 @@ impl Sampler {
         }
     }
 
+    /// What [`Sampler::next_from_top`] needs of the next row; none if it takes all logits anyway.
+    pub fn wanted(&self) -> Option<TopWanted> {
+        if self.constraint.is_some() || self.whole_rows > 0 {
+            return None;
+        }
+        let is_enough = match self.draws {
+            None => self.processors.choose_from_top(),
+            Some(_) => self.processors.draw_from_top(),
+        };
+        let count = if self.is_plain() { 1 } else { MOST_TOP_LOGITS };
+        is_enough.then_some(TopWanted { count, temperature: self.temperature })
+    }
+
+    /// [`Sampler::next`] by the largest logits alone: the same token, or none if it takes all of them to tell.
+    pub fn next_from_top(
+        &mut self,
+        context: &Context,
+        top: &TopLogits,
+        scores: &mut Scores,
+    ) -> Option<u32> {
+        let token = match top.are_sound() {
+            true => self.choose_from_top(context, top, scores),
+            false => None,
+        };
+        self.misses = if token.is_some() { 0 } else { self.misses + 1 };
+        self.whole_rows = if self.misses > 1 { WHOLE_ROWS } else { 0 };
+        token
+    }
+
+    fn choose_from_top(
+        &mut self,
+        context: &Context,
+        top: &TopLogits,
+        scores: &mut Scores,
+    ) -> Option<u32> {
+        if self.is_plain() {
+            return top.candidates.first().map(|first| first.id);
+        }
+        scores.load_top(top);
+        self.processors.process(context, scores);
+        match &mut self.draws {
+            None => scores.likeliest(),
+            Some(draws) if scores.is_decided() => draw(scores, draws.next()),
+            Some(_) => None,
+        }
+    }
+
+    /// Whether the likeliest token is taken as the model has it.
+    fn is_plain(&self) -> bool {
+        self.processors.is_empty() && self.draws.is_none() && self.constraint.is_none()
+    }
+
     /// The next token after `context`, given the model's logits `[vocab]`, which hold no NaN and
     /// no positive infinity.
     ///
@@ -58,8 +122,8 @@ impl Sampler {
     /// [`Error::NoTokenLeft`] if the options forbid every token; transformers then raises too when it draws, but without drawing takes
     /// token 0, a forbidden one.
     pub fn next(&mut self, context: &Context, logits: &[f32], scores: &mut Scores) -> Result<u32> {
-        let is_plain = self.processors.is_empty() && self.draws.is_none();
-        let token = if is_plain && self.constraint.is_none() {
+        self.whole_rows = self.whole_rows.saturating_sub(1);
+        let token = if self.is_plain() {
             first_largest(logits).map(|id| id as u32)
         } else {
             match &mut self.constraint {

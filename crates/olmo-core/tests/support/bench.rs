@@ -70,6 +70,7 @@ impl Bench {
     pub fn new<O>(name: &str, ops: O) -> Bench
     where
         O: Study + Send + 'static,
+        O::Tensor: Send,
         O::Matrix: Send,
         O::Vector: Send,
         O::Cache: Send,

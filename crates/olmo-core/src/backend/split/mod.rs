@@ -8,9 +8,12 @@ mod values;
 
 pub use values::{Cache, Matrix, Pass, Tensor, Vector};
 
+use std::ops::Range;
+
 use self::values::Early;
 use crate::cache::CacheShape;
 use crate::ops::{Batch, LayerKind, LayerSpec, Ops, QkNorm, Receive};
+use crate::sampling::{TopLogits, TopRequest};
 use crate::shapes::EMBEDDING;
 use crate::weights::TensorData;
 use crate::{Error, Result};
@@ -74,6 +77,8 @@ fn astray() -> Error {
 }
 
 impl<A: Ops, B: Receive> Ops for SplitOps<A, B> {
+    const FINDS_TOP: bool = B::FINDS_TOP;
+
     type Tensor = Tensor<A, B>;
     type Matrix = Matrix<A, B>;
     type Vector = Vector<A, B>;
@@ -314,5 +319,22 @@ impl<A: Ops, B: Receive> Ops for SplitOps<A, B> {
             Tensor::First(early) => self.first.read(&early.x, out),
             Tensor::Last(x) => self.last.read(x, out),
         }
+    }
+
+    fn read_rows(
+        &self,
+        x: &Tensor<A, B>,
+        rows: Range<usize>,
+        width: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        match x {
+            Tensor::First(early) => self.first.read_rows(&early.x, rows, width, out),
+            Tensor::Last(x) => self.last.read_rows(x, rows, width, out),
+        }
+    }
+
+    fn top_logits(&self, x: &Tensor<A, B>, request: &TopRequest) -> Result<Vec<TopLogits>> {
+        self.last.top_logits(self.moved(x)?, request)
     }
 }

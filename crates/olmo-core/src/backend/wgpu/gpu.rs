@@ -276,6 +276,9 @@ impl Gpu {
         if bytes == 0 {
             return Ok(());
         }
+        if let Some(trace) = &*self.trace.borrow() {
+            trace.read(bytes);
+        }
         let kept = self.staging.take();
         let staging = kept.filter(|staging| staging.size() >= bytes).unwrap_or_else(|| {
             self.made(1);

@@ -27,6 +27,10 @@ pub(super) enum Kernel {
     SiluMul,
     Add,
     Select,
+    /// Lists of so many of the largest of a row's numbers: a power of two, up to [`TOP_ITEMS`].
+    TopOfLogits(usize),
+    /// The same of such lists.
+    TopOfLists(usize),
 }
 
 /// The kind of products that `shaders/lines.wgsl` computes.
@@ -74,6 +78,9 @@ pub(super) const TILE: usize = 64;
 /// Those of a workgroup of [`Kernel::ProjectCooperative`].
 pub(super) const COOPERATIVE_ROWS: usize = 64;
 pub(super) const COOPERATIVE_OUTPUTS: usize = 128;
+
+/// Numbers, or items of lists, of a workgroup of [`Kernel::TopOfLogits`] and [`Kernel::TopOfLists`].
+pub(super) const TOP_ITEMS: usize = 1024;
 
 /// Invocations of a workgroup of the kernels that compute a number each.
 pub(super) const SIZE: usize = 64;
@@ -143,6 +150,12 @@ impl Kernel {
             Kernel::SiluMul => vec![include_str!("shaders/silu_mul.wgsl")],
             Kernel::Add => vec![include_str!("shaders/add.wgsl")],
             Kernel::Select => vec![include_str!("shaders/select.wgsl")],
+            Kernel::TopOfLogits(wanted) => {
+                return top(wanted, include_str!("shaders/top/logits.wgsl"), sums)
+            }
+            Kernel::TopOfLists(wanted) => {
+                return top(wanted, include_str!("shaders/top/lists.wgsl"), sums)
+            }
         };
         parts.join("\n")
     }
@@ -202,6 +215,12 @@ impl Heads {
         };
         [&[&constants, ROW, cache_reader(cache), four], sums, &[kernel]].concat().join("\n")
     }
+}
+
+/// What finds the largest of items that `reader` reads.
+fn top(wanted: usize, reader: &str, sums: &Sums) -> String {
+    let constants = format!("const WANTED = {wanted}u; const ITEMS = {TOP_ITEMS}u;");
+    [&constants, sums.at, sums.total, reader, include_str!("shaders/top/find.wgsl")].join("\n")
 }
 
 /// Invocations that share the numbers of a head out, four each.

@@ -17,6 +17,7 @@ mod receive;
 mod recording;
 mod slice;
 mod timer;
+mod top;
 mod trace;
 
 pub use cache::Cache;
@@ -27,6 +28,8 @@ pub use pass::Pass;
 pub use slice::{Role, Tensor, Vector};
 pub use trace::{by_kernel, Binding, Dispatch, KernelTimes, Notes, Trace};
 
+use std::ops::Range;
+
 use self::gpu::Gpu;
 use self::kernels::{Kernel, SIZE};
 use self::recording::MOST_GROUPS;
@@ -36,6 +39,7 @@ use crate::device::Adapter;
 use crate::dtype::TensorType;
 use crate::ops::{Batch, LayerKind, LayerSpec, Ops, QkNorm, Study};
 use crate::precision::{Outline, Precision};
+use crate::sampling::{TopLogits, TopRequest};
 use crate::weights::TensorData;
 use crate::{Error, Result};
 
@@ -153,6 +157,8 @@ fn words<const N: usize>(numbers: [usize; N]) -> [u32; N] {
 }
 
 impl Ops for WgpuOps {
+    const FINDS_TOP: bool = true;
+
     type Tensor = Tensor;
     type Matrix = Matrix;
     type Vector = Vector;
@@ -297,6 +303,22 @@ impl Ops for WgpuOps {
     fn read(&self, x: &Tensor, out: &mut Vec<f32>) -> Result<()> {
         out.clear();
         self.gpu.read_into(out, x.buffer(), [x.first, x.rows * x.width], f32::from_bits)
+    }
+
+    fn read_rows(
+        &self,
+        x: &Tensor,
+        rows: Range<usize>,
+        _width: usize,
+        out: &mut Vec<f32>,
+    ) -> Result<()> {
+        out.clear();
+        let part = [x.first + rows.start * x.width, rows.len() * x.width];
+        self.gpu.read_into(out, x.buffer(), part, f32::from_bits)
+    }
+
+    fn top_logits(&self, x: &Tensor, request: &TopRequest) -> Result<Vec<TopLogits>> {
+        self.find_top(x, request)
     }
 }
 

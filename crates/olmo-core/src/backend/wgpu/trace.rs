@@ -15,6 +15,7 @@ struct Traced {
     notes: Notes,
     dispatches: Vec<Dispatch>,
     made: usize,
+    read: usize,
 }
 
 /// What is noted of a dispatch.
@@ -92,6 +93,15 @@ impl Trace {
     /// How many buffers and bind groups were made since the last time.
     pub fn take_made(&self) -> usize {
         std::mem::take(&mut self.traced().made)
+    }
+
+    pub(super) fn read(&self, bytes: u64) {
+        self.traced().read += bytes as usize;
+    }
+
+    /// How many bytes came back to the host since the last time.
+    pub fn take_read(&self) -> usize {
+        std::mem::take(&mut self.traced().read)
     }
 
     fn traced(&self) -> MutexGuard<'_, Traced> {

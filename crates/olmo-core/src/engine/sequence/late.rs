@@ -2,6 +2,7 @@
 
 use super::Sequence;
 use crate::cache::BlockPool;
+use crate::engine::outputs::Rows;
 use crate::engine::request::FinishReason;
 use crate::engine::sequence::Scratch;
 use crate::engine::share::Share;
@@ -10,7 +11,7 @@ use crate::Result;
 /// A share with its logits.
 pub(super) struct Late {
     share: Share,
-    logits: Vec<f32>,
+    logits: Vec<f32>, // [outputs, vocab]
 }
 
 impl Sequence {
@@ -29,21 +30,25 @@ impl Sequence {
         self.writer.as_mut().is_none_or(|writer| writer.sampler.is_ready())
     }
 
-    /// Takes in what a pass computed: a share's rows, with their logits `[outputs, vocab]`. Returns
+    /// Takes in what a pass computed: a share's rows, with those of their logits that are wanted. Returns
     /// why the answer is complete, if it is. Where what may follow is not known yet, that waits for
     /// [`Sequence::take_late`], so that nobody else does.
     pub fn take(
         &mut self,
         share: Share,
-        logits: &[f32],
+        rows: &mut Rows<'_>,
         pool: &mut BlockPool,
         scratch: &mut Scratch,
     ) -> Result<Option<FinishReason>> {
-        if !logits.is_empty() && !self.has_what_may_follow() {
-            self.late = Some(Late { share, logits: logits.to_vec() });
+        if rows.len() > 0 && !self.has_what_may_follow() {
+            let mut logits = Vec::with_capacity(rows.len() * scratch.vocab_size);
+            for row in 0..rows.len() {
+                logits.extend_from_slice(rows.logits(row)?);
+            }
+            self.late = Some(Late { share, logits });
             return Ok(None);
         }
-        self.take_now(share, logits, pool, scratch)
+        self.take_now(share, rows, pool, scratch)
     }
 
     /// Takes in what was put off; waits for what may follow.
@@ -56,6 +61,7 @@ impl Sequence {
         if let Some(writer) = &mut self.writer {
             writer.sampler.wait();
         }
-        self.take_now(share, &logits, pool, scratch)
+        let rows = &mut Rows::Whole { logits: &logits, vocab_size: scratch.vocab_size };
+        self.take_now(share, rows, pool, scratch)
     }
 }

@@ -1,6 +1,6 @@
 //! Forbidden token sequences.
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Forbids the last token of a bad word wherever the context ends with the tokens before it.
 ///
@@ -25,6 +25,10 @@ impl LogitsProcessor for BadWords {
 
     fn forbids(&self) -> Option<&'static str> {
         Some("bad_words_ids")
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Any
     }
 
     fn process(&mut self, context: &Context, scores: &mut Scores) {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Subtracts `frequency` times its count, and `presence` once, from the logit of every generated token. The
 /// prompt does not count.
@@ -27,6 +27,10 @@ impl CountedPenalties {
 impl LogitsProcessor for CountedPenalties {
     fn reference(&self) -> &'static str {
         "apply_penalties"
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Any
     }
 
     fn process(&mut self, context: &Context, scores: &mut Scores) {

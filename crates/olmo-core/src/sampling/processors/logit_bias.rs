@@ -1,6 +1,6 @@
 //! Biases for tokens that a caller prefers or avoids.
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Adds a bias to the logits of given tokens.
 ///
@@ -19,6 +19,10 @@ impl LogitBias {
 impl LogitsProcessor for LogitBias {
     fn reference(&self) -> &'static str {
         "LogitBiasLogitsProcessor"
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Any
     }
 
     fn process(&mut self, _: &Context, scores: &mut Scores) {

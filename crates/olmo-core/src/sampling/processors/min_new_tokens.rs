@@ -1,6 +1,6 @@
 //! A minimum length of the answer.
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Forbids the end tokens until `min_new_tokens` have been generated.
 ///
@@ -23,6 +23,10 @@ impl LogitsProcessor for MinNewTokens {
 
     fn forbids(&self) -> Option<&'static str> {
         Some("min_new_tokens")
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Any
     }
 
     fn process(&mut self, context: &Context, scores: &mut Scores) {

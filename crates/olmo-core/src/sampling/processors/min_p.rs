@@ -1,6 +1,6 @@
 //! Keeping only tokens that are likely relative to the likeliest.
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Keeps the tokens at least `min_p` times as likely as the likeliest one.
 ///
@@ -20,7 +20,14 @@ impl LogitsProcessor for MinP {
         "MinPLogitsWarper"
     }
 
+    fn sees(&self) -> Sees {
+        Sees::Likely
+    }
+
     fn process(&mut self, _: &Context, scores: &mut Scores) {
+        if !scores.is_decided() {
+            return scores.retain_likely_seen(self.min_p);
+        }
         let softmax = scores.softmax();
         let least = self.min_p * softmax.probability(scores.max());
         // Most tokens are far too unlikely; skip the exact comparison for them.

@@ -17,9 +17,11 @@ mod top_k;
 mod top_n_sigma;
 mod top_p;
 mod typical_p;
+mod unseen;
 
 pub use scores::{Candidate, Scores};
 
+use super::top::MOST_TOP_LOGITS;
 use super::GenerationOptions;
 
 /// The tokens of a sequence when its next token is chosen.
@@ -38,6 +40,19 @@ impl Context<'_> {
     }
 }
 
+/// Which scores a processor has to be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sees {
+    /// Those that there are: it changes them one by one.
+    Any,
+    /// So many of the largest, and all that tie with the last of them. It cuts off all others.
+    Largest(usize),
+    /// As many of the largest as it turns out to keep, and the sum over all. It cuts off the others.
+    Likely,
+    /// All.
+    All,
+}
+
 /// One step from logits to the scores that the choice is made from.
 ///
 /// A processor belongs to one sequence: between two calls the context only grows.
@@ -45,7 +60,12 @@ pub trait LogitsProcessor: Send {
     /// The class of transformers that defines this processor, else its name in its source.
     fn reference(&self) -> &'static str;
 
+    /// In a step that begins again with all scores it is called a second time.
     fn process(&mut self, context: &Context, scores: &mut Scores);
+
+    fn sees(&self) -> Sees {
+        Sees::All
+    }
 
     /// The option behind this processor, if it forbids tokens and could forbid the last one left.
     fn forbids(&self) -> Option<&'static str> {
@@ -115,10 +135,27 @@ impl Processors {
         self.0.is_empty()
     }
 
-    /// Runs every processor on the scores.
+    /// Whether the largest logits may be enough for a draw: some processor cuts off the others.
+    pub(super) fn draw_from_top(&self) -> bool {
+        match self.0.iter().map(|processor| processor.sees()).find(|&sees| sees != Sees::Any) {
+            Some(Sees::Largest(count)) => count < MOST_TOP_LOGITS,
+            Some(Sees::Likely) => true,
+            Some(Sees::Any | Sees::All) | None => false,
+        }
+    }
+
+    /// Whether the largest logits may be enough to find the likeliest token.
+    pub(super) fn choose_from_top(&self) -> bool {
+        self.0.iter().all(|processor| processor.sees() == Sees::Any)
+    }
+
+    /// Runs every processor on the scores, up to one that the largest alone leave undecided.
     pub fn process(&mut self, context: &Context, scores: &mut Scores) {
         for processor in &mut self.0 {
             processor.process(context, scores);
+            if processor.sees() != Sees::Any && !scores.is_decided() {
+                return;
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Forbidding repeated n-grams.
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Forbids every token that would complete an n-gram that the context, including the prompt, already has.
 ///
@@ -23,6 +23,10 @@ impl LogitsProcessor for NoRepeatNgram {
 
     fn forbids(&self) -> Option<&'static str> {
         Some("no_repeat_ngram_size")
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Any
     }
 
     fn process(&mut self, context: &Context, scores: &mut Scores) {

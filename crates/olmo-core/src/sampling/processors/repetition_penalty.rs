@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Divides the positive and multiplies the negative logits of every token in the context, including the
 /// prompt, by the penalty, once however often the token occurs.
@@ -24,6 +24,10 @@ impl RepetitionPenalty {
 impl LogitsProcessor for RepetitionPenalty {
     fn reference(&self) -> &'static str {
         "RepetitionPenaltyLogitsProcessor"
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Any
     }
 
     fn process(&mut self, context: &Context, scores: &mut Scores) {

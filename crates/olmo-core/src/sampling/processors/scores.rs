@@ -1,6 +1,7 @@
 //! The scores of one step, and the buffers that processors share.
 
 use super::mass::Ranked;
+use super::unseen::Unseen;
 use crate::sampling::grammar::Mask;
 use crate::sampling::select::{at_least, first_largest, kth_largest, largest};
 
@@ -23,8 +24,10 @@ pub struct Scores {
     /// One score per token of the vocabulary, as long as nothing has been cut off.
     all: Vec<f32>,
     /// The remaining tokens, in ascending order of ids, once something has been cut off.
-    kept: Vec<Candidate>,
-    narrowed: bool,
+    pub(super) kept: Vec<Candidate>,
+    pub(super) narrowed: bool,
+    /// The others, if only the largest were loaded and nothing has been cut off for certain.
+    pub(super) unseen: Option<Unseen>,
     /// Where processors put tokens in order.
     pub(super) ranked: Vec<Ranked>,
     /// Where the largest scores are selected.
@@ -46,6 +49,7 @@ impl Scores {
         self.all.extend_from_slice(logits);
         self.kept.clear();
         self.narrowed = false;
+        self.unseen = None;
     }
 
     /// Starts a step with the logits of the allowed tokens only.
@@ -64,8 +68,7 @@ impl Scores {
             }
             return;
         }
-        self.all.clear();
-        self.kept.clear();
+        self.load(&[]);
         self.narrowed = true;
         let candidate = |id: u32| Some(Candidate { id, score: *logits.get(id as usize)? });
         self.kept.extend(mask.iter().filter(|id| !ends.contains(id)).filter_map(candidate));
@@ -86,7 +89,7 @@ impl Scores {
     /// Number of tokens not yet cut off.
     pub fn len(&self) -> usize {
         if self.narrowed {
-            self.kept.len()
+            self.kept.len() + self.unseen.map_or(0, |unseen| unseen.count)
         } else {
             self.all.len()
         }
@@ -105,12 +108,12 @@ impl Scores {
     }
 
     /// The token with the greatest score, the first among equals, as in `torch.argmax`. None if every token
-    /// is forbidden.
+    /// is forbidden, or one that was not loaded may have that score.
     pub(in crate::sampling) fn likeliest(&self) -> Option<u32> {
         if !self.narrowed {
             return first_largest(&self.all).map(|id| id as u32);
         }
-        let mut best = (None, f32::NEG_INFINITY);
+        let mut best = (None, self.unseen.map_or(f32::NEG_INFINITY, |unseen| unseen.most));
         for Candidate { id, score } in &self.kept {
             if *score > best.1 {
                 best = (Some(*id), *score);
@@ -119,7 +122,8 @@ impl Scores {
         best.0
     }
 
-    /// Changes the score of one token; a token that is cut off or unknown has none.
+    /// Changes the score of one token; a token that is cut off or unknown has none. `change` of a greater score gives
+    /// no lesser one.
     pub fn update(&mut self, id: u32, change: impl FnOnce(f32) -> f32) {
         let score = if self.narrowed {
             let at = self.kept.binary_search_by_key(&id, |candidate| candidate.id);
@@ -127,8 +131,13 @@ impl Scores {
         } else {
             self.all.get_mut(id as usize)
         };
-        if let Some(score) = score {
-            *score = change(*score);
+        if let Some(unseen) = &mut self.unseen {
+            unseen.sum = None;
+        }
+        match (score, &mut self.unseen) {
+            (Some(score), _) => *score = change(*score),
+            (None, Some(unseen)) => unseen.most = unseen.most.max(change(unseen.most)),
+            (None, None) => {}
         }
     }
 
@@ -137,8 +146,11 @@ impl Scores {
         self.update(id, |_| f32::NEG_INFINITY);
     }
 
-    /// Changes every score.
+    /// Changes every score alike; `change` of a greater one gives no lesser one.
     pub fn update_all(&mut self, change: impl Fn(f32) -> f32) {
+        if let Some(unseen) = &mut self.unseen {
+            unseen.most = change(unseen.most);
+        }
         if self.narrowed {
             self.kept.iter_mut().for_each(|candidate| candidate.score = change(candidate.score));
         } else {
@@ -166,7 +178,10 @@ impl Scores {
             self.weights.clear();
             self.weights.extend(self.kept.iter().map(|candidate| candidate.score));
             let least = kth_largest(&self.weights, k, &mut self.selection);
-            return self.retain(|candidate| candidate.score >= least);
+            return match self.unseen {
+                Some(_) => self.retain_largest_seen(least),
+                None => self.retain(|candidate| candidate.score >= least),
+            };
         }
         let least = kth_largest(&self.all, k, &mut self.selection);
         let kept = at_least(&self.all, least);

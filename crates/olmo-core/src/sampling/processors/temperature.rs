@@ -1,6 +1,6 @@
 //! The temperature of the distribution.
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Divides every logit.
 ///
@@ -18,6 +18,10 @@ impl Temperature {
 impl LogitsProcessor for Temperature {
     fn reference(&self) -> &'static str {
         "TemperatureLogitsWarper"
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Any
     }
 
     fn process(&mut self, _: &Context, scores: &mut Scores) {

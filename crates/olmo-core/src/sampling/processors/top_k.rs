@@ -1,6 +1,6 @@
 //! Keeping only the k likeliest tokens.
 
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Keeps the k tokens with the largest scores, and any that tie with the last of them.
 ///
@@ -19,6 +19,10 @@ impl TopK {
 impl LogitsProcessor for TopK {
     fn reference(&self) -> &'static str {
         "TopKLogitsWarper"
+    }
+
+    fn sees(&self) -> Sees {
+        Sees::Largest(self.top_k)
     }
 
     fn process(&mut self, _: &Context, scores: &mut Scores) {

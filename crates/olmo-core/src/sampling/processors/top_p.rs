@@ -2,7 +2,7 @@
 
 use super::mass::{crossing, Ranked};
 use super::scores::Softmax;
-use super::{Context, LogitsProcessor, Scores};
+use super::{Context, LogitsProcessor, Scores, Sees};
 
 /// Cuts off the least likely tokens whose probabilities add up to at most `1 - top_p`; the likeliest token
 /// always stays.
@@ -27,7 +27,14 @@ impl LogitsProcessor for TopP {
         "TopPLogitsWarper"
     }
 
+    fn sees(&self) -> Sees {
+        Sees::Likely
+    }
+
     fn process(&mut self, _: &Context, scores: &mut Scores) {
+        if !scores.is_decided() {
+            return scores.retain_mass_seen(self.rest);
+        }
         let softmax = scores.softmax();
         let below = |mass: f32| mass <= self.rest;
         let mut ranked = std::mem::take(&mut scores.ranked);
