@@ -128,15 +128,15 @@ impl Kernel {
             Kernel::SwigluRows(lines) => {
                 return lines.source(include_str!("shaders/swiglu_rows.wgsl"), sums)
             }
-            Kernel::RmsNorm => vec![sums.at, sums.total, include_str!("shaders/rms_norm.wgsl")],
-            Kernel::NormAdd => vec![sums.at, sums.total, include_str!("shaders/norm_add.wgsl")],
+            Kernel::RmsNorm => with_norm(sums, &[include_str!("shaders/rms_norm.wgsl")]),
+            Kernel::NormAdd => with_norm(sums, &[include_str!("shaders/norm_add.wgsl")]),
             Kernel::Rope => vec![include_str!("shaders/rope.wgsl")],
             Kernel::Store(dtype) => {
                 vec![ROW, cache_writer(dtype), include_str!("shaders/store.wgsl")]
             }
             Kernel::AttentionInput(dtype) => {
                 let kernel = include_str!("shaders/attention_input.wgsl");
-                vec![sums.at, sums.total, cache_writer(dtype), kernel]
+                with_norm(sums, &[cache_writer(dtype), kernel])
             }
             Kernel::Attention(heads) => {
                 return heads.source(include_str!("shaders/attention.wgsl"), &[sums.at, sums.each])
@@ -226,6 +226,11 @@ fn top(wanted: usize, reader: &str, sums: &Sums) -> String {
 /// Invocations that share the numbers of a head out, four each.
 fn lanes(head_dim: usize) -> usize {
     head_dim.div_ceil(4).next_power_of_two()
+}
+
+/// A kernel that norms rows.
+fn with_norm(sums: &Sums, kernel: &[&'static str]) -> Vec<&'static str> {
+    [&[sums.at, sums.total, include_str!("shaders/norm.wgsl")], kernel].concat()
 }
 
 /// A kernel that reads units of weights of one type.

@@ -46,10 +46,6 @@ fn normed_key(i: u32) -> f32 {
     return k[row * p.width + i] * scale * k_norm[i];
 }
 
-fn scale_of(sum: f32, width: u32, at: At) -> f32 {
-    return 1.0 / sqrt(total(sum, at) / f32(width) + p.eps);
-}
-
 @compute @workgroup_size(NORM_SIZE)
 fn main(at: At) {
     row = at.group.y;

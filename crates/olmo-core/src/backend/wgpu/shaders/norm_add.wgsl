@@ -12,6 +12,6 @@ fn main(at: At) {
     let row = at.group.x * p.width;
     var sum = 0.0;
     for (var i = at.lane; i < p.width; i += NORM_SIZE) { sum += h[row + i] * h[row + i]; }
-    let scale = 1.0 / sqrt(total(sum, at) / f32(p.width) + p.eps);
+    let scale = scale_of(sum, p.width, at);
     for (var i = at.lane; i < p.width; i += NORM_SIZE) { y[row + i] = x[row + i] + h[row + i] * scale * weight[i]; }
 }
