@@ -106,7 +106,7 @@ export function addComputeOptions(command: Command): Command {
       suggesting(
         new Option(
           '--device <name>',
-          'auto, cpu, gpu, gpu:N, vulkan, metal, dx12, software-gpu, cuda or cuda:N (default: auto)',
+          'auto, cpu, gpu, gpu:N, vulkan, metal, dx12, software-gpu, cuda or cuda:N (default: OLMO2_DEVICE, or auto)',
         ),
         ['auto', 'cpu', 'gpu', 'vulkan', 'metal', 'dx12', 'software-gpu', 'cuda'],
       ),

@@ -222,6 +222,7 @@ async function checkCache({ cacheDir }: HubSettings): Promise<CacheCheck> {
 
 /** Variables that olmo2 reads, and whether what they hold may be shown. */
 const VARIABLES: Record<string, 'shown' | 'hidden'> = {
+  OLMO2_DEVICE: 'shown',
   OLMO2_KERNELS: 'shown',
   NAPI_RS_NATIVE_LIBRARY_PATH: 'shown',
   HF_HOME: 'shown',

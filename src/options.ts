@@ -42,7 +42,8 @@ export interface LoadOptions {
   /**
    * Where the model runs: `cpu`; `gpu` or `gpu:N`, a GPU of any maker by its number; `vulkan`, `metal` or `dx12`, the
    * first GPU of that interface; `software-gpu`, a driver that computes on the CPU, for tests; in a build with CUDA also
-   * `cuda` and `cuda:N`. `auto` takes the first GPU whose free memory holds the model, else the CPU. Default `auto`.
+   * `cuda` and `cuda:N`. `auto` takes the first GPU whose free memory holds the model, else the CPU. Default: what the
+   * environment variable `OLMO2_DEVICE` names, else `auto`.
    */
   device?:
     | 'auto'
@@ -202,7 +203,8 @@ export const loadShape = {
 /** Options of a load as the binding takes them. */
 export function toNativeLoadOptions(options: LoadOptions): NativeLoadOptions {
   checkObject('options', options, loadShape)
-  const { dtype, cacheDtype, device, gpuLayers, threads, cacheTokens, mmap } = options
+  const { device = process.env.OLMO2_DEVICE || undefined } = options
+  const { dtype, cacheDtype, gpuLayers, threads, cacheTokens, mmap } = options
   const { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers } = options
   const limits = { maxNumSeqs, prefillChunk, logitsChunk, maxQueue, maxAnswers }
   return defined({ dtype, cacheDtype, device, gpuLayers, threads, cacheTokens, mmap, ...limits })
