@@ -1,10 +1,12 @@
 // The kernels for GPUs, from Node, on a driver that computes on the CPU (Debian's mesa-vulkan-drivers). Where there is
 // none, the tests that need it say so in their output.
 import test, { type ExecutionContext } from 'ava'
-import { Olmo2, OptionError, ResourceError } from 'olmo2'
+import { EngineError, Olmo2, OptionError, ResourceError } from 'olmo2'
 import { type Gpu, listGpus } from 'olmo2/doctor'
 
-import { olmo2, tiny } from './support.js'
+import { native } from '../src/engine/native.js'
+import { post, started } from './serve/setup.js'
+import { longWinded, olmo2, tiny } from './support.js'
 
 const PROMPT = 'She read the word'
 const PROMPTS = [PROMPT, 'the fox', 'again and again and again']
@@ -12,9 +14,12 @@ const PROMPTS = [PROMPT, 'the fox', 'again and again and again']
 const gpus = await listGpus()
 const software = gpus.find(({ device }) => device === 'software-gpu')
 
-/** A test on the driver; without it, a line that names the test. */
+/**
+ * A test on the driver; without it, a line that names the test. One runs after another, since some lose all GPUs of this
+ * process.
+ */
 function onGpu(title: string, run: (t: ExecutionContext, gpu: Gpu) => Promise<void>): void {
-  test(title, async (t) => {
+  test.serial(title, async (t) => {
     if (software) return run(t, software)
     t.log('not run: no driver here computes on the CPU; Debian has mesa-vulkan-drivers')
     t.pass()
@@ -63,8 +68,58 @@ onGpu('a driver that computes on the CPU is listed, and never taken by itself', 
   )
 })
 
+/** A model whose answers do not end before the GPU is lost. */
+const ENDLESS = { device: 'software-gpu', cacheTokens: 20_000 } as const
+
+onGpu('a GPU that is lost ends the requests in work, and nothing else', async (t) => {
+  const text = async (model: Olmo2) => (await model.generate(PROMPT, { maxNewTokens: 12 })).text
+  const lost = { instanceOf: EngineError, code: 'DEVICE_FAILED' }
+  const model = await Olmo2.load(longWinded, ENDLESS)
+  const expected = await text(model)
+  const inWork = PROMPTS.map((prompt) => model.generate(prompt))
+  const streams = inWork.map((generation) => generation[Symbol.asyncIterator]())
+  for (const stream of streams) t.false((await stream.next()).done)
+
+  native().loseGpus()
+  for (const stream of streams) {
+    const toItsEnd = async () => {
+      while (!(await stream.next()).done);
+    }
+    await t.throwsAsync(toItsEnd(), lost)
+  }
+  await t.throwsAsync(model.generate(PROMPT), lost, 'the device stays lost')
+  await t.throwsAsync(model.forward(PROMPT), lost)
+  await model.dispose()
+  await t.throwsAsync(model.generate(PROMPT), { code: 'DISPOSED' })
+
+  await using again = await Olmo2.load(longWinded, ENDLESS)
+  t.is(await text(again), expected)
+})
+
+onGpu('a server whose GPU is lost answers the next request', async (t) => {
+  const server = await started(t, { models: { x: longWinded }, load: ENDLESS })
+  const ask = (options: object) =>
+    post(server, '/v1/completions', { model: 'x', prompt: PROMPT, temperature: 0, ...options })
+  const text = async () => {
+    const response = await ask({ max_tokens: 8 })
+    t.is(response.status, 200)
+    return ((await response.json()) as { choices: { text: string }[] }).choices[0]?.text
+  }
+  const expected = await text()
+  const { body } = await ask({ max_tokens: 19_000, stream: true })
+  const reader = body?.pipeThrough(new TextDecoderStream()).getReader()
+  t.regex((await reader?.read())?.value ?? '', /^data: .*"text"/)
+
+  native().loseGpus()
+  let rest = ''
+  for (let part = await reader?.read(); part?.value; part = await reader?.read()) rest += part.value
+  t.regex(rest, /the device was lost.*"code":"DEVICE_FAILED"/)
+  t.is(await text(), expected)
+  t.is(await text(), expected)
+})
+
 test('auto takes the CPU unless a GPU says that it has room', async (t) => {
-  await using model = await Olmo2.load(tiny)
+  await using model = await Olmo2.load(tiny, { device: 'auto' })
   t.is(
     model.info.device === 'cpu',
     gpus.every(({ reason }) => reason !== undefined),

@@ -18,6 +18,12 @@ pub fn gpus(env: &Env, need: f64) -> Promise<Vec<Gpu>> {
     promise_blocking(env, move || Ok(core::gpus(need as u64).into_iter().map(Gpu::from).collect()))
 }
 
+/// Loses every GPU that a model of this process runs on, as a driver does that resets it: for the tests of this package.
+#[napi(catch_unwind)]
+pub fn lose_gpus() {
+    olmo_core::device::lose_gpus();
+}
+
 #[napi(object, object_from_js = false)]
 pub struct Host {
     /// The kernels that are used; undefined if the environment names others than there are

@@ -6,6 +6,7 @@ mod adapter;
 mod heaps;
 #[cfg(feature = "wgpu")]
 mod instance;
+mod loss;
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,6 +15,9 @@ use std::str::FromStr;
 pub use adapter::Adapter;
 #[cfg(feature = "wgpu")]
 pub use heaps::Heaps;
+pub use loss::lose_gpus;
+#[cfg(feature = "wgpu")]
+pub(crate) use loss::losses;
 
 use crate::error::Message;
 use crate::{Error, Result};

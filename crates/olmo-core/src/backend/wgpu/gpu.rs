@@ -18,7 +18,7 @@ use super::recording::{BindGroups, Recording, MOST_DISPATCHES, MOST_WORK, PARAMS
 use super::slice::Tensor;
 use super::timer::Timer;
 use super::trace::Trace;
-use crate::device::Adapter;
+use crate::device::{losses, Adapter};
 use crate::error::{Amount, Hint};
 use crate::{Error, Result};
 
@@ -42,6 +42,8 @@ pub(super) struct Gpu {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     failure: Failure,
+    /// How often GPUs had been lost on purpose when it was opened.
+    losses: usize,
     pool: Arc<Pool>,
     pub(super) params: wgpu::Buffer,
     pub(super) limits: Cell<Limits>,
@@ -109,6 +111,7 @@ impl Gpu {
             device,
             queue,
             failure,
+            losses: losses(),
             pool: Arc::default(),
             params,
             sums: Cell::new(sums),
@@ -312,6 +315,13 @@ impl Gpu {
         staging.unmap();
         self.staging.replace(Some(staging));
         Ok(())
+    }
+
+    /// Loses the device, if GPUs have been lost on purpose since it was opened.
+    pub(super) fn lose_if_asked(&self) {
+        if self.losses != losses() {
+            self.device.destroy();
+        }
     }
 
     /// Loses the device on purpose.

@@ -193,6 +193,7 @@ impl Gpu {
 
     /// Sends what is recorded; what follows is sent once there are so many dispatches.
     fn send(&self, enough: usize) -> Result<()> {
+        self.lose_if_asked();
         self.enough.set(enough);
         self.work.set(0);
         let mut recording = std::mem::take(&mut *self.recording.borrow_mut());
