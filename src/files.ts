@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { constants, type Stats } from 'node:fs'
+import { constants, fsync, type Stats } from 'node:fs'
 import { type FileHandle, mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 
 import { checkArgument, checkArguments } from './arguments.js'
 import { CheckpointError, OptionError } from './errors.js'
@@ -29,6 +30,12 @@ export function temporaryName(path: string, extension: string): string {
   return `${path}.${randomBytes(4).toString('hex')}.${extension}`
 }
 
+/** Has the system put what was written to a file onto the disk. */
+export async function flush({ fd }: FileHandle): Promise<void> {
+  // Not its own `sync`: under Yarn's Plug'n'Play handles have none.
+  await promisify(fsync)(fd)
+}
+
 /**
  * Writes a whole file so that it has, after whatever happens, either its old content or the new.
  */
@@ -39,7 +46,7 @@ export async function writeAtomically(path: string, content: string): Promise<vo
     const file = await open(temporary, 'wx')
     try {
       await file.writeFile(content)
-      await file.sync()
+      await flush(file)
     } finally {
       await file.close()
     }
@@ -128,7 +135,7 @@ export async function syncFolder(path: string): Promise<void> {
   let folder: FileHandle | undefined
   try {
     folder = await open(path, 'r')
-    await folder.sync()
+    await flush(folder)
   } catch {
     // Windows opens no folders, and some file systems sync none.
   } finally {

@@ -16,6 +16,7 @@ import { stage } from '../release/stage.mjs'
 import { checkBundles } from './bundles.mjs'
 import { installations } from './install.mjs'
 import { lintPackage } from './lint.mjs'
+import { checkManagers } from './managers.mjs'
 import { measure } from './measure.mjs'
 import { checkNext } from './next.mjs'
 import { checkLockfile, checkPlatforms, emptyPackages } from './platforms.mjs'
@@ -45,6 +46,7 @@ try {
   await measure({ app, place, env, nodes: nodes(tools) })
   await checkPlatforms(published, { place, env })
   await checkLockfile(published, { app, place, env, target: TARGET })
+  await checkManagers({ place, tools, registry, env })
   const texts = new Map()
   for await (const { name, text } of samples(app, env)) {
     texts.set(name, text)

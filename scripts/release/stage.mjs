@@ -25,7 +25,9 @@ const OF_CLONE = ['devDependencies', 'scripts', 'ava', 'napi', 'allowScripts']
 export async function stage(out, addons) {
   await rm(out, { recursive: true, force: true })
   await mkdir(out, { recursive: true })
-  const manifest = published(JSON.parse(await readFile('package.json', 'utf8')))
+  const read = async (file) => JSON.parse(await readFile(file, 'utf8'))
+  const checkpoints = await read(join(CHECKPOINTS, 'package.json'))
+  const manifest = published(await read('package.json'), checkpoints)
   const folders = [await stageLibrary(out, manifest), await stageCheckpoints(out, manifest)]
   await new NapiCli().createNpmDirs({ cwd: process.cwd(), npmDir: join(out, 'npm') })
   for (const [target, file] of addons)
@@ -33,17 +35,24 @@ export async function stage(out, addons) {
   return folders.map((one) => ({ ...one, ...pack(one.folder, out) }))
 }
 
-/** package.json as npm gets it: with the platforms' packages, which a clone has no use for. */
-function published(manifest) {
-  const { name, version, napi } = manifest
+/**
+ * package.json as npm gets it: with the platforms' packages, which a clone has no use for, and the checkpoints, which
+ * pnpm and Yarn let olmo2 find only as a peer.
+ */
+function published(manifest, checkpoints) {
+  const { name, version, napi, peerDependencies, peerDependenciesMeta } = manifest
   const targets = napi.targets.map(platformOf)
   const kept = Object.entries(manifest).filter(([key]) => !OF_CLONE.includes(key))
   return {
     ...Object.fromEntries(kept),
     ...addresses(manifest),
+    // The engine reads the model from a folder, and Yarn keeps packages as archives.
+    preferUnplugged: true,
     optionalDependencies: Object.fromEntries(
       targets.map((target) => [`${name}-${target}`, version]),
     ),
+    peerDependencies: { ...peerDependencies, [checkpoints.name]: `^${checkpoints.version}` },
+    peerDependenciesMeta: { ...peerDependenciesMeta, [checkpoints.name]: { optional: true } },
   }
 }
 

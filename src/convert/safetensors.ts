@@ -1,6 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 
 import { CheckpointError } from '../errors.js'
+import { flush } from '../files.js'
 import { reasonOf } from '../realm.js'
 import type { Part, PlannedTensor } from './plan.js'
 
@@ -199,7 +200,7 @@ export async function writePlanned(
         onBytes(done, total)
       }
     }
-    await file.sync()
+    await flush(file)
   } finally {
     await file.close()
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 
 import { checkArguments } from '../../arguments.js'
 import { CheckpointError } from '../../errors.js'
-import { temporaryName, writeResult } from '../../files.js'
+import { flush, temporaryName, writeResult } from '../../files.js'
 import { reasonOf } from '../../realm.js'
 import { metricKind } from '../metric-kind.js'
 import { firstOfEach, readDocuments, readResults } from '../read.js'
@@ -147,7 +147,7 @@ class SampleFile {
 
   async finish(): Promise<void> {
     await this.#flush()
-    await this.#file.sync()
+    await flush(this.#file)
     await this.#file.close()
     await rename(this.#temporary, this.#path)
     this.#result = this.#hash.digest('hex')

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, rename, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 
-import { syncFolder, systemCode } from '../../files.js'
+import { flush, syncFolder, systemCode } from '../../files.js'
 import { makeFolder } from '../cache/folders.js'
 import { contentHash } from './hash.js'
 import { noteOf, readNote, writeNote } from './note.js'
@@ -104,7 +104,7 @@ export class PartialFile {
    */
   async finish(blob: string): Promise<boolean> {
     await this.#noting
-    await this.#file.sync()
+    await flush(this.#file)
     if (!(await isSameFile(this.#file, this.#path, this.size))) return false
     try {
       await rename(this.#path, blob)
