@@ -260,6 +260,7 @@ test('help and version exit with 0', async (t) => {
     t.regex(help.stdout, new RegExp(name))
   const generate = await olmo2(['generate', '--help'])
   t.regex(generate.stdout, /--max-new-tokens <n> .*default 128/)
+  t.regex(generate.stdout, /in the syntax\s+of\s+Rust's\s+`regex`/)
   t.regex(generate.stdout, /--no-repeat-ngram-size <n>/)
   const greeting = await olmo2([])
   t.is(greeting.exitCode, 0)

@@ -39,8 +39,9 @@ const inJson: Partial<Record<EngineOption, string>> = {
 /** What the help says of an option. */
 function help(name: EngineOption): string {
   const { help, default: value, kind } = entry(name)
+  // Its own name there is that of something else, as Rust's `regex` is.
   const text = help.replace(/`(\w+)`/g, (found, option) =>
-    names.includes(option) ? toFlag(option) : found,
+    option !== name && names.includes(option) ? toFlag(option) : found,
   )
   const repeatable = ['ids', 'idLists', 'texts', 'biases'].includes(kind) && 'repeatable'
   const byDefault = inJson[name] ?? `default ${kind === 'flag' ? onOff(value) : value}`
