@@ -21,8 +21,10 @@ export async function checkManagers({ place, tools, registry, env }) {
     await writeFile(join(folder, 'package.json'), '{"private":true,"type":"module"}')
     await writeFile(join(folder, '.yarnrc.yml'), yarnSettings(registry.url))
     await writeFile(join(folder, 'yarn.lock'), '')
-    const run = (...args) =>
-      execa(node, [program, ...args], { cwd: folder, env, extendEnv: false, all: true })
+    // What pnpm writes for commands calls what every Unix has.
+    const PATH = `${env.PATH}:/usr/bin:/bin`
+    const options = { cwd: folder, env: { ...env, PATH }, extendEnv: false, stdin: 'ignore' }
+    const run = (...args) => execa(node, [program, ...args], options)
     await run('add', 'olmo2', 'olmo2-5m-checkpoints')
     const generate = ['generate', 'Once upon a time', '--max-new-tokens', '6', '--seed', '7']
     const { stdout } = await run(...exec, 'olmo2', ...generate)
