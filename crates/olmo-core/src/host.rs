@@ -179,7 +179,9 @@ fn cpu_features() -> Vec<&'static str> {
     }
     let all = detected!("sse4.2" "avx" "avx2" "fma" "f16c" "avx512f" "avx512bw" "avx512dq" "avx512vl"
         "avx512vnni" "avx512bf16");
-    all.into_iter().filter(|(_, there)| *there).map(|(name, _)| name).collect()
+    // The standard library does not detect it yet, nor does it know whether the system permits it.
+    let amx = [("amx-bf16", Variant::Avx512Amx.is_supported())];
+    all.into_iter().chain(amx).filter(|(_, there)| *there).map(|(name, _)| name).collect()
 }
 
 /// Names of the extensions that this CPU has, of a list.

@@ -9,7 +9,7 @@ use cpu_support::{
     Folder, Random, Shape, Weight,
 };
 use olmo_core::backend::candle::CandleOps;
-use olmo_core::backend::cpu::{CpuOps, Variant};
+use olmo_core::backend::cpu::{Bf16Products, CpuOps, Variant};
 use olmo_core::config::ModelConfig;
 use olmo_core::dtype::DType;
 use olmo_core::model::{Model, Probe, Runtime};
@@ -42,10 +42,11 @@ fn logits_agree_with_candle() {
     agree_with_candle(Variant::choose().unwrap());
 }
 
-/// As on CPUs that multiply pairs of bf16, and therefore round activations.
+/// As on CPUs that multiply bf16 in pairs or in tiles, and therefore round activations.
 #[test]
 fn logits_of_rounded_activations_agree_with_candle() {
     agree_with_candle(Variant::ScalarBf16);
+    agree_with_candle(Variant::ScalarAmx);
 }
 
 fn agree_with_candle(variant: Variant) {
@@ -141,7 +142,7 @@ fn halves_run_as_the_numbers_they_are() {
         let expected = run(DType::F32, &wide, Variant::Scalar);
         for variant in Variant::ALL.into_iter().filter(|variant| variant.is_supported()) {
             let got = run(dtype, &narrow, variant);
-            if dtype == DType::BF16 && variant.rounds_to_bf16() {
+            if dtype == DType::BF16 && variant.bf16_products() != Some(Bf16Products::Widened) {
                 let difference = max_difference(&expected, &got);
                 println!("{}: {difference:e}", variant.name());
                 assert!(difference > 0.0 && difference < 1e-1, "{} {difference}", variant.name());
@@ -193,19 +194,16 @@ fn same_bits(precision: Precision, config: &ModelConfig, checkpoint: &Checkpoint
         }
         assert_eq!(bits(&logits), reference, "in company, {threads} threads");
     }
-    // Weights in bf16 mean one of two things.
-    let scalars = [Variant::Scalar, Variant::ScalarBf16];
-    let expected = scalars.map(|v| bits(&in_chunks(&mut load(1, v), &tokens[..40], &blocks, 40)));
-    assert_eq!(reference[..40 * SHAPE.vocab], expected[usize::from(best.rounds_to_bf16())]);
+    let first = |variant| bits(&in_chunks(&mut load(2, variant), &tokens[..40], &blocks, 33));
+    assert_eq!(reference[..40 * SHAPE.vocab], first(best.bf16_products().unwrap().scalar()));
     for variant in Variant::ALL {
         if !variant.is_supported() {
             println!("{} kernels: not on this CPU", variant.name());
             continue;
         }
         println!("{} kernels: run", variant.name());
-        let logits = bits(&in_chunks(&mut load(2, variant), &tokens[..40], &blocks, 33));
-        let expected = &expected[usize::from(variant.rounds_to_bf16())];
-        assert_eq!(&logits, expected, "{}", variant.name());
+        let scalar = variant.bf16_products().unwrap().scalar();
+        assert_eq!(first(variant), first(scalar), "{}", variant.name());
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::arch::asm;
 
+use olmo_core::backend::cpu::Variant;
+
 use super::Peak;
 
 pub fn all() -> Vec<Peak> {
@@ -21,6 +23,7 @@ pub fn all() -> Vec<Peak> {
         peak("fmaAvx512Gops", avx512, 10 * 16 * 2, fma_avx512),
         peak("vpdpbusdGops", vnni, 10 * 64 * 2, vpdpbusd),
         peak("vdpbf16psGops", bf16, 10 * 32 * 2, vdpbf16ps),
+        peak("tdpbf16psGops", Variant::Avx512Amx.is_supported(), 4 * 16 * 16 * 32 * 2, tdpbf16ps),
     ]
 }
 
@@ -136,3 +139,44 @@ looped!(
     "vdpbf16ps zmm8, zmm14, zmm15",
     "vdpbf16ps zmm9, zmm14, zmm15",
 );
+
+/// What `ldtilecfg` reads: palette 1, then eight registers of 64 bytes in each of 16 rows.
+#[repr(align(64))]
+struct TileConfig([u8; 64]);
+
+static TILES: TileConfig = {
+    let mut config = [0; 64];
+    config[0] = 1;
+    let mut register = 0;
+    while register < 8 {
+        config[16 + 2 * register] = 64;
+        config[48 + register] = 16;
+        register += 1;
+    }
+    TileConfig(config)
+};
+
+/// As the others, on tiles. Those that `ldtilecfg` configures are zero.
+fn tdpbf16ps(n: u64) {
+    // SAFETY: `all` names this function only for a CPU that has the instructions, in a process that may use
+    // them. They read the configuration, and the loop ends as `n` is above 0.
+    unsafe {
+        asm!(
+            "ldtilecfg [{tiles}]",
+            ".p2align 6",
+            "2:",
+            "tdpbf16ps tmm0, tmm4, tmm6",
+            "tdpbf16ps tmm1, tmm4, tmm7",
+            "tdpbf16ps tmm2, tmm5, tmm6",
+            "tdpbf16ps tmm3, tmm5, tmm7",
+            "dec {n}",
+            "jnz 2b",
+            "tilerelease",
+            tiles = in(reg) TILES.0.as_ptr(),
+            n = inout(reg) n.max(1) => _,
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(readonly, nostack),
+        );
+    }
+}

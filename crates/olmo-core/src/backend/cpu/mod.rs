@@ -19,7 +19,7 @@ mod workspace;
 use std::sync::Arc;
 
 pub use cache::{cache_token_bytes, Cache};
-pub use kernels::Variant;
+pub use kernels::{Bf16Products, Variant};
 pub use matrix::Matrix;
 pub use packed::packed_bytes;
 pub use pass::Pass;

@@ -9,6 +9,7 @@ use super::kernels::blocks::{self, GROUP, PANEL_BYTES, TASK_OUTPUTS};
 use super::kernels::factors::step;
 use super::kernels::lanes::Element;
 use super::kernels::matmul::{self, Product, CHUNK, PANEL_OUTPUTS};
+use super::kernels::tiles::{self, TILE};
 use super::workspace::{Parts, Tensor};
 use super::{CpuOps, Matrix};
 use crate::dtype::{DType, TensorType};
@@ -19,9 +20,9 @@ use crate::{Error, Result};
 const SMALLEST_TASK: usize = 16;
 const _: () = assert!(SMALLEST_TASK.is_multiple_of(GROUP));
 
-/// A thread's panel, for either kind of kernel: so many f32.
-const PANEL: usize = PANEL_OUTPUTS * CHUNK;
-const _: () = assert!(PANEL_BYTES <= PANEL * size_of::<f32>());
+/// A thread's panel, for each kind of kernel: so many f32.
+const PANEL: usize = tiles::PANEL;
+const _: () = assert!(PANEL_OUTPUTS * CHUNK <= PANEL && PANEL_BYTES <= PANEL * size_of::<f32>());
 
 /// One loop over the outputs of all weights, task by task. A task is all rows of some outputs, so a
 /// weight is read by one thread, once.
@@ -50,6 +51,9 @@ pub(super) fn project<const N: usize>(
     let total: usize = weights.iter().map(|weight| weight.outputs).sum();
     let share = (total / (4 * ops.threads.count())).next_multiple_of(SMALLEST_TASK);
     let per_task = |weight: &Matrix| match weight.kind {
+        TensorType::Float(DType::BF16) if ops.kernels.pack_tiles.is_some() => {
+            share.clamp(SMALLEST_TASK, tiles::PANEL_OUTPUTS)
+        }
         TensorType::Float(_) => share.clamp(SMALLEST_TASK, PANEL_OUTPUTS),
         TensorType::Block(_) => share.clamp(SMALLEST_TASK, TASK_OUTPUTS),
     };
@@ -96,6 +100,20 @@ impl CpuOps {
         Ok(Some(packed))
     }
 
+    /// The rows for weights in bf16 that are not widened.
+    fn packed_bf16(&self, x: &Tensor) -> Result<Option<Tensor>> {
+        let Some(pack) = self.kernels.pack_tiles else { return self.packed::<bf16>(x) };
+        // Tensors count in f32.
+        let len = tiles::packed_len(x.rows, x.width) / 2;
+        let mut packed = self.workspace.tensor(1, len)?;
+        let target = Parts::new(&mut packed);
+        self.threads.run(x.rows.div_ceil(TILE), |task, _| {
+            // SAFETY: there is room for all tiles, and no other task has this one.
+            unsafe { pack(x, x.width, task * TILE, target.as_mut_ptr().cast()) }
+        });
+        Ok(Some(packed))
+    }
+
     /// The rows as integers, for weights in blocks as long as those of `kind`.
     fn quantized(&self, x: &Tensor, kind: BlockType) -> Result<Tensor> {
         let layout = Layout::new(x.rows, x.width, kind.block_len());
@@ -133,7 +151,7 @@ impl Rows<'_> {
             match weight.kind {
                 TensorType::Float(dtype) => match ops.kernels.activations(dtype) {
                     DType::BF16 if rows.packed_bf16.is_none() => {
-                        rows.packed_bf16 = ops.packed::<bf16>(x)?;
+                        rows.packed_bf16 = ops.packed_bf16(x)?;
                     }
                     DType::F32 if rows.packed_f32.is_none() => {
                         rows.packed_f32 = ops.packed::<f32>(x)?;

@@ -9,7 +9,6 @@ use std::marker::PhantomData;
 use half::bf16;
 
 use super::lanes::{Element, Lanes, PairLanes};
-use crate::dtype::DType;
 
 /// A way to multiply activations with weights.
 ///
@@ -118,9 +117,4 @@ impl<L: PairLanes> Factors for Pairs<L, bf16> {
     unsafe fn multiply(x: L::Pairs, w: L::Pairs, sums: L) -> L {
         sums.add_pairs(x, w)
     }
-}
-
-/// The dtype that activations are rounded to beside weights of a dtype.
-pub const fn activations<F: Factors>() -> DType {
-    F::Factor::DTYPE
 }

@@ -51,7 +51,7 @@ pub struct Product {
     /// Where the first row's first output goes.
     pub y: *mut f32,
     pub y_stride: usize,
-    /// Room for [`PANEL_OUTPUTS`] · [`CHUNK`] f32.
+    /// Room for [`PANEL_OUTPUTS`] · [`CHUNK`] f32; in tiles for [`super::tiles::PANEL`].
     pub panel: *mut u8,
 }
 

@@ -3,7 +3,7 @@
 //! Each kernel is written once over [`lanes`], and compiled once for every kind of CPU. [`Kernels`]
 //! is the table of the compiled functions; one is chosen when an engine starts. All tables give the
 //! same bits, so the choice only changes the time; but for weights in bf16, which some CPUs multiply as
-//! [pairs](factors::Pairs) beside activations in bf16.
+//! [pairs](factors::Pairs) or in [tiles] beside activations in bf16.
 //!
 //! Weights in blocks have kernels over integers ([`blocks`]) in the same manner.
 
@@ -17,9 +17,10 @@ pub mod matmul;
 mod rows;
 #[cfg(test)]
 pub(super) mod tests;
+pub mod tiles;
 mod variant;
 
-pub use variant::Variant;
+pub use variant::{Bf16Products, Variant};
 
 use half::{bf16, f16};
 
@@ -47,7 +48,10 @@ pub struct Kernels {
     /// Rows of a tile of [`Kernels::matmul`], for [`matmul::pack`].
     pub tile_rows: usize,
     matmul: PerDType<unsafe fn(&Product)>,
-    bf16_activations: DType,
+    /// How [`Kernels::matmul`] multiplies weights in bf16.
+    pub bf16_products: Bf16Products,
+    /// [`tiles::pack`], if it multiplies them in tiles.
+    pub pack_tiles: Option<PackTiles>,
     attend: PerDType<Attend>,
     attend_q8_0: Attend,
     pub merge: unsafe fn(whole: &Queries, part: &Queries),
@@ -59,6 +63,7 @@ pub struct Kernels {
     quantize: [Quantize; BlockLen::COUNT],
 }
 
+pub type PackTiles = unsafe fn(x: &[f32], inputs: usize, first: usize, packed: *mut bf16);
 type Attend = unsafe fn(&Queries, &KeyBlock);
 type Quantize = unsafe fn(x: &[f32], row: usize, rows: usize, tile: usize, out: &Activations);
 
@@ -95,10 +100,10 @@ impl Kernels {
         self.matmul.of(weights)
     }
 
-    /// The dtype that activations are [`matmul::pack`]ed in for [`Kernels::matmul`].
+    /// The dtype that activations are packed in for [`Kernels::matmul`].
     pub fn activations(&self, weights: DType) -> DType {
         match weights {
-            DType::BF16 => self.bf16_activations,
+            DType::BF16 if self.bf16_products != Bf16Products::Widened => DType::BF16,
             _ => DType::F32,
         }
     }
@@ -164,7 +169,8 @@ macro_rules! compile {
                     f16: matmul::<Widened<$lanes, f16>>,
                     bf16: matmul::<Widened<$lanes, bf16>>,
                 },
-                bf16_activations: factors::activations::<Widened<$lanes, bf16>>(),
+                bf16_products: Bf16Products::Widened,
+                pack_tiles: None,
                 attend: PerDType {
                     f32: attend::<Floats<f32>>,
                     f16: attend::<Floats<f16>>,
@@ -242,11 +248,37 @@ macro_rules! with_pairs {
                 variant: $variant,
                 tile_rows: $rows,
                 matmul: PerDType { bf16: matmul, ..$base::TABLE.matmul },
-                bf16_activations: factors::activations::<Pairs<$lanes, bf16>>(),
+                bf16_products: Bf16Products::Pairs,
                 ..$base::TABLE
             };
             // Rows are packed for all types of weights alike.
             const _: () = assert!($base::TABLE.tile_rows == $rows);
+        }
+    };
+}
+
+/// A kind of CPU that multiplies bf16 in tiles, and computes the rest with another's kernels.
+macro_rules! with_tiles {
+    ($(#[$enable:meta])* $name:ident, $variant:expr, $tiles:ty, like: $base:ident) => {
+        mod $name {
+            use super::*;
+
+            $(#[$enable])*
+            unsafe fn matmul(product: &Product) {
+                tiles::matmul::<$tiles>(product)
+            }
+            $(#[$enable])*
+            unsafe fn pack(x: &[f32], inputs: usize, first: usize, packed: *mut bf16) {
+                tiles::pack::<$tiles>(x, inputs, first, packed)
+            }
+
+            pub static KERNELS: Kernels = Kernels {
+                variant: $variant,
+                matmul: PerDType { bf16: matmul, ..$base::TABLE.matmul },
+                bf16_products: Bf16Products::Tiles,
+                pack_tiles: Some(pack),
+                ..$base::TABLE
+            };
         }
     };
 }
@@ -259,6 +291,8 @@ compile!(
 with_pairs!(
     scalar_bf16, Variant::ScalarBf16, lanes::scalar::Scalar, like: scalar, tile: 1 x 4
 );
+
+with_tiles!(scalar_amx, Variant::ScalarAmx, tiles::scalar::Scalar, like: scalar);
 
 #[cfg(target_arch = "x86_64")]
 compile!(
@@ -286,6 +320,12 @@ with_pairs!(
         enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx512bf16,avx2,fma,f16c"
     )]
     avx512bf16, Variant::Avx512Bf16, lanes::avx512::Avx512, like: avx512vnni, tile: 6 x 4
+);
+
+#[cfg(target_arch = "x86_64")]
+with_tiles!(
+    #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma,f16c")]
+    avx512amx, Variant::Avx512Amx, tiles::amx::Amx, like: avx512vnni
 );
 
 #[cfg(target_arch = "aarch64")]

@@ -1,11 +1,10 @@
 //! The kinds of CPU there are kernels for, and which one is chosen.
 
 #[cfg(target_arch = "x86_64")]
-use super::{avx2, avx512, avx512bf16, avx512vnni};
+use super::{avx2, avx512, avx512amx, avx512bf16, avx512vnni, tiles};
 #[cfg(target_arch = "aarch64")]
 use super::{neon, neon_dotprod};
-use super::{scalar, scalar_bf16, Kernels};
-use crate::dtype::DType;
+use super::{scalar, scalar_amx, scalar_bf16, Kernels};
 use crate::{Error, Result};
 
 /// A kind of CPU there are kernels for.
@@ -15,6 +14,8 @@ pub enum Variant {
     Scalar,
     /// Any CPU, and the meaning of those that multiply pairs of bf16. Only on request.
     ScalarBf16,
+    /// Any CPU, and the meaning of those that multiply bf16 in tiles. Only on request.
+    ScalarAmx,
     /// AVX2 with FMA and F16C.
     Avx2,
     /// AVX-512 F, BW, DQ and VL. Weights in blocks use AVX2.
@@ -23,10 +24,34 @@ pub enum Variant {
     Avx512Vnni,
     /// The same with BF16, for weights in that.
     Avx512Bf16,
+    /// AVX-512 with VNNI, and AMX for weights in bf16.
+    Avx512Amx,
     /// Any arm64.
     Neon,
     /// arm64 with dot products of bytes (the extension `dotprod`), for weights in blocks.
     NeonDotprod,
+}
+
+/// How weights in bf16 are multiplied, which decides the bits of what they give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bf16Products {
+    /// Widened to f32, beside activations in f32.
+    Widened,
+    /// As pairs, beside activations rounded to bf16.
+    Pairs,
+    /// In tiles, beside activations rounded to bf16.
+    Tiles,
+}
+
+impl Bf16Products {
+    /// The kernels that any CPU runs and that give these bits.
+    pub fn scalar(self) -> Variant {
+        match self {
+            Bf16Products::Widened => Variant::Scalar,
+            Bf16Products::Pairs => Variant::ScalarBf16,
+            Bf16Products::Tiles => Variant::ScalarAmx,
+        }
+    }
 }
 
 /// The environment variable that overrides the choice of kernels, for tests and comparisons.
@@ -34,7 +59,8 @@ const OVERRIDE: &str = "OLMO2_KERNELS";
 
 impl Variant {
     /// Best first.
-    pub const ALL: [Variant; 8] = [
+    pub const ALL: [Variant; 10] = [
+        Variant::Avx512Amx,
         Variant::Avx512Bf16,
         Variant::Avx512Vnni,
         Variant::Avx512,
@@ -43,16 +69,19 @@ impl Variant {
         Variant::Neon,
         Variant::Scalar,
         Variant::ScalarBf16,
+        Variant::ScalarAmx,
     ];
 
     pub fn name(self) -> &'static str {
         match self {
             Variant::Scalar => "scalar",
             Variant::ScalarBf16 => "scalarbf16",
+            Variant::ScalarAmx => "scalaramx",
             Variant::Avx2 => "avx2",
             Variant::Avx512 => "avx512",
             Variant::Avx512Vnni => "avx512vnni",
             Variant::Avx512Bf16 => "avx512bf16",
+            Variant::Avx512Amx => "avx512amx",
             Variant::Neon => "neon",
             Variant::NeonDotprod => "neondotprod",
         }
@@ -62,10 +91,9 @@ impl Variant {
         self.kernels().is_some()
     }
 
-    /// Whether activations are rounded to bf16 before weights in bf16 multiply them; false if this CPU
-    /// lacks the instructions.
-    pub fn rounds_to_bf16(self) -> bool {
-        self.kernels().is_some_and(|kernels| kernels.activations(DType::BF16) == DType::BF16)
+    /// How weights in bf16 are multiplied; none if this CPU lacks the instructions.
+    pub fn bf16_products(self) -> Option<Bf16Products> {
+        self.kernels().map(|kernels| kernels.bf16_products)
     }
 
     /// The functions, if this CPU can run them.
@@ -73,6 +101,7 @@ impl Variant {
         match self {
             Variant::Scalar => Some(&scalar::KERNELS),
             Variant::ScalarBf16 => Some(&scalar_bf16::KERNELS),
+            Variant::ScalarAmx => Some(&scalar_amx::KERNELS),
             #[cfg(target_arch = "x86_64")]
             Variant::Avx2 => (is_x86_feature_detected!("avx2")
                 && is_x86_feature_detected!("fma")
@@ -85,6 +114,10 @@ impl Variant {
             #[cfg(target_arch = "x86_64")]
             Variant::Avx512Bf16 => (has_vnni() && is_x86_feature_detected!("avx512bf16"))
                 .then_some(&avx512bf16::KERNELS),
+            #[cfg(target_arch = "x86_64")]
+            Variant::Avx512Amx => {
+                (has_vnni() && tiles::amx::is_supported()).then_some(&avx512amx::KERNELS)
+            }
             #[cfg(target_arch = "aarch64")]
             Variant::Neon => Some(&neon::KERNELS),
             #[cfg(target_arch = "aarch64")]

@@ -130,7 +130,7 @@ fn add_products(sums: &Scalar, a: &[bf16; 2 * LANES], b: &[bf16; 2 * LANES]) -> 
 }
 
 /// Zero of the same sign if `x` is subnormal.
-fn normal(x: f32) -> f32 {
+pub fn normal(x: f32) -> f32 {
     if x.is_subnormal() {
         0f32.copysign(x)
     } else {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::super::lanes::{Element, LANES};
 use super::super::matmul::{self, Product, CHUNK, PANEL_OUTPUTS};
-use super::super::Kernels;
+use super::super::{tiles, Bf16Products, Kernels};
 use super::{bits, runnable, spread, wild};
 use crate::dtype::DType;
 
@@ -68,7 +68,57 @@ fn dot<E: Element>(x: &[f32], w: &[E]) -> f32 {
     total
 }
 
-/// The kernels' product, packed as the engine packs.
+/// The definition of a dot product in tiles, in plain words.
+fn dot_tiles<E: Element>(x: &[f32], w: &[E]) -> f32 {
+    let number = |x: f32| normal(bf16::from_f32(x).to_f32());
+    let mut total = 0.0;
+    for (x, w) in x.chunks(tiles::CHUNK).zip(w.chunks(tiles::CHUNK)) {
+        let mut sum = 0.0f32;
+        for (x, w) in x.chunks(tiles::STEP).zip(w.chunks(tiles::STEP)) {
+            let (mut even, mut odd) = (0.0f32, 0.0f32);
+            for (x, w) in x.chunks(2).zip(w.chunks(2)) {
+                even = normal(number(x[0]).mul_add(normal(w[0].to_f32()), even));
+                if let ([_, x], [_, w]) = (x, w) {
+                    odd = normal(number(*x).mul_add(normal(w.to_f32()), odd));
+                }
+            }
+            sum = normal(sum + normal(even + odd));
+        }
+        total += sum;
+    }
+    total
+}
+
+/// Rows as the engine packs them.
+fn pack(kernels: &Kernels, dtype: DType, x: &[f32], rows: usize, inputs: usize) -> Vec<f32> {
+    let room = matmul::packed_len(rows, inputs).max(tiles::packed_len(rows, inputs));
+    let mut packed = vec![f32::NAN; room];
+    let to = packed.as_mut_ptr();
+    match (kernels.activations(dtype), kernels.pack_tiles) {
+        (DType::BF16, Some(pack)) => {
+            for first in (0..rows).step_by(tiles::TILE) {
+                // SAFETY: there is room, more than enough of it for bf16, and one thread; the table is for this CPU.
+                unsafe { pack(x, inputs, first, to.cast()) }
+            }
+        }
+        (narrow, _) => {
+            for (row, x) in x.chunks_exact(inputs).enumerate() {
+                // SAFETY: as above.
+                unsafe {
+                    match narrow {
+                        DType::BF16 => {
+                            matmul::pack(x, row, rows, kernels.tile_rows, to.cast::<bf16>())
+                        }
+                        _ => matmul::pack(x, row, rows, kernels.tile_rows, to),
+                    }
+                }
+            }
+        }
+    }
+    packed
+}
+
+/// The kernels' product.
 fn product<E: Element>(
     kernels: &Kernels,
     dtype: DType,
@@ -78,17 +128,8 @@ fn product<E: Element>(
     inputs: usize,
 ) -> Vec<f32> {
     let outputs = w.len().checked_div(inputs).unwrap_or(0);
-    let mut packed = vec![f32::NAN; matmul::packed_len(rows, inputs)];
-    let pack = |row, x, to: *mut f32| match kernels.activations(dtype) {
-        // SAFETY: there is room, more than enough of it for bf16, and one thread.
-        DType::BF16 => unsafe { matmul::pack::<bf16>(x, row, rows, kernels.tile_rows, to.cast()) },
-        // SAFETY: as above.
-        _ => unsafe { matmul::pack::<f32>(x, row, rows, kernels.tile_rows, to) },
-    };
-    for (row, x) in x.chunks_exact(inputs).enumerate() {
-        pack(row, x, packed.as_mut_ptr());
-    }
-    let mut panel = vec![f32::NAN; PANEL_OUTPUTS * CHUNK];
+    let packed = pack(kernels, dtype, x, rows, inputs);
+    let mut panel = vec![f32::NAN; tiles::PANEL.max(PANEL_OUTPUTS * CHUNK)];
     let mut y = vec![f32::NAN; rows * outputs];
     let product = Product {
         x: packed.as_ptr().cast(),
@@ -118,11 +159,12 @@ fn check_matmul<E: Element>(
         let rows = x.chunks_exact(inputs);
         rows.flat_map(|x| w.chunks_exact(inputs).map(move |w| dot(x, w))).collect()
     };
-    let (of_f32, of_pairs) = (expected(dot), expected(dot_pairs));
+    let (of_f32, of_pairs, of_tiles) = (expected(dot), expected(dot_pairs), expected(dot_tiles));
     for kernels in runnable() {
-        let expected = match dtype == DType::BF16 && kernels.variant.rounds_to_bf16() {
-            true => &of_pairs,
-            false => &of_f32,
+        let expected = match kernels.bf16_products {
+            Bf16Products::Pairs if dtype == DType::BF16 => &of_pairs,
+            Bf16Products::Tiles if dtype == DType::BF16 => &of_tiles,
+            _ => &of_f32,
         };
         let y = product(kernels, dtype, &x, &w, rows, inputs);
         assert_eq!(
@@ -147,13 +189,13 @@ fn check_matmul_in(dtype: DType, seeds: &[f32], rows: usize, inputs: usize, outp
 fn matmul_at_the_edges_of_tiles_chunks_and_lanes() {
     let seeds = [0.3, -1.1, 0.7, 1.9, -0.2, 0.01, -3.0];
     for dtype in DType::ALL {
-        for rows in [1, 2, 3, 5, 6, 7, 13, 49, 54, 55] {
-            for outputs in [1, 3, 4, 5, PANEL_OUTPUTS - 1, PANEL_OUTPUTS] {
-                for inputs in [1, 15, 16, 17, 31, 32, 33, 40] {
+        for rows in [1, 2, 3, 5, 6, 7, 13, 16, 17, 32, 33, 49, 54, 55] {
+            for outputs in [1, 3, 4, 5, 16, 17, 33, PANEL_OUTPUTS - 1, PANEL_OUTPUTS] {
+                for inputs in [1, 15, 16, 17, 31, 32, 33, 64, 65] {
                     check_matmul_in(dtype, &seeds, rows, inputs, outputs);
                 }
             }
-            for inputs in [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 17] {
+            for inputs in [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 17, tiles::CHUNK + 33] {
                 check_matmul_in(dtype, &seeds, rows, inputs, 5);
             }
         }
