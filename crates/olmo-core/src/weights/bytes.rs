@@ -61,6 +61,8 @@ impl FileBytes {
             // SAFETY: the mapping is read-only and of a file, so that the same bytes come back.
             let _ = unsafe { map.unchecked_advise_range(advice, range.start, range.len()) };
         }
+        #[cfg(not(unix))]
+        let _ = range; // memmap2 has no such advice there
     }
 }
 
