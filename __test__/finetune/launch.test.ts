@@ -126,8 +126,9 @@ test('Ctrl-C is passed on, and the trainer saves', async (t) => {
     reject: false,
     buffer: { stdout: true },
   })
+  // Once: a second Ctrl-C ends the command at once.
   for await (const line of subprocess.iterable()) {
-    if (String(line).includes('"step"')) subprocess.kill('SIGINT')
+    if (String(line).includes('"type":"step"')) subprocess.kill('SIGINT')
   }
   const { exitCode } = await subprocess
   t.is(exitCode, 130)
