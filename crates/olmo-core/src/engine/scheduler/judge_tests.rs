@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
-use super::test_support::{Bench, Repetitive, VOCAB};
+use super::test_support::{Bench, Broken, Repetitive, BROKEN};
 use super::*;
 use crate::engine::call::{End, Goal};
 use crate::engine::{Event, FinishReason, Generation};
@@ -103,36 +103,6 @@ fn a_question_is_read_once_however_short() {
         outcomes(&mut bench, &call);
         let rows = question as usize + 3 + 3 * 4;
         assert_eq!(read.load(Ordering::Relaxed), rows, "{question} tokens, {blocks} blocks");
-    }
-}
-
-/// Finds the logits after one token broken.
-struct Broken(Repetitive);
-
-const BROKEN: u32 = 99;
-
-impl Model for Broken {
-    fn forward(
-        &mut self,
-        batch: &Batch,
-        probe: &mut dyn Probe,
-        logits: &mut Vec<f32>,
-    ) -> Result<()> {
-        self.0.forward(batch, probe, logits)?;
-        for (&row, logits) in batch.outputs.iter().zip(logits.chunks_exact_mut(VOCAB)) {
-            if batch.tokens[row] == BROKEN {
-                logits[0] = f32::NAN;
-            }
-        }
-        Ok(())
-    }
-
-    fn read_block(&self, block: u32) -> Result<Vec<u8>> {
-        self.0.read_block(block)
-    }
-
-    fn write_block(&mut self, block: u32, bytes: &[u8]) -> Result<()> {
-        self.0.write_block(block, bytes)
     }
 }
 

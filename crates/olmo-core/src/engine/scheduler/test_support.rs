@@ -94,6 +94,37 @@ impl Model for Repetitive {
     }
 }
 
+/// Finds the logits after one token broken.
+#[derive(Default)]
+pub struct Broken(pub Repetitive);
+
+pub const BROKEN: u32 = 511;
+
+impl Model for Broken {
+    fn forward(
+        &mut self,
+        batch: &Batch,
+        probe: &mut dyn Probe,
+        logits: &mut Vec<f32>,
+    ) -> Result<()> {
+        self.0.forward(batch, probe, logits)?;
+        for (&row, logits) in batch.outputs.iter().zip(logits.chunks_exact_mut(VOCAB)) {
+            if batch.tokens[row] == BROKEN {
+                logits[9] = f32::NAN;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_block(&self, block: u32) -> Result<Vec<u8>> {
+        self.0.read_block(block)
+    }
+
+    fn write_block(&mut self, block: u32, bytes: &[u8]) -> Result<()> {
+        self.0.write_block(block, bytes)
+    }
+}
+
 /// A model on a machine whose passes take a known time, and the only clock there is: others than its passes
 /// take none.
 pub struct Timed {
