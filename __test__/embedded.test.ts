@@ -37,7 +37,7 @@ test('its chat ends where its user would speak', async (t) => {
 test('its checkpoints show how it learnt', async (t) => {
   const text = 'The old man went home, and he was very happy.'
   const perplexities: number[] = []
-  for await (const result of trace(embeddedRun, { prompt: text, text, maxNewTokens: 0 })) {
+  for await (const result of trace(embeddedRun(), { prompt: text, text, maxNewTokens: 0 })) {
     if (isFailure(result)) throw new Error(result.error.message)
     perplexities.push(result.perplexity ?? Number.NaN)
   }

@@ -102,16 +102,17 @@ export function addComputeOptions(command: Command): Command {
         dtypes,
       ),
     )
-    .addOption(
-      suggesting(
-        new Option(
-          '--device <name>',
-          'auto, cpu, gpu, gpu:N, vulkan, metal, dx12, software-gpu, cuda or cuda:N (default: OLMO2_DEVICE, or auto)',
-        ),
-        ['auto', 'cpu', 'gpu', 'vulkan', 'metal', 'dx12', 'software-gpu', 'cuda'],
-      ),
-    )
+    .addOption(deviceOption())
     .option('--threads <n>', 'compute threads (default: one per core)', toNumber)
+}
+
+function deviceOption(): Option {
+  const names = ['auto', 'cpu', 'gpu', 'gpu:N', 'vulkan', 'metal', 'dx12', 'software-gpu', 'cuda']
+  const about = `${names.join(', ')} or cuda:N (default: OLMO2_DEVICE, or auto)`
+  return suggesting(
+    new Option('--device <name>', about),
+    names.filter((name) => !name.endsWith(':N')),
+  )
 }
 
 /** Adds the flag that says how much of a model runs on a GPU. */

@@ -24,12 +24,10 @@ export const packageVersion: string = version
 export const embeddedModel: string = join(packageRoot, 'models/olmo2-5m')
 
 /** The package with some checkpoints of the run that made it: installed beside this one by those who want it. */
-export const checkpointsPackage = 'olmo2-5m-checkpoints'
+const checkpointsPackage = 'olmo2-5m-checkpoints'
 
 /** The folder of that run: in the repository, else that of the package; which may be missing. */
-export const embeddedRun: string = findRun()
-
-function findRun(): string {
+export function embeddedRun(): string {
   const own = join(packageRoot, 'models', checkpointsPackage)
   if (existsSync(own)) return own
   try {

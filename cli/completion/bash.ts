@@ -1,4 +1,4 @@
-import { type Node, nameOf, posix } from './tree.js'
+import { type Node, nameOf, posix, type Value } from './tree.js'
 
 /** Where a script has nothing to offer, `-o default` has bash complete files. */
 export function bash(nodes: Node[]): string {
@@ -45,7 +45,7 @@ function values(node: Node): string[] {
 }
 
 /** Without `compopt`, before bash 4, files are offered for a text too. */
-function offer(value: readonly string[] | 'path' | 'text'): string {
+function offer(value: Value): string {
   if (value === 'path') return ''
   return value === 'text' ? 'compopt +o default 2>/dev/null; ' : `${reply(value)}; `
 }

@@ -1,4 +1,4 @@
-import { type Node, nameOf, posix } from './tree.js'
+import { type Node, nameOf, posix, type Value } from './tree.js'
 
 export function fish(nodes: Node[]): string {
   const paths = nodes.slice(1).map((node) => posix(nameOf(node)))
@@ -32,7 +32,7 @@ function lines(node: Node): string[] {
 }
 
 /** `-r` has fish offer files, and `-x` not. */
-function takes(value: readonly string[] | 'path' | 'text' | undefined): string {
+function takes(value: Value | undefined): string {
   if (value === undefined) return ''
   if (value === 'path') return ' -r -F'
   return value === 'text' ? ' -x' : ` -x -a ${posix(value.join(' '))}`

@@ -2,13 +2,16 @@ import type { Command, Option } from 'commander'
 
 import { suggestionsOf } from '../flags.js'
 
+/** What may follow a flag: one of some words, a file or folder, or a text or number. */
+export type Value = readonly string[] | 'path' | 'text'
+
 /** A flag, as a shell completes it. */
 export interface Flag {
   /** `--model` and `-m`. */
   names: string[]
   about: string
-  /** What may follow: one of some words, a file or folder, a text or number, or nothing. */
-  value: readonly string[] | 'path' | 'text' | undefined
+  /** Undefined where nothing may follow. */
+  value: Value | undefined
 }
 
 /** A command, as a shell completes it. */

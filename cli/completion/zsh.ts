@@ -1,4 +1,4 @@
-import { type Node, nameOf, posix } from './tree.js'
+import { type Node, nameOf, posix, type Value } from './tree.js'
 
 export function zsh(nodes: Node[]): string {
   const paths = nodes.slice(1).map((node) => posix(nameOf(node)))
@@ -42,7 +42,7 @@ function values(node: Node): string[] {
   })
 }
 
-function offer(value: readonly string[] | 'path' | 'text'): string {
+function offer(value: Value): string {
   if (value === 'text') return ''
   return value === 'path' ? '_files; ' : `compadd -- ${value.map(posix).join(' ')}; `
 }

@@ -9,6 +9,7 @@ import { embeddedRun } from '../package.js'
  * @returns undefined if it is not there: a clone of the repository has it, npm the package `olmo2-5m-checkpoints`
  */
 export async function embeddedRunFolder(): Promise<string | undefined> {
-  const record = await fileSize(join(embeddedRun, 'metrics.jsonl'))
-  return record === undefined ? undefined : embeddedRun
+  const folder = embeddedRun()
+  const record = await fileSize(join(folder, 'metrics.jsonl'))
+  return record === undefined ? undefined : folder
 }

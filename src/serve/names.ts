@@ -44,7 +44,7 @@ export async function servedModel(given: string): Promise<Served> {
     return { path: base, isOnHub: true, ...(revision !== undefined && { revision }) }
   }
   const path = own ?? base
-  const run = path === embeddedModel ? embeddedRun : path
+  const run = path === embeddedModel ? embeddedRun() : path
   const isRun = (await checkpointsIn(run)).length > 0
   const asked = own === given ? undefined : revision
   // A run alone is its last checkpoint.
